@@ -1,0 +1,1 @@
+"""The guest CPU: state layout, decode, interpreters, memory."""

@@ -1,0 +1,1 @@
+"""What RISC-V says: encodings, semantics, CSRs."""

@@ -1,0 +1,1 @@
+"""The board `virt`: memory map, virtual clock, bottom halves, run loop."""

@@ -1,0 +1,1 @@
+"""The trace file: chunks, journal, snapshots, digests, index."""

@@ -1,0 +1,1 @@
+"""The debugger: sessions, commands, exports and faces over `rrdbg_core`."""

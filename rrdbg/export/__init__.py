@@ -1,0 +1,1 @@
+"""Annotated traces for other tools."""

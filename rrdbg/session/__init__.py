@@ -1,0 +1,1 @@
+"""The debugger: one object with every verb."""
