@@ -1,0 +1,73 @@
+# On a fresh machine with Python 3.11-3.13 and make, `make demo` and `make test` do everything, set-up included.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# Two workers: each holds a machine with its RAM.
+WORKERS ?= 2
+
+.PHONY: help
+help:  ## list every target
+	@awk -F ':.*## ' '/^[a-z][a-zA-Z_-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "rrdbg needs Python 3.11, 3.12 or 3.13; none was found on PATH. Try: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "making $(VENV) failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+.PHONY: setup
+setup: $(VENV)/.installed  ## make a virtual environment and install rrdbg into it
+
+.PHONY: dev
+dev: $(VENV)/.installed-dev  ## the same with the tools of `check`, `test` and `bench`
+
+.PHONY: demo
+demo: $(VENV)/.installed  ## record a guest, replay it, verify it with pauses, export a slice, open the TUI
+	@$(BIN)/rrdbg demo
+
+.PHONY: test
+test: $(VENV)/.installed-dev  ## the test suite (minutes)
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow'
+
+.PHONY: test-slow
+test-slow: $(VENV)/.installed-dev  ## the long tests: 20 million random instructions, 10,000 pauses (much longer)
+	$(PYTEST) -m slow
+
+.PHONY: check
+check: $(VENV)/.installed-dev  ## lint, format, types, import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.installed-dev  ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev  ## speed, on one core, beside QEMU when it is installed
+	$(BIN)/python -m tests.bench
+
+.PHONY: guests
+guests:  ## rebuild the guests' ELFs (needs riscv64-unknown-elf-gcc)
+	$(MAKE) -C guests all
+
+.PHONY: traces
+traces: $(VENV)/.installed-dev  ## record the golden traces of a new format or machine version
+	$(BIN)/python -m tests.replay.golden
+
+.PHONY: clean
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
