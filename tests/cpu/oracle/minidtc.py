@@ -7,6 +7,7 @@ Run as a program it reads source on stdin and writes a flattened tree (Devicetre
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 import sys
@@ -18,7 +19,7 @@ _BEGIN, _END, _PROP, _FINISH = 1, 2, 3, 9
 def compile_dts(source: str) -> bytes:
     """Return the flattened device tree of `source`."""
     tokens = _TOKEN.findall(source)
-    labels = [t for t, after in zip(tokens, tokens[1:], strict=False) if after == ":"]
+    labels = [t for t, after in itertools.pairwise(tokens) if after == ":"]
     phandles = {label: i for i, label in enumerate(labels, 1)}
     strings = bytearray()
     offsets: dict[str, int] = {}

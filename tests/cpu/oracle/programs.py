@@ -72,13 +72,16 @@ def _rows() -> list[Row]:
     i_type(0x1B, 0, "clzw:600:1 ctzw:601:1 cpopw:602:1")
     i_type(0x3B, 0, "zext.h:80:4")
     rows += [Row("lui", 0x37, 0xFFFF_FF80), Row("auipc", 0x17, 0xFFFF_FF80)]
-    rows += [Row(n, f3 << 12 | 3, RD | RS1 | IMM12, LOAD) for f3, n in enumerate("lb lh lw ld lbu lhu lwu".split())]
-    rows += [Row(n, f3 << 12 | 0x23, RD | RS1 | IMM12, STORE) for f3, n in enumerate("sb sh sw sd".split())]
-    branches = zip((0, 1, 4, 5, 6, 7), "beq bne blt bge bltu bgeu".split(), strict=True)
+    rows += [
+        Row(n, f3 << 12 | 3, RD | RS1 | IMM12, LOAD)
+        for f3, n in enumerate(["lb", "lh", "lw", "ld", "lbu", "lhu", "lwu"])
+    ]
+    rows += [Row(n, f3 << 12 | 0x23, RD | RS1 | IMM12, STORE) for f3, n in enumerate(["sb", "sh", "sw", "sd"])]
+    branches = zip((0, 1, 4, 5, 6, 7), ["beq", "bne", "blt", "bge", "bltu", "bgeu"], strict=True)
     rows += [Row(n, f3 << 12 | 0x63, RS1 | RS2, BRANCH) for f3, n in branches]
     rows += [Row("jal", 0x6F, RD, JAL), Row("jalr", 0x67, RD | RS1 | IMM12, JALR)]
     rows += [Row("fence", 0x0F, 0x0FF0_0000), Row("fence.i", 0x100F, 0)]
-    csr = zip((1, 2, 3, 5, 6, 7), "csrrw csrrs csrrc csrrwi csrrsi csrrci".split(), strict=True)
+    csr = zip((1, 2, 3, 5, 6, 7), ["csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci"], strict=True)
     rows += [Row(n, f3 << 12 | 0x73, RD | RS1 | IMM12, CSR) for f3, n in csr]
     rows += [
         Row("ecall", 0x73, 0),
@@ -97,8 +100,8 @@ def _rows() -> list[Row]:
 
 ROWS: dict[str, Row] = {row.name: row for row in _rows()}
 
-SPECIAL = (0, 1, 2, M64, 1 << 63, (1 << 63) - 1, 1 << 31, (1 << 31) - 1, 0xFFFF_FFFF, 0xFFFF_FFFF_8000_0000, 0x8080_8080_8080_8080,
-           0xFF, 0x7F80, 0x8000, 0x0123_4567_89AB_CDEF, 63, 64, 32, 31, M64 - 1)  # fmt: skip
+SPECIAL = (0, 1, 2, M64, 1 << 63, (1 << 63) - 1, 1 << 31, (1 << 31) - 1, 0xFFFF_FFFF, 0xFFFF_FFFF_8000_0000,
+           0x8080_8080_8080_8080, 0xFF, 0x7F80, 0x8000, 0x0123_4567_89AB_CDEF, 63, 64, 32, 31, M64 - 1)  # fmt: skip
 
 # Numbers that a program names; others come at random. Cycle and time counters are left to their own tests.
 MSTATUS, MISA, MIE, MTVEC, MCOUNTEREN, MENVCFG = 0x300, 0x301, 0x304, 0x305, 0x306, 0x30A

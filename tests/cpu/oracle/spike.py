@@ -26,10 +26,13 @@ PAGE = 4096
 # Zicclsm makes Spike perform misaligned loads and stores, as QEMU's `virt` does.
 ISA = "rv64imac_zicsr_zifencei_zba_zbb_zbs_zicntr_zicclsm"
 CLINT_BASE, CLINT_BYTES = 0x200_0000, 0xC_0000
+MTIMECMP = CLINT_BASE + 0x4000
 # What else answers on Spike's bus: the boot ROM, its PLIC and its UART.
 FOREIGN = ((0x1000, 0x1000), (0xC00_0000, 0x100_0000), (0x1000_0000, 0x100))
-PMPCFG0 = 0x3A0
+PMPCFG0, MISA = 0x3A0, 0x301
+ALL_ONES = (1 << 64) - 1
 
+_SD_X6_X5 = bytes.fromhex("23b06200")
 _MRET = bytes.fromhex("73002030")
 _SHIM = "#!/bin/sh\nexec {python} {script}\n"
 
@@ -137,20 +140,27 @@ class Spike:
         return pages
 
     def reset(self) -> None:
-        """Put the hart into its reset state and drop its caches and reservation. RAM and the CLINT stay."""
+        """Put hart and CLINT into their reset state and drop caches and reservation. RAM past 8 bytes stays."""
         self.core.reset()
+        self.put_csr(MISA, ALL_ONES)
         self.core.mmu.store_conditional_64(RAM_BASE, 0)
+        # A guest store is the only way to mtimecmp, which survives the reset of the hart.
+        self.x[5], self.x[6] = MTIMECMP, ALL_ONES
+        self._run_one(_SD_X6_X5)
+
+    def _run_one(self, insn: bytes) -> None:
+        self.pages[0][:4] = insn
         self.flush()
+        self.state.pc = RAM_BASE
+        self._step(1)
 
     def enter(self, pc: int, priv: int) -> None:
-        """Set pc and privilege. The binding has no setter for the latter: an mret gets there, mepc and mstatus put back."""
+        """Set pc and privilege (by an mret, as the binding has no setter; mepc and mstatus are put back)."""
         if priv != 3:
-            saved, self.pages[0][:4] = bytes(self.pages[0][:4]), _MRET
+            saved = bytes(self.pages[0][:4])
             mstatus, mepc = self.get_csr(0x300), self.get_csr(0x341)
             self.put_csr(0x300, mstatus & ~0x21888 | priv << 11)
-            self.flush()
-            self.state.pc = RAM_BASE
-            self._step(1)
+            self._run_one(_MRET)
             self.put_csr(0x300, mstatus)
             self.put_csr(0x341, mepc)
             self.pages[0][:4] = saved
