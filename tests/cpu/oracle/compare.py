@@ -150,11 +150,12 @@ def compare(reference: Subject, subject: Subject, case: Case, tally: Tally) -> M
             return None
     step = first_difference(reference, subject, case)
     before, after, other, word = around(reference, subject, case, step)
-    difference = differences.accepted(word)
+    fields = after.differing(other)
+    difference = differences.accepted(word, {text.partition(" ")[0] for text in fields})
     if difference is not None:
         tally.accepted[difference.name] += 1
         return None
-    mismatch = Mismatch(case, step, before.pc, word, after.differing(other))
+    mismatch = Mismatch(case, step, before.pc, word, fields)
     tally.mismatches.append(mismatch)
     return mismatch
 

@@ -207,7 +207,10 @@ class Generator:
 
     def _make_amo(self) -> int:
         row = self.rng.choice(self._by_kind[AMO])
-        return row.match | self.rng.getrandbits(32) & row.free & ~(RD | RS1) | self._pointer() | self._rd()
+        return row.match | self.rng.getrandbits(32) & row.free & ~(RD | RS1) | self._aligned_pointer() | self._rd()
+
+    def _aligned_pointer(self) -> int:
+        return self.rng.choice((2, 8, 9)) << 15 if self.rng.random() < 0.97 else self._pointer()
 
     def _make_branch(self) -> int:
         row = self.rng.choice(self._by_kind[BRANCH])
