@@ -51,14 +51,15 @@ ACCEPTED: tuple[Difference, ...] = (
     ),
     Difference(
         "misaligned atomics",
-        'Unprivileged 14.2: "If the address is not naturally aligned, an address-misaligned exception or an access-fault '
-        'exception will be generated." Spike with Zicclsm raises the latter, QEMU and rrdbg the former.',
+        'Unprivileged 14.2: "If the address is not naturally aligned, an address-misaligned exception or an '
+        'access-fault exception will be generated." Spike with Zicclsm raises the latter, QEMU and rrdbg the former.',
         lambda word: word & 0x7F == 0x2F,
         frozenset({"mcause"}),
     ),
     Difference(
         "debug and trigger CSRs, mseccfg",
-        "Privileged 2.1: access to a CSR that does not exist is an illegal instruction; Sdtrig and Smepmp are optional.",
+        "Privileged 2.1: access to a CSR that does not exist is an illegal instruction. "
+        "Sdtrig and Smepmp are optional.",
         lambda word: csr_of(word) in ABSENT,
     ),
 )

@@ -139,9 +139,9 @@ MIXES: tuple[dict[str, int], ...] = (
         "near": 1,
         "noise": 1,
     },
-    {"alu": 15, "mem": 40, "amo": 25, "branch": 6, "compressed": 10, "csr": 2, "clint": 2},
+    {"alu": 15, "mem": 40, "amo": 25, "pair": 8, "branch": 6, "compressed": 10, "csr": 2, "clint": 2},
     {"alu": 25, "mem": 8, "branch": 10, "jump": 5, "compressed": 12, "csr": 25, "trap": 8, "clint": 4, "near": 3},
-    {"alu": 20, "mem": 20, "branch": 6, "compressed": 14, "pmp": 14, "csr": 8, "trap": 8, "amo": 10},
+    {"alu": 20, "mem": 20, "branch": 6, "compressed": 14, "pmp": 14, "csr": 8, "trap": 8, "amo": 10, "pair": 3},
     {"alu": 15, "near": 35, "noise": 30, "branch": 10, "compressed": 10},
     {"compressed": 90, "alu": 10},
     {"alu": 30, "mem": 5, "branch": 10, "patch": 10, "fence": 5, "jump": 5, "compressed": 20},
@@ -176,7 +176,7 @@ class Generator:
         self._all = list(ROWS.values())
         self._makers: dict[str, Callable[[], int]] = {
             "alu": self._make_alu, "mem": self._make_mem, "branch": self._make_branch, "jump": self._make_jump,
-            "compressed": lambda: self.halfword() | self.halfword() << 16, "csr": self._make_csr, "amo": self._make_amo,
+            "compressed": lambda: self.halfword() | self.halfword() << 16, "csr": self._make_csr, "amo": self._make_amo, "pair": self._make_pair,
             "trap": self._make_trap, "near": self._make_near, "noise": lambda: self.rng.getrandbits(32),
             "clint": self._make_clint, "pmp": self._make_pmp, "patch": self._make_patch, "fence": lambda: 0x100F,
         }  # fmt: skip
@@ -208,6 +208,16 @@ class Generator:
     def _make_amo(self) -> int:
         row = self.rng.choice(self._by_kind[AMO])
         return row.match | self.rng.getrandbits(32) & row.free & ~(RD | RS1) | self._aligned_pointer() | self._rd()
+
+    def _make_pair(self) -> int:
+        """Return lr and sc, mostly to one address and of one width, as two words."""
+        rs1 = self._aligned_pointer()
+        width = self.rng.choice((2, 3)) << 12
+        order = self.rng.getrandbits(4)
+        load = 0x1000_002F | width | rs1 | self._rd() | (order & 3) << 25
+        if self.rng.random() < 0.15:
+            rs1, width = self._aligned_pointer(), self.rng.choice((2, 3)) << 12
+        return load | (0x1800_002F | width | rs1 | self._rd() | self.rng.getrandbits(5) << 20 | order >> 2 << 25) << 32
 
     def _aligned_pointer(self) -> int:
         return self.rng.choice((2, 8, 9)) << 15 if self.rng.random() < 0.97 else self._pointer()
@@ -288,10 +298,7 @@ class Generator:
         mix = self.rng.choice(MIXES)
         out = bytearray()
         for word in self.words(mix, CODE_BYTES // 4):
-            if word & 3 == 3 or mix.get("compressed"):
-                out += struct.pack("<I", word)
-            else:
-                out += struct.pack("<I", word)
+            out += struct.pack("<Q" if word >> 32 else "<I", word)
             # A lone halfword moves what follows off its word boundary.
             if self.rng.random() < 0.02:
                 out += struct.pack("<H", self.halfword())
