@@ -126,7 +126,7 @@ UNREAD_CSRS = frozenset((0xC00, 0xC01, 0xC02, 0xB00, 0xB02))
 
 # What a case draws, as weights. Each case picks one mix, so that long stretches without traps occur too.
 MIXES: tuple[dict[str, int], ...] = (
-    {"alu": 70, "mem": 14, "branch": 8, "compressed": 8},
+    {"alu": 70, "mem": 14, "branch": 8, "compressed": 8, "trap": 1},
     {
         "alu": 40,
         "mem": 15,
@@ -139,10 +139,10 @@ MIXES: tuple[dict[str, int], ...] = (
         "near": 1,
         "noise": 1,
     },
-    {"alu": 15, "mem": 40, "amo": 25, "pair": 8, "branch": 6, "compressed": 10, "csr": 2, "clint": 2},
-    {"alu": 25, "mem": 8, "branch": 10, "jump": 5, "compressed": 12, "csr": 25, "trap": 8, "clint": 4, "near": 3},
+    {"alu": 15, "mem": 40, "amo": 25, "pair": 8, "branch": 6, "compressed": 10, "csr": 2, "clint": 4, "fence": 1},
+    {"alu": 25, "mem": 8, "branch": 10, "jump": 5, "compressed": 12, "csr": 20, "trap": 8, "clint": 8, "near": 3},
     {"alu": 20, "mem": 20, "branch": 6, "compressed": 14, "pmp": 14, "csr": 8, "trap": 8, "amo": 10, "pair": 3},
-    {"alu": 15, "near": 35, "noise": 30, "branch": 10, "compressed": 10},
+    {"alu": 15, "near": 35, "noise": 30, "trap": 3, "branch": 10, "compressed": 10},
     {"compressed": 90, "alu": 10},
     {"alu": 30, "mem": 5, "branch": 10, "patch": 10, "fence": 5, "jump": 5, "compressed": 20},
 )
@@ -176,9 +176,10 @@ class Generator:
         self._all = list(ROWS.values())
         self._makers: dict[str, Callable[[], int]] = {
             "alu": self._make_alu, "mem": self._make_mem, "branch": self._make_branch, "jump": self._make_jump,
-            "compressed": lambda: self.halfword() | self.halfword() << 16, "csr": self._make_csr, "amo": self._make_amo, "pair": self._make_pair,
+            "compressed": lambda: self.halfword() | self.halfword() << 16, "csr": self._make_csr, "amo": self._make_amo,
+            "pair": self._make_pair,
             "trap": self._make_trap, "near": self._make_near, "noise": lambda: self.rng.getrandbits(32),
-            "clint": self._make_clint, "pmp": self._make_pmp, "patch": self._make_patch, "fence": lambda: 0x100F,
+            "clint": self._make_clint, "pmp": self._make_pmp, "patch": self._make_patch, "fence": self._make_fence,
         }  # fmt: skip
 
     # One word each. x2, x8, x9 are data pointers and x1, x5 code pointers as long as nothing overwrites them.
@@ -256,7 +257,7 @@ class Generator:
         return self.rng.choice((0x1073, 0x2073, 0x3073)) | number << 20 | rs1 << 15 | self._rd()
 
     def _make_trap(self) -> int:
-        return self.rng.choice((0x73, 0x0010_0073, 0x3020_0073, 0x3020_0073, 0x1050_0073, 0x9002_9002))
+        return self.rng.choice((0x73, 0x73, 0x73, 0x0010_0073, 0x3020_0073, 0x3020_0073, 0x1050_0073, 0x9002_9002))
 
     def _make_near(self) -> int:
         row = self.rng.choice(self._all)
@@ -265,6 +266,9 @@ class Generator:
     def _make_clint(self) -> int:
         rs2 = self.rng.choice((0, 0, 10, 11, 12)) << 20
         return 0x2023 | 3 << 15 | rs2 if self.rng.random() < 0.5 else 0x3023 | 4 << 15 | rs2
+
+    def _make_fence(self) -> int:
+        return self.rng.choice((0x100F, 0x100F, 0x8330_000F, 0x0FF0_000F, 0x0F | self.rng.getrandbits(8) << 20))
 
     def _make_patch(self) -> int:
         """Store an instruction word into the program itself (a fence.i may or may not follow)."""
@@ -330,8 +334,8 @@ class Generator:
             x[14] = HANDLER | vectored
             csrs = {
                 MTVEC: x[14] if rng.random() < 0.97 else CODE + (rng.getrandbits(9) << 2 & ~0x3F) | vectored,
-                MSTATUS: rng.choice((0, 0, 8, 0x88, 0x1800, 0x1880, 0x2_0000, rng.getrandbits(22))),
-                MIE: rng.choice((0, 0, 0x888, rng.getrandbits(12))),
+                MSTATUS: rng.choice((0, 8, 8, 0x88, 0x1800, 0x1880, 0x2_0000, rng.getrandbits(22))),
+                MIE: rng.choice((0, 0x888, 0x888, rng.getrandbits(12))),
                 MSCRATCH: self.value(),
                 MEPC: CODE + (rng.getrandbits(9) << 2),
                 MCOUNTEREN: rng.getrandbits(3),
