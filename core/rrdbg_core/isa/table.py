@@ -1,0 +1,118 @@
+"""The instruction table: every row, and decoding and encoding by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from rrdbg_core.isa import rv64a, rv64i, rv64m, system, zb  # noqa: F401  (each adds its rows)
+from rrdbg_core.isa.expr import leaves
+from rrdbg_core.isa.rows import ROWS, Insn
+from rrdbg_core.isa.rvc import expand
+
+INSNS: tuple[Insn, ...] = tuple(ROWS)
+BY_NAME: dict[str, Insn] = {insn.name: insn for insn in INSNS}
+
+
+def bucket(word: int) -> int:
+    """Return the decode bucket of a 32-bit instruction: major opcode and funct3."""
+    return (word >> 2 & 31) << 3 | (word >> 12 & 7)
+
+
+def _buckets() -> dict[int, tuple[Insn, ...]]:
+    rows = defaultdict(list)
+    for insn in INSNS:
+        for number in range(256):
+            word = (number >> 3) << 2 | 3 | (number & 7) << 12
+            if not (word ^ insn.match) & insn.mask & 0x707F:
+                rows[number].append(insn)
+    return {number: tuple(insns) for number, insns in rows.items()}
+
+
+BUCKETS: dict[int, tuple[Insn, ...]] = _buckets()
+"""Rows that a word of a bucket can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An instruction with its operands."""
+
+    insn: Insn
+    """The row."""
+    rd: int
+    """Destination register, 0 if there is none."""
+    rs1: int
+    """First source register (CSRI: the 5-bit value), 0 if there is none."""
+    rs2: int
+    """Second source register, 0 if there is none."""
+    imm: int
+    """Immediate, sign-extended where the format says so; CSR number; shift amount."""
+    length: int
+    """Bytes: 2 or 4."""
+
+
+def _sext(value: int, bits: int) -> int:
+    sign = 1 << (bits - 1)
+    return (value & (sign - 1)) - (value & sign)
+
+
+def immediate(fmt: str, word: int) -> int:
+    """Return the immediate of a 32-bit word."""
+    match fmt:
+        case "I":
+            return _sext(word >> 20, 12)
+        case "SH6":
+            return word >> 20 & 63
+        case "SH5":
+            return word >> 20 & 31
+        case "S":
+            return _sext(word >> 25 << 5 | word >> 7 & 31, 12)
+        case "B":
+            return _sext(
+                (word >> 31) << 12 | (word >> 7 & 1) << 11 | (word >> 25 & 63) << 5 | (word >> 8 & 15) << 1, 13
+            )
+        case "U":
+            return _sext(word & 0xFFFF_F000, 32)
+        case "J":
+            imm = (word >> 31) << 20 | (word >> 12 & 255) << 12 | (word >> 20 & 1) << 11 | (word >> 21 & 1023) << 1
+            return _sext(imm, 21)
+        case "CSR" | "CSRI":
+            return word >> 20
+        case "AMO":
+            return word >> 27 << 3 | word >> 12 & 7
+        case _:
+            return 0
+
+
+def decode(word: int) -> Decoded | None:
+    """Return the instruction that `word` starts with (16 or 32 bits), or None if it is illegal."""
+    length = 4
+    if word & 3 != 3:
+        word, length = expand(word & 0xFFFF), 2
+    word &= 0xFFFF_FFFF
+    if word & 3 != 3:
+        return None
+    for insn in BUCKETS.get(bucket(word), ()):
+        if word & insn.mask == insn.match:
+            fmt = insn.fmt
+            rd = word >> 7 & 31 if fmt not in ("S", "B", "N", "F") else 0
+            rs1 = word >> 15 & 31 if fmt not in ("U", "J", "N", "F") else 0
+            rs2 = word >> 20 & 31 if fmt in ("R", "S", "B", "AMO") and not insn.mask >> 20 & 31 else 0
+            return Decoded(insn, rd, rs1, rs2, immediate(fmt, word), length)
+    return None
+
+
+def reads(decoded: Decoded) -> frozenset[int]:
+    """Return the integer registers that an instruction reads."""
+    insn = decoded.insn
+    names = leaves(insn.effect)
+    if insn.fmt == "AMO":
+        names = frozenset({"rs1", "rs2"}) if not insn.name.startswith("lr") else frozenset({"rs1"})
+    elif insn.fmt == "CSR":
+        names = frozenset({"rs1"})
+    return frozenset(getattr(decoded, name) for name in names & {"rs1", "rs2"}) - {0}
+
+
+def writes(decoded: Decoded) -> frozenset[int]:
+    """Return the integer registers that an instruction writes."""
+    return frozenset({decoded.rd}) - {0}
