@@ -1,0 +1,336 @@
+"""The session's interface: every verb of the debugger, the same in process and from the engine's own process.
+
+Positions are icounts, or text in the forms of `rrdbg.session.positions`. Addresses are virtual, integers or
+expressions (`rrdbg.session.expression`): `0x8000_0000`, `main`, `main+8`, `$sp - 16`, `*(u64*)head`.
+
+Motions return the `Stop` they ended with. They report progress through `on_progress`; `cancel` from any thread makes
+the running call raise `Cancelled`; the session then stands where it stood before.
+Backwards the rules are gdb's and rr's: a breakpoint at the start is not hit again, a watchpoint stops before the
+access (forwards: after it), and `watch` stops only when the value changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.session.values import (
+    Bookmark,
+    Completion,
+    ConsoleChunk,
+    DisasmLine,
+    EventRow,
+    Lane,
+    Location,
+    MemoryAccess,
+    MemoryBlock,
+    Note,
+    Point,
+    PointKind,
+    Progress,
+    RegisterValue,
+    StepRow,
+    Stop,
+    StopReason,
+    SymbolInfo,
+    Timeline,
+    TraceInfo,
+    VerifyResult,
+    When,
+)
+
+__all__ = [
+    "Bookmark",
+    "Cancelled",
+    "Completion",
+    "ConsoleChunk",
+    "DisasmLine",
+    "EventRow",
+    "Lane",
+    "Location",
+    "MemoryAccess",
+    "MemoryBlock",
+    "NotFound",
+    "Note",
+    "Point",
+    "PointKind",
+    "Position",
+    "Progress",
+    "ProgressCallback",
+    "RegisterValue",
+    "Session",
+    "StepRow",
+    "Stop",
+    "StopReason",
+    "SymbolInfo",
+    "Timeline",
+    "TraceInfo",
+    "UsageError",
+    "VerifyResult",
+    "When",
+]
+
+Position = int | str
+"""A position: an icount, or text such as `1_234_567`, `+100`, `-1k`, `50%`, `2.5ms`, `start`, `end`, `@name`, `#7`."""
+
+ProgressCallback = Callable[[Progress], None]
+"""Called some ten times a second by long calls, in the thread that called."""
+
+
+class Cancelled(RrdbgError):
+    """The call was cancelled; the session stands where it stood before."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class NotFound(RrdbgError):
+    """An unknown symbol, register, position, bookmark, event or point."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class UsageError(RrdbgError):
+    """An expression, position or command that cannot be understood."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Session(Protocol):
+    """One trace, walked in both directions.
+
+    Example:
+        >>> import rrdbg
+        >>> with rrdbg.open("run.rrt") as session:
+        ...     session.goto("end")
+        ...     session.add_watch("heap_head")
+        ...     stop = session.reverse_continue()
+        ...     print(stop.when.location.text, session.registers(["a0"]))
+    """
+
+    on_progress: ProgressCallback | None
+    """Called while a long call works; None: nobody wants to know."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+
+    def close(self) -> None:
+        """Let go of the trace (and end the engine's process). Further calls raise RrdbgError."""
+
+    def cancel(self) -> None:
+        """Make the call that now runs raise `Cancelled` soon. From any thread, and harmless when nothing runs."""
+
+    # where and what
+
+    @property
+    def icount(self) -> int:
+        """The current position."""
+
+    @property
+    def pc(self) -> int:
+        """The selected hart's program counter."""
+
+    def when(self) -> When:
+        """Return where the session stands."""
+
+    def info(self) -> TraceInfo:
+        """Return what is known of the whole trace; takes in what a running recorder has added since."""
+
+    def position(self, position: Position) -> int:
+        """Return the icount a position means here.
+
+        Raises:
+            UsageError: It cannot be understood, or lies outside the trace.
+            NotFound: There is no such bookmark or event.
+        """
+
+    # motion
+
+    def goto(self, position: Position) -> Stop:
+        """Go to a position. It is remembered for `back`."""
+
+    def stepi(self, count: int = 1) -> Stop:
+        """Execute steps of the selected hart; breakpoints on the way stop it."""
+
+    def reverse_stepi(self, count: int = 1) -> Stop:
+        """Undo steps of the selected hart."""
+
+    def nexti(self, count: int = 1) -> Stop:
+        """Execute instructions, calls and traps as one."""
+
+    def reverse_nexti(self, count: int = 1) -> Stop:
+        """Undo instructions, calls and traps as one."""
+
+    def finish(self) -> Stop:
+        """Run until the current function has returned to its caller."""
+
+    def reverse_finish(self) -> Stop:
+        """Go back to the call of the current function: before the instruction that called it."""
+
+    def continue_(self, count: int = 1) -> Stop:
+        """Run to the next stop; with a count, pass over that many minus one."""
+
+    def reverse_continue(self, count: int = 1) -> Stop:
+        """Run backwards to the previous stop; with a count, pass over that many minus one."""
+
+    def until(self, location: str | int | None = None) -> Stop:
+        """Run until an address (or a position such as `+1k` or `#7`) is reached or a point stops it.
+
+        Without one: to the next instruction after this one, out of a loop.
+        """
+
+    def reverse_until(self, location: str | int) -> Stop:
+        """Run backwards until an address or a position is reached, or a point stops it."""
+
+    def tick(self, count: int = 1) -> Stop:
+        """Move the machine by steps, whichever hart makes them; negative counts go back."""
+
+    def back(self) -> Stop:
+        """Return to where the last jump or run started."""
+
+    def forward(self) -> Stop:
+        """Undo `back`."""
+
+    # points
+
+    def add_break(self, location: str | int, *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+        """Set a breakpoint.
+
+        Args:
+            location: An address, symbol or expression, or `file:line`.
+            condition: Stop only where this expression is not zero.
+            temporary: Delete it at its first stop.
+            ignore: Hits to pass over.
+        """
+
+    def add_watch(
+        self,
+        what: str | int,
+        *,
+        length: int = 0,
+        kind: PointKind = PointKind.WATCH,
+        condition: str = "",
+        temporary: bool = False,
+        ignore: int = 0,
+    ) -> Point:
+        """Set a watchpoint.
+
+        Args:
+            what: A symbol, an address, `*(u32*)expression`, or a register: `$a0`.
+            length: Bytes watched; 0: the symbol's size, the type's size, else 8.
+            kind: WATCH (changes), RWATCH (reads) or AWATCH (reads and writes). Registers: WATCH only.
+            condition: Stop only where this expression is not zero, evaluated after the access.
+            temporary: Delete it at its first stop.
+            ignore: Hits to pass over.
+        """
+
+    def add_catch(self, what: str = "trap", *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+        """Stop at traps.
+
+        Args:
+            what: `trap` (all), `exception`, `interrupt`, or a cause by name or number: `ecall-m`, `interrupt 7`.
+            condition: Stop only where this expression is not zero, evaluated after the trap was taken.
+            temporary: Delete it at its first stop.
+            ignore: Hits to pass over.
+        """
+
+    def points(self) -> Sequence[Point]:
+        """Return all points by number."""
+
+    def delete_point(self, number: int | None = None) -> None:
+        """Delete a point, or all of them."""
+
+    def enable_point(self, number: int | None = None, *, on: bool = True) -> None:
+        """Enable or disable a point, or all of them."""
+
+    def ignore_point(self, number: int, count: int) -> Point:
+        """Pass over the next hits of a point."""
+
+    def condition_point(self, number: int, condition: str) -> Point:
+        """Set a point's condition; empty removes it."""
+
+    # looking
+
+    def evaluate(self, expression: str) -> int:
+        """Return an expression's value: 64 bits, unsigned.
+
+        Raises:
+            UsageError: It cannot be understood.
+            NotFound: An unknown symbol or register.
+        """
+
+    def registers(self, names: Sequence[str] | None = None) -> Sequence[RegisterValue]:
+        """Return registers: `names`, or pc and x1 to x31. "csr" and "all" are names of groups."""
+
+    def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
+        """Read memory without side effects; what cannot be read is missing from the block's end."""
+
+    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> Sequence[DisasmLine]:
+        """Disassemble `count` instructions from an address (default: pc), and up to `before` ones in front of it."""
+
+    def locate(self, address: int) -> Location:
+        """Return an address by name."""
+
+    def lookup(self, name: str) -> SymbolInfo:
+        """Return a symbol by name. Raises NotFound."""
+
+    def symbols(self, prefix: str = "", limit: int = 1000) -> Sequence[SymbolInfo]:
+        """Return symbols whose names start with `prefix`, by name."""
+
+    def source_lines(self, address: int) -> tuple[Location, ...]:
+        """Return the locations of the line table within the function around an address."""
+
+    def console(self, lo: int = 0, hi: int | None = None) -> Sequence[ConsoleChunk]:
+        """Return console output that appeared at positions lo < p <= hi (default: here), oldest first.
+
+        Output of stretches that were never replayed is found by replaying, with progress.
+        """
+
+    def events(self, first: int = 0, count: int = 1000) -> Sequence[EventRow]:
+        """Return journal events by number."""
+
+    def timeline(self, lo: int, hi: int, buckets: int) -> Timeline:
+        """Return the timeline of positions lo <= p < hi. Short windows are replayed and exact."""
+
+    def step_rows(self, lo: int, count: int) -> Sequence[StepRow]:
+        """Return what the steps lo, lo+1, ... did; fewer at the end of the trace. Leaves you where you are."""
+
+    def iter_steps(self, lo: int, hi: int) -> Iterator[StepRow]:
+        """Yield what the steps lo <= n < hi did, in batches that bound the memory. Leaves you where you are."""
+
+    # the user's own
+
+    def bookmarks(self) -> Sequence[Bookmark]:
+        """Return the bookmarks by position."""
+
+    def bookmark(self, name: str, position: Position | None = None, text: str = "") -> Bookmark:
+        """Set or move a bookmark (default: here). Kept beside the trace in `NAME.rrt.notes.json`."""
+
+    def delete_bookmark(self, name: str) -> None:
+        """Delete a bookmark. Raises NotFound."""
+
+    def notes(self) -> Sequence[Note]:
+        """Return the notes by position."""
+
+    def note(self, text: str, position: Position | None = None) -> Note:
+        """Add a note (default: here)."""
+
+    def delete_note(self, number: int) -> None:
+        """Delete a note. Raises NotFound."""
+
+    # the whole trace
+
+    def verify(self, *, pauses: int = 0, seed: int = 0) -> VerifyResult:
+        """Replay the whole trace against its check words and digests. Leaves you where you are.
+
+        Args:
+            pauses: Stop at that many random steps; half of them go on in a fresh machine.
+            seed: Of the random steps.
+        """

@@ -1,0 +1,429 @@
+"""What a session answers with: plain frozen values, the same in process and from the engine's own process.
+
+Text that the guest can influence (symbol names, console bytes in `text` fields, device names) is already harmless
+here: control characters are escaped. `data` and `payload` fields are raw bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class StopReason(StrEnum):
+    """Why a motion ended where it did."""
+
+    SEEK = "seek"
+    """The position that was asked for is reached."""
+    STEP = "step"
+    """The steps that were asked for are done (also `finish` and `until` that arrived)."""
+    BREAKPOINT = "breakpoint"
+    """A breakpoint's location is about to be executed."""
+    WATCHPOINT = "watchpoint"
+    """A watched place was accessed: forwards by the step before this position, backwards by the step after it."""
+    CATCHPOINT = "catchpoint"
+    """A caught trap was taken: same rule as for watchpoints."""
+    START = "start"
+    """The start of the recording is reached."""
+    END = "end"
+    """The end of the recording is reached."""
+
+
+class PointKind(StrEnum):
+    """What a point waits for."""
+
+    BREAK = "break"
+    """Execution of an address."""
+    WATCH = "watch"
+    """A change of a value."""
+    RWATCH = "rwatch"
+    """A read."""
+    AWATCH = "awatch"
+    """A read or a write."""
+    CATCH = "catch"
+    """A trap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An address as people name it."""
+
+    address: int
+    """Virtual address."""
+    symbol: str = ""
+    """Name of the function or object around it, or empty."""
+    offset: int = 0
+    """Bytes from the symbol's start."""
+    file: str = ""
+    """Source file as the compiler was given it, or empty."""
+    line: int = 0
+    """Line in the file, from 1; 0 when unknown."""
+
+    @property
+    def text(self) -> str:
+        """`symbol+offset`, or empty without a symbol."""
+        if not self.symbol:
+            return ""
+        return f"{self.symbol}+{self.offset}" if self.offset else self.symbol
+
+    @property
+    def source(self) -> str:
+        """`file:line`, or empty."""
+        return f"{self.file}:{self.line}" if self.line else ""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Where the session stands."""
+
+    icount: int
+    """The position: before the step of that number, after all events at it."""
+    end: int
+    """Last position of the trace."""
+    virtual_ns: int
+    """Virtual time of the guest, in ns."""
+    hart: int
+    """Number of the selected hart."""
+    priv: str
+    """Its privilege mode: "M", "S" or "U"."""
+    pc: int
+    """Its program counter."""
+    location: Location
+    """pc by name."""
+    waiting: bool = False
+    """Whether the hart sleeps in wfi."""
+
+    @property
+    def share(self) -> float:
+        """Part of the trace that lies behind, 0 to 1."""
+        return self.icount / self.end if self.end else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a motion ended, and why."""
+
+    reason: StopReason
+    """Why."""
+    when: When
+    """Where."""
+    points: tuple[int, ...] = ()
+    """Numbers of the points that stopped it."""
+    what: str = ""
+    """What was watched or caught, as it was written."""
+    access: str = ""
+    """"read", "write" or "trap"; empty for other reasons."""
+    address: int | None = None
+    """Address of the access."""
+    old: int | None = None
+    """Value before the access (little endian, the watched length), when up to 8 bytes are watched."""
+    new: int | None = None
+    """Value after the access."""
+    reverse: bool = False
+    """Whether the motion went backwards."""
+    deleted: bool = False
+    """Whether the point was temporary and is gone now."""
+    exit_code: int | None = None
+    """The guest's exit code, when the stop is the end of a run that ended by itself."""
+    text: str = ""
+    """The whole stop in gdb's words, one or more lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterValue:
+    """One register."""
+
+    name: str
+    """ABI name, or the CSR's name."""
+    value: int
+    """Its 64 bits, unsigned."""
+    group: str
+    """"general", "csr" or "machine" (icount, priv, virtual time)."""
+    text: str = ""
+    """What the value says: a symbol, a trap's cause, the fields that are set; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisasmLine:
+    """One instruction in memory."""
+
+    address: int
+    """Virtual address."""
+    raw: bytes
+    """Its 2 or 4 bytes, or what could be read."""
+    text: str
+    """As objdump prints it; "(bad address)" when memory cannot be read."""
+    location: Location
+    """The address by name."""
+    target: int | None = None
+    """Where a direct branch or jump goes."""
+    target_text: str = ""
+    """The target by name: `symbol+offset`, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBlock:
+    """A stretch of guest memory."""
+
+    address: int
+    """Virtual address of the first byte."""
+    data: bytes
+    """The bytes, as many as can be read without side effects from the start on; device registers cannot."""
+    length: int
+    """Bytes that were asked for; more than `len(data)` when the rest is unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleChunk:
+    """Console output that appeared together."""
+
+    icount: int
+    """First position at which it is visible."""
+    data: bytes
+    """Raw bytes as the guest sent them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One journal event."""
+
+    number: int
+    """Its number from 0 on; `#number` is its position."""
+    icount: int
+    """Position at which it applies."""
+    virtual_ns: int
+    """Virtual time once it is applied, in ns."""
+    kind: str
+    """"uart_input", "bh", "bh_oneshot", "warp", "reset" or "detach"."""
+    device: str
+    """Device that got it, or empty for the machine."""
+    name: str
+    """Name of the bottom half, or empty."""
+    payload: bytes
+    """What was handed to the guest; at most the first 4096 bytes."""
+    size: int
+    """Bytes of the whole payload."""
+    text: str
+    """One line about it, harmless on a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """A named position of the user's; `@name` goes there."""
+
+    name: str
+    """Unique name."""
+    icount: int
+    """Where it is."""
+    text: str = ""
+    """What the user says about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark of the user's about a position."""
+
+    number: int
+    """Number from 1 on."""
+    icount: int
+    """Where it belongs."""
+    text: str
+    """The remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A breakpoint, watchpoint or catchpoint."""
+
+    number: int
+    """Its number from 1 on, as in gdb."""
+    kind: PointKind
+    """What it waits for."""
+    what: str
+    """As the user wrote it."""
+    address: int | None = None
+    """Address of code or data; None for registers and traps."""
+    length: int = 0
+    """Bytes watched."""
+    register: str = ""
+    """The register watched, or empty."""
+    location: Location | None = None
+    """The address by name."""
+    condition: str = ""
+    """Expression that must be true, or empty."""
+    enabled: bool = True
+    """Whether it stops anything."""
+    temporary: bool = False
+    """Whether it goes at its first stop."""
+    ignore: int = 0
+    """Hits still to be passed over."""
+    hits: int = 0
+    """Times it was hit, ignored ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolInfo:
+    """A function or object of an image."""
+
+    name: str
+    """Its name, harmless on a terminal."""
+    address: int
+    """Its first address."""
+    size: int
+    """Bytes; 0 when unknown."""
+    kind: str
+    """"function", "object" or "label"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane of the timeline, over the window's buckets."""
+
+    name: str
+    """"traps", "interrupts", "console", "input", "bookmarks", "notes" or "snapshots"."""
+    counts: tuple[int, ...]
+    """How many happened in each bucket (bytes, for console); a bucket spread from coarser knowledge has its share."""
+    exact: bool = True
+    """False when the counts are spread evenly from the index's 2^24-step epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened between two positions, counted in buckets.
+
+    Position p in lo <= p < hi belongs to bucket (p - lo) * buckets // (hi - lo).
+    """
+
+    lo: int
+    """First position."""
+    hi: int
+    """One past the last position."""
+    buckets: int
+    """Number of buckets."""
+    lanes: tuple[Lane, ...]
+    """The lanes, always all of them, in a fixed order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """What is known of the whole trace."""
+
+    path: str
+    """File name as it was opened."""
+    end: int
+    """Last position that replays."""
+    virtual_end_ns: int
+    """Virtual time there."""
+    shift: int
+    """A step lasts 2^shift ns of virtual time."""
+    machine: str
+    """Name of the machine's version."""
+    harts: int
+    """Number of harts."""
+    ram_base: int
+    """Physical address of RAM."""
+    ram_bytes: int
+    """Bytes of RAM."""
+    events: int
+    """Number of journal events."""
+    snapshots: tuple[int, ...]
+    """Positions of recorded snapshots."""
+    ended: bool
+    """Whether the recording was ended properly; False for one that was killed, or still runs."""
+    reason: str
+    """Why the recording ended, or what is known about it."""
+    exit_code: int | None
+    """The guest's exit code, if it exited."""
+    damage: str
+    """What is lost or damaged, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """Outcome of a verification."""
+
+    ok: bool
+    """Whether the replay equals the recording."""
+    text: str
+    """A sentence, or the whole report of a divergence."""
+    icount: int | None = None
+    """Where it diverged, as near as known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long call is."""
+
+    title: str
+    """What is being done."""
+    done: int
+    """Steps done."""
+    total: int
+    """Steps to do, at the worst; 0 when unknown."""
+    rate: float
+    """Steps per second."""
+    eta: float | None
+    """Seconds left at most, None when unknown."""
+
+    @property
+    def share(self) -> float | None:
+        """Part that is done, 0 to 1, None when unknown."""
+        return min(self.done / self.total, 1.0) if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAccess:
+    """One access of a step to memory or a device."""
+
+    kind: str
+    """"read" or "write"."""
+    address: int
+    """Virtual address."""
+    size: int
+    """Bytes."""
+    value: int
+    """The value read or written, unsigned."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step, with everything that belongs to it."""
+
+    icount: int
+    """Number of the step."""
+    virtual_ns: int
+    """Virtual time before the step."""
+    hart: int
+    """The hart that made it."""
+    priv: str
+    """Its mode before the step."""
+    pc: int
+    """Its pc before the step."""
+    insn: int
+    """The instruction's word; 0 for a step that took an interrupt."""
+    text: str
+    """Disassembly."""
+    location: Location
+    """pc by name."""
+    registers: tuple[tuple[str, int], ...] = ()
+    """Registers written: name and new value."""
+    accesses: tuple[MemoryAccess, ...] = ()
+    """Memory accesses, in order."""
+    trap: str = ""
+    """Name of the trap that the step took, or empty."""
+    events: tuple[EventRow, ...] = ()
+    """Events applied before the step."""
+    bookmarks: tuple[Bookmark, ...] = ()
+    """Bookmarks at it."""
+    notes: tuple[Note, ...] = ()
+    """Notes at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What could stand at the end of a command line."""
+
+    text: str
+    """The word."""
+    help: str = field(default="")
+    """One line about it."""
