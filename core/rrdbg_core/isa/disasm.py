@@ -143,7 +143,7 @@ _WITH_ZERO_LEFT = {"bge": "blez", "blt": "bgtz"}
 
 
 def _branch(name: str, rs1: str, rs2: str, target: str) -> str:
-    if rs2 == "zero" and name in _WITH_ZERO_RIGHT:
+    if rs2 == "zero" and name in _WITH_ZERO_RIGHT and (rs1, name) != ("zero", "bge"):
         return f"{_WITH_ZERO_RIGHT[name]} {rs1},{target}"
     if rs1 == "zero" and name in _WITH_ZERO_LEFT:
         return f"{_WITH_ZERO_LEFT[name]} {rs2},{target}"
@@ -215,8 +215,9 @@ def _compressed(half: int, pc: int) -> str:
         case 1, 4 if name == "andi":
             return f"andi {rd},{rs1},{_imm_i(word)}"
         case 2, 4 if name == "add":  # c.mv, c.add
-            if rs1 == "zero":
-                return f"{'c.mv' if rd == 'zero' else 'mv'} {rd},{rs2}"
+            moves = not half >> 12 & 1
             if rd == "zero":
-                return f"c.add {rd},{rs2}"
+                return f"{'c.mv' if moves else 'c.add'} {rd},{rs2}"
+            if moves:
+                return f"mv {rd},{rs2}"
     return _text(name, word, pc)
