@@ -102,6 +102,27 @@ def decode(word: int) -> Decoded | None:
     return None
 
 
+def encode(insn: Insn, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) -> int:
+    """Return the 32-bit word of an instruction: what `decode` takes apart. Bits too many are dropped."""
+    word = 0
+    match insn.fmt:
+        case "I" | "CSR" | "CSRI" | "SH6" | "SH5":
+            word = (imm & 0xFFF) << 20 | rs1 << 15 | rd << 7
+        case "R" | "AMO":
+            word = rs2 << 20 | rs1 << 15 | rd << 7
+        case "S":
+            word = (imm >> 5 & 127) << 25 | rs2 << 20 | rs1 << 15 | (imm & 31) << 7
+        case "B":
+            word = (imm >> 12 & 1) << 31 | (imm >> 5 & 63) << 25 | (imm >> 1 & 15) << 8 | (imm >> 11 & 1) << 7
+            word |= rs2 << 20 | rs1 << 15
+        case "U":
+            word = imm & 0xFFFF_F000 | rd << 7
+        case "J":
+            word = (imm >> 20 & 1) << 31 | (imm >> 1 & 1023) << 21 | (imm >> 11 & 1) << 20 | (imm >> 12 & 255) << 12
+            word |= rd << 7
+    return insn.match | word & ~insn.mask & 0xFFFF_FFFF
+
+
 def reads(decoded: Decoded) -> frozenset[int]:
     """Return the integer registers that an instruction reads."""
     insn = decoded.insn
