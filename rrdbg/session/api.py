@@ -15,24 +15,22 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from rrdbg_core.errors import ExitCode, RrdbgError
-
+from rrdbg.session.errors import Cancelled, NotFound, Unreadable, UsageError
+from rrdbg.session.numbers import Value
+from rrdbg.session.rows import MemoryAccess, StepRow
 from rrdbg.session.values import (
     Bookmark,
-    Completion,
     ConsoleChunk,
     DisasmLine,
     EventRow,
     Lane,
     Location,
-    MemoryAccess,
     MemoryBlock,
     Note,
     Point,
     PointKind,
     Progress,
     RegisterValue,
-    StepRow,
     Stop,
     StopReason,
     SymbolInfo,
@@ -45,7 +43,6 @@ from rrdbg.session.values import (
 __all__ = [
     "Bookmark",
     "Cancelled",
-    "Completion",
     "ConsoleChunk",
     "DisasmLine",
     "EventRow",
@@ -68,7 +65,9 @@ __all__ = [
     "SymbolInfo",
     "Timeline",
     "TraceInfo",
+    "Unreadable",
     "UsageError",
+    "Value",
     "VerifyResult",
     "When",
 ]
@@ -78,24 +77,6 @@ Position = int | str
 
 ProgressCallback = Callable[[Progress], None]
 """Called some ten times a second by long calls, in the thread that called."""
-
-
-class Cancelled(RrdbgError):
-    """The call was cancelled; the session stands where it stood before."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
-class NotFound(RrdbgError):
-    """An unknown symbol, register, position, bookmark, event or point."""
-
-    exit_code = ExitCode.NOT_FOUND
-
-
-class UsageError(RrdbgError):
-    """An expression, position or command that cannot be understood."""
-
-    exit_code = ExitCode.USAGE
 
 
 class Session(Protocol):
@@ -265,6 +246,9 @@ class Session(Protocol):
             UsageError: It cannot be understood.
             NotFound: An unknown symbol or register.
         """
+
+    def value(self, expression: str) -> Value:
+        """Return an expression's value with its type."""
 
     def registers(self, names: Sequence[str] | None = None) -> Sequence[RegisterValue]:
         """Return registers: `names`, or pc and x1 to x31. "csr" and "all" are names of groups."""

@@ -6,7 +6,7 @@ here: control characters are escaped. `data` and `payload` fields are raw bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -369,61 +369,3 @@ class Progress:
     def share(self) -> float | None:
         """Part that is done, 0 to 1, None when unknown."""
         return min(self.done / self.total, 1.0) if self.total else None
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryAccess:
-    """One access of a step to memory or a device."""
-
-    kind: str
-    """"read" or "write"."""
-    address: int
-    """Virtual address."""
-    size: int
-    """Bytes."""
-    value: int
-    """The value read or written, unsigned."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepRow:
-    """One step, with everything that belongs to it."""
-
-    icount: int
-    """Number of the step."""
-    virtual_ns: int
-    """Virtual time before the step."""
-    hart: int
-    """The hart that made it."""
-    priv: str
-    """Its mode before the step."""
-    pc: int
-    """Its pc before the step."""
-    insn: int
-    """The instruction's word; 0 for a step that took an interrupt."""
-    text: str
-    """Disassembly."""
-    location: Location
-    """pc by name."""
-    registers: tuple[tuple[str, int], ...] = ()
-    """Registers written: name and new value."""
-    accesses: tuple[MemoryAccess, ...] = ()
-    """Memory accesses, in order."""
-    trap: str = ""
-    """Name of the trap that the step took, or empty."""
-    events: tuple[EventRow, ...] = ()
-    """Events applied before the step."""
-    bookmarks: tuple[Bookmark, ...] = ()
-    """Bookmarks at it."""
-    notes: tuple[Note, ...] = ()
-    """Notes at it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What could stand at the end of a command line."""
-
-    text: str
-    """The word."""
-    help: str = field(default="")
-    """One line about it."""

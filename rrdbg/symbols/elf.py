@@ -1,0 +1,168 @@
+"""The symbols of an ELF image as sorted arrays, read straight from `.symtab`.
+
+A kernel has 200,000 symbols: names stay in the string table until one is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rrdbg.symbols.escape import harmless
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STT_NOTYPE, STT_OBJECT, STT_FUNC = 0, 1, 2
+_KINDS = {STT_NOTYPE: "label", STT_OBJECT: "object", STT_FUNC: "function"}
+_KEPT_TYPES = (STT_NOTYPE, STT_OBJECT, STT_FUNC)
+_SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A named address of an image."""
+
+    name: str
+    """Its name, with control characters escaped."""
+    address: int
+    """Its virtual address."""
+    size: int
+    """Bytes; 0 when the image does not say."""
+    kind: str
+    """"function", "object" or "label"."""
+
+
+class ElfSymbols:
+    """The symbols of one ELF image.
+
+    Anything that is not an ELF, or has no symbol table, has no symbols; a damaged one has those that can be read.
+    """
+
+    def __init__(self, image: bytes) -> None:
+        import numpy as np
+
+        self.image = image
+        table, self._strings, alloc = _read_tables(image)
+        info = table["info"] & 15
+        keep = np.isin(info, _KEPT_TYPES) & (table["shndx"] != _SHN_UNDEF) & (table["name"] != 0)
+        # an absolute symbol without a type is a constant of the linker script (a size, a count), not a place
+        keep &= ~((table["shndx"] == _SHN_ABS) & (info == STT_NOTYPE))
+        table = table[keep]
+        table = table[[not self._is_local_label(offset) for offset in table["name"]]]
+        # at one address: functions and objects before labels, the largest first, global before local
+        rank = np.where((table["info"] & 15) == STT_NOTYPE, 1, 0)
+        local = (table["info"] >> 4) == 0
+        order = np.lexsort((table["name"], local, -table["size"].astype(np.int64), rank, table["value"]))
+        self._table = table[order]
+        self._alloc = alloc
+        self._addresses: NDArray[np.uint64] = np.ascontiguousarray(self._table["value"])
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def _is_local_label(self, offset: int) -> bool:
+        start = self._strings[int(offset) : int(offset) + 2]
+        # $x, $d and the like mark code and data within a section
+        return start == b".L" or start[:1] == b"$"
+
+    def _name(self, index: int) -> str:
+        start = int(self._table["name"][index])
+        end = self._strings.find(b"\0", start)
+        return harmless(self._strings[start : end if end >= 0 else None].decode("utf-8", "backslashreplace"))
+
+    def _symbol(self, index: int) -> Symbol:
+        row = self._table[index]
+        return Symbol(self._name(index), int(row["value"]), int(row["size"]), _KINDS[int(row["info"]) & 15])
+
+    def around(self, address: int) -> Symbol | None:
+        """Return the symbol that contains an address, or the nearest one before it in the same part of the image.
+
+        A symbol with a size ends there; one without goes on to the next symbol.
+        """
+        import numpy as np
+
+        index = int(np.searchsorted(self._addresses, np.uint64(address), side="right")) - 1
+        fallback: Symbol | None = None
+        for step in range(8):  # nested and zero-sized symbols: look a few back for one that really contains it
+            at = self._first_at(index) if index >= 0 else -1
+            if at < 0:
+                break
+            symbol = self._symbol(at)
+            if symbol.address <= address < symbol.address + symbol.size or symbol.address == address:
+                return symbol
+            if step == 0 and symbol.size == 0:
+                fallback = symbol
+            index = at - 1
+        if fallback is not None and self._same_section(fallback.address, address):
+            return fallback
+        return None
+
+    def _first_at(self, index: int) -> int:
+        import numpy as np
+
+        return int(np.searchsorted(self._addresses, self._addresses[index], side="left"))
+
+    def _same_section(self, first: int, second: int) -> bool:
+        return any(lo <= first < hi and lo <= second < hi for lo, hi in self._alloc)
+
+    @cached_property
+    def _by_name(self) -> tuple[list[str], list[int]]:
+        pairs = sorted((self._name(i), i) for i in range(len(self._table)))
+        return [name for name, _ in pairs], [index for _, index in pairs]
+
+    def named(self, name: str) -> Symbol | None:
+        """Return the symbol of a name; a global or typed one before others."""
+        names, indices = self._by_name
+        at = bisect_left(names, name)
+        best: tuple[int, Symbol] | None = None
+        while at < len(names) and names[at] == name:
+            index = indices[at]
+            info = int(self._table["info"][index])
+            score = (info >> 4 != 0) * 2 + (info & 15 != STT_NOTYPE)
+            if best is None or score > best[0]:
+                best = score, self._symbol(index)
+            at += 1
+        return best[1] if best else None
+
+    def starting_with(self, prefix: str, limit: int) -> list[Symbol]:
+        """Return up to `limit` symbols whose names start with `prefix`, by name."""
+        names, indices = self._by_name
+        at = bisect_left(names, prefix)
+        found: list[Symbol] = []
+        while at < len(names) and names[at].startswith(prefix) and len(found) < limit:
+            found.append(self._symbol(indices[at]))
+            at += 1
+        return found
+
+
+def _read_tables(image: bytes) -> tuple[Any, bytes, list[tuple[int, int]]]:
+    """Return the symbol rows, the string table and the allocated sections' address ranges."""
+    import numpy as np
+
+    dtype = np.dtype(
+        [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("shndx", "<u2"), ("value", "<u8"), ("size", "<u8")]
+    )
+    empty = np.zeros(0, dtype)
+    if image[:4] != b"\x7fELF":
+        return empty, b"", []
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(image))
+        sections = list(elf.iter_sections())
+        alloc = [(s["sh_addr"], s["sh_addr"] + s["sh_size"]) for s in sections if s["sh_flags"] & 2 and s["sh_size"]]
+        table = next((s for s in sections if s["sh_type"] == "SHT_SYMTAB"), None)
+        if table is None or elf.elfclass != 64 or not elf.little_endian:
+            return empty, b"", alloc
+        strings = sections[table["sh_link"]].data()
+        data = table.data()
+    except (ELFError, ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError, AttributeError, TypeError):
+        return empty, b"", []  # a damaged image costs its symbols, never the trace
+    rows = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
+    return rows[rows["name"] < len(strings)], bytes(strings), alloc

@@ -1,0 +1,142 @@
+"""Source lines: the DWARF line tables of an image as sorted arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+from rrdbg.symbols.escape import harmless
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the line table."""
+
+    address: int
+    """First address of the row."""
+    file: str
+    """Source file as the compiler was given it."""
+    line: int
+    """Line, from 1."""
+
+
+class LineTable:
+    """Address to source line and back, for one ELF image. No debug information: an empty table."""
+
+    def __init__(self, image: bytes) -> None:
+        self._starts: list[int] = []
+        self._rows: list[tuple[str, int, bool]] = []  # file, line, statement; line 0 ends a sequence
+        rows = sorted(_read_rows(image), key=lambda row: (row[0], row[2] != 0))
+        for address, file, line, statement in rows:
+            if self._starts and self._starts[-1] == address:
+                if line or not self._rows[-1][1]:
+                    self._rows[-1] = (file, line, statement)
+                continue
+            self._starts.append(address)
+            self._rows.append((file, line, statement))
+
+    def at(self, address: int) -> Line | None:
+        """Return the row that covers an address."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0:
+            return None
+        file, line, _ = self._rows[index]
+        return Line(self._starts[index], file, line) if line else None
+
+    def between(self, lo: int, hi: int) -> list[Line]:
+        """Return the rows of addresses lo <= a < hi."""
+        first = max(bisect_right(self._starts, lo) - 1, 0)
+        last = bisect_right(self._starts, hi - 1)
+        rows = zip(self._starts[first:last], self._rows[first:last], strict=True)
+        return [Line(address, file, line) for address, (file, line, _) in rows if line]
+
+    def addresses(self, file: str, line: int) -> list[int]:
+        """Return the first address of a line in each place it was compiled to, ascending.
+
+        `file` may be a base name or the end of a path. A line without code means the next one that has some, as in gdb.
+        """
+
+        def matches(name: str) -> bool:
+            return name == file or name.endswith("/" + file) or os.path.basename(name) == file
+
+        names = {name for name in {row[0] for row in self._rows} if matches(name)}
+        lines = {row[1] for row in self._rows if row[0] in names and row[1] >= line and row[2]}
+        if not lines:
+            return []
+        best = min(lines)
+        found: list[int] = []
+        previous: tuple[str, int] = ("", 0)
+        for start, (name, number, statement) in zip(self._starts, self._rows, strict=True):
+            if name in names and number == best and statement and previous != (name, number):
+                found.append(start)
+            previous = name, number
+        return found
+
+    def knows(self, file: str) -> bool:
+        """Return whether any row is of a file."""
+        return any(name == file or os.path.basename(name) == file for name in {row[0] for row in self._rows})
+
+
+def _read_rows(image: bytes) -> list[tuple[int, str, int, bool]]:
+    if image[:4] != b"\x7fELF":
+        return []
+    from elftools.common.exceptions import DWARFError, ELFError
+    from elftools.elf.elffile import ELFFile
+
+    rows: list[tuple[int, str, int, bool]] = []
+    try:
+        elf = ELFFile(io.BytesIO(image))
+        if not elf.has_dwarf_info():
+            return []
+        dwarf = elf.get_dwarf_info()
+        for unit in dwarf.iter_CUs():
+            program = dwarf.line_program_for_CU(unit)
+            if program is not None:
+                _read_program(program, _text(unit.get_top_DIE().attributes.get("DW_AT_name")), rows)
+    except (ELFError, DWARFError, ValueError, IndexError, KeyError, AttributeError, TypeError, OverflowError):
+        return rows  # damaged debug information costs the lines after the damage, never the trace
+    return rows
+
+
+def _read_program(program: Any, unit_name: str, rows: list[tuple[int, str, int, bool]]) -> None:
+    names = _file_names(program, unit_name)
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
+            continue
+        line = 0 if state.end_sequence else state.line
+        rows.append((state.address, names.get(state.file, ""), line, bool(state.is_stmt)))
+
+
+def _file_names(program: Any, unit_name: str) -> dict[int, str]:
+    header = program.header
+    version = header["version"]
+    directories = (
+        [_decode(d) for d in header["include_directory"]]
+        if version < 5
+        else [_decode(d["DW_LNCT_path"]) for d in header["directories"]]
+    )
+    names: dict[int, str] = {}
+    entries = header["file_entry"] if version < 5 else header["file_names"]
+    for index, entry in enumerate(entries):
+        if version < 5:
+            name, directory = _decode(entry.name), entry.dir_index - 1
+        else:
+            name, directory = _decode(entry["DW_LNCT_path"]), entry["DW_LNCT_directory_index"] or -1
+        if 0 <= directory < len(directories) and not name.startswith("/"):
+            name = f"{directories[directory]}/{name}"
+        names[index if version >= 5 else index + 1] = harmless(name)
+    if unit_name and version < 5:
+        names.setdefault(0, harmless(unit_name))
+    return names
+
+
+def _text(attribute: Any) -> str:
+    return _decode(attribute.value) if attribute is not None else ""
+
+
+def _decode(value: bytes | str) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

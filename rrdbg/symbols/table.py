@@ -1,0 +1,61 @@
+"""Names for addresses: symbols and source lines of all images of a trace, read when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+from rrdbg.symbols.elf import ElfSymbols, Symbol
+from rrdbg.symbols.lines import Line, LineTable
+
+
+class SymbolTable:
+    """The symbols of several images; the first image that knows an answer gives it.
+
+    Example:
+        >>> table = SymbolTable([open("kernel.elf", "rb").read()])
+        >>> table.around(0x8000_0010)
+        Symbol(name='main', address=2147483648, size=64, kind='function')
+    """
+
+    def __init__(self, images: Sequence[bytes]) -> None:
+        self._images = [image for image in images if image[:4] == b"\x7fELF"]
+        self.around = lru_cache(maxsize=65536)(self._around)
+        self.line = lru_cache(maxsize=65536)(self._line)
+
+    @cached_property
+    def _elfs(self) -> list[ElfSymbols]:
+        return [ElfSymbols(image) for image in self._images]
+
+    @cached_property
+    def _lines(self) -> list[LineTable]:
+        return [LineTable(image) for image in self._images]
+
+    def _around(self, address: int) -> Symbol | None:
+        """Return the symbol that contains an address."""
+        return next((found for elf in self._elfs if (found := elf.around(address)) is not None), None)
+
+    def _line(self, address: int) -> Line | None:
+        """Return the source line of an address."""
+        return next((found for lines in self._lines if (found := lines.at(address)) is not None), None)
+
+    def named(self, name: str) -> Symbol | None:
+        """Return the symbol of a name."""
+        return next((found for elf in self._elfs if (found := elf.named(name)) is not None), None)
+
+    def starting_with(self, prefix: str, limit: int) -> list[Symbol]:
+        """Return up to `limit` symbols whose names start with `prefix`, by name."""
+        found = [symbol for elf in self._elfs for symbol in elf.starting_with(prefix, limit)]
+        return sorted(found, key=lambda symbol: symbol.name)[:limit]
+
+    def lines_between(self, lo: int, hi: int) -> list[Line]:
+        """Return the line table's rows of addresses lo <= a < hi."""
+        return [line for lines in self._lines for line in lines.between(lo, hi)]
+
+    def line_addresses(self, file: str, line: int) -> list[int]:
+        """Return where a source line was compiled to; empty when there is no such line."""
+        return [address for lines in self._lines for address in lines.addresses(file, line)]
+
+    def knows_file(self, file: str) -> bool:
+        """Return whether the line tables mention a source file."""
+        return any(lines.knows(file) for lines in self._lines)
