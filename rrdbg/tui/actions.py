@@ -1,0 +1,239 @@
+"""What the keys do. Everything that needs the engine becomes a job; the rest happens at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual.app import App
+
+from rrdbg.tui.deck import Deck
+from rrdbg.tui.engine import Engine, Job
+from rrdbg.tui.help import HelpScreen
+from rrdbg.tui.model import Overview, View
+from rrdbg.tui.prompt import Prompt
+from rrdbg.tui.source import Source
+from rrdbg.tui.status import Status
+from rrdbg.tui.text import short_count
+from rrdbg.tui.timeline import Timeline
+
+SPEEDS = tuple(factor * 10**power for power in range(9) for factor in (1, 3))
+"""Steps per second of play, slowest first."""
+
+PLAY_HZ = 10
+"""Positions shown per second of play."""
+
+
+class Actions(App[int]):
+    """The actions of the key table."""
+
+    engine: Engine
+    overview: Overview | None = None
+    """What is known of the run, once it is open."""
+    view: View | None = None
+    """What the panes show."""
+    target: int | None = None
+    """Where the last seek goes while the engine has not arrived."""
+    playing = 0
+    """1 forward, -1 backward, 0 not playing."""
+    speed = 0
+    """Index into SPEEDS."""
+
+    deck: Deck
+    timeline: Timeline
+    status: Status
+    prompt_line: Prompt
+
+    # provided by the app
+
+    def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
+        """Queue a job that moves the session, then show where it is."""
+        raise NotImplementedError
+
+    def say(self, text: str, severity: str = "reason") -> None:
+        """Put one line into the status line."""
+        raise NotImplementedError
+
+    # moving
+
+    @property
+    def here(self) -> int:
+        """The position the user means by here: where the last seek goes, or where the panes are."""
+        return self.target if self.target is not None else (self.view.position if self.view else 0)
+
+    def seek(self, position: int) -> None:
+        """Go to a position; the timeline's cursor is there at once."""
+        if self.overview is None:
+            return
+        position = min(max(position, 0), self.overview.total)
+        self.target = position
+        self.timeline.show(position)
+        self.move("going there", lambda source: source.goto(position), kind="goto", quiet=True)
+
+    def action_goto(self, position: str) -> None:
+        """Go to a position as the user writes it."""
+        self.stop_playing()
+        if self.overview is not None and position in ("start", "end"):
+            self.seek(0 if position == "start" else self.overview.total)
+        else:
+            self.move(f"goto {position}", lambda source: source.goto(position))
+
+    def action_run_command(self, line: str) -> None:
+        """Run a line of the command table."""
+        self.stop_playing()
+        self.run_line(line, echo=False)
+
+    def run_line(self, line: str, *, echo: bool) -> None:
+        """Run a command line; `echo` keeps it and its answer in the log."""
+        raise NotImplementedError
+
+    def action_scrub(self, columns: int) -> None:
+        """Move by columns of the timeline, at least one step."""
+        self.stop_playing()
+        window = self.timeline.window
+        step = max(window.span // window.columns, 1)
+        self.seek(self.here + columns * step)
+
+    def action_zoom(self, factor: float) -> None:
+        """Zoom the timeline."""
+        self.timeline.zoom(factor)
+
+    def action_event(self, direction: int) -> None:
+        """Go to the previous or the next event."""
+        positions = [event.icount for event in self.deck.events.events]
+        self._neighbour(positions, direction, "event")
+
+    def action_mark(self, direction: int) -> None:
+        """Go to the previous or the next bookmark."""
+        self._neighbour(sorted(mark.position for mark in (self.view.marks if self.view else ())), direction, "bookmark")
+
+    def _neighbour(self, positions: Sequence[int], direction: int, noun: str) -> None:
+        self.stop_playing()
+        index = bisect_right(positions, self.here) if direction > 0 else bisect_left(positions, self.here) - 1
+        if 0 <= index < len(positions):
+            self.seek(positions[index])
+        else:
+            self.say(f"no {noun} {'after' if direction > 0 else 'before'} this position")
+
+    # playing
+
+    def action_play(self, direction: int) -> None:
+        """Play in a direction, or pause."""
+        if self.playing or self.overview is None:
+            self.stop_playing()
+            return
+        if not self.speed:
+            # The window passes in about twenty seconds.
+            self.speed = max(bisect_right(SPEEDS, self.timeline.window.span // 20) - 1, 0)
+        self.playing = direction
+        self._show_speed()
+
+    def action_speed(self, direction: int) -> None:
+        """Play faster or slower."""
+        self.speed = min(max(self.speed + direction, 0), len(SPEEDS) - 1)
+        self._show_speed()
+
+    def _show_speed(self) -> None:
+        arrow = {1: "▶ ", -1: "◀ ", 0: "‖ "}[self.playing]
+        text = f"{arrow}{short_count(SPEEDS[self.speed])} steps/s"
+        self.status.put(playing=text, message=None if self.playing else ("reason", f"speed {text[2:]}"))
+
+    def stop_playing(self) -> None:
+        """Pause."""
+        if self.playing:
+            self.playing = 0
+            self.status.put(playing="")
+
+    def play_tick(self) -> None:
+        """Move on by what a tenth of a second is worth; waits for an engine that has not arrived."""
+        if not self.playing or self.overview is None or self.engine.busy:
+            return
+        step = max(SPEEDS[self.speed] // PLAY_HZ, 1)
+        if SPEEDS[self.speed] < PLAY_HZ:
+            self._skipped = getattr(self, "_skipped", 0) + 1
+            if self._skipped * SPEEDS[self.speed] < PLAY_HZ:
+                return
+            self._skipped = 0
+        goal = self.here + self.playing * step
+        if not 0 <= goal <= self.overview.total:
+            goal = min(max(goal, 0), self.overview.total)
+            self.stop_playing()
+        self.seek(goal)
+
+    # breakpoints, verification, cancelling
+
+    def action_toggle_breakpoint(self) -> None:
+        """Set or remove a breakpoint at the selected line of the disassembly."""
+        address = self.deck.code.address(self.deck.code.selected)
+        if address is not None:
+            self.toggle_breakpoint(address)
+
+    def toggle_breakpoint(self, address: int) -> None:
+        """Set or remove a breakpoint at an address."""
+
+        def work(source: Source) -> tuple[bool, frozenset[int]]:
+            return source.toggle_breakpoint(address), source.breakpoints()
+
+        def then(result: tuple[bool, frozenset[int]]) -> None:
+            self.deck.code.breakpoints = result[1]
+            self.deck.code.refresh()
+            self.say(f"breakpoint at {address:x} {'set' if result[0] else 'removed'}")
+
+        self.engine.submit(Job("", "", work, then))
+
+    def action_verify(self) -> None:
+        """Replay the whole trace against its digests."""
+
+        def then(result: tuple[bool, str]) -> None:
+            good, text = result
+            self.status.put(verified="✔ verified" if good else "✘ DIVERGED")
+            self.deck.log_pane.write(text, "text" if good else "error")
+            self.say(text, "ok" if good else "error")
+
+        self.stop_playing()
+        self.engine.submit(Job("verify", "verify", lambda source: source.verify(), then))
+
+    def action_cancel(self) -> None:
+        """Cancel what runs; if nothing does, put a maximised pane back."""
+        if self.playing:
+            self.stop_playing()
+        elif self.engine.cancel():
+            self.say("cancelling")
+        elif self.deck.maximised is not None:
+            self.deck.maximise(None)
+        else:
+            self.status.put(message=None)
+
+    # panes and screens
+
+    def action_pane(self, name: str) -> None:
+        """Show a pane and give it the focus."""
+        self.deck.reveal(name, focus=True)
+
+    def action_maximise(self) -> None:
+        """Maximise the focused pane, or put it back."""
+        if self.deck.maximised is not None:
+            self.deck.maximise(None)
+        elif self.focused is not None and self.focused.id is not None and self.focused in self.deck.children:
+            self.deck.maximise(self.focused.id)
+
+    def action_follow(self) -> None:
+        """Bring the disassembly back to pc."""
+        if self.view is not None:
+            self.deck.code.show(self.view)
+
+    def action_prompt(self, text: str) -> None:
+        """Open the command prompt with text typed already."""
+        self.screen.add_class("-prompting")
+        self.prompt_line.open(text)
+
+    def action_help(self) -> None:
+        """Show every key and command."""
+        self.push_screen(HelpScreen(self.overview.commands if self.overview else ()))
+
+    def action_next_theme(self) -> None:
+        """Take the next theme."""
+        names = sorted(self.available_themes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.say(f"theme {self.theme}")

@@ -1,0 +1,309 @@
+"""The application: the screen, the way from the engine's answers to the panes, and from the user to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from rrdbg.session.values import ConsoleChunk, EventRow
+from rrdbg.tui.actions import PLAY_HZ, Actions
+from rrdbg.tui.deck import Deck
+from rrdbg.tui.engine import Advanced, Busy, Done, Engine, Failed, Job, Opener
+from rrdbg.tui.keys import KEYS
+from rrdbg.tui.model import Overview, View
+from rrdbg.tui.palette import TableProvider
+from rrdbg.tui.pane import Pane
+from rrdbg.tui.panes.memory import MemoryPane
+from rrdbg.tui.prompt import Prompt
+from rrdbg.tui.scale import TimeMap
+from rrdbg.tui.source import Source
+from rrdbg.tui.status import Status, Work
+from rrdbg.tui.text import visible
+from rrdbg.tui.timeline import Timeline
+
+EVENTS_AT_ONCE, EVENTS_SHOWN = 5_000, 500_000
+"""Journal events fetched together, and the most that the list holds."""
+
+CONSOLE_PIECES, CONSOLE_STEPS = 64, 1 << 24
+"""Console output is fetched in so many pieces, of at least so many steps."""
+
+
+class DebuggerApp(Actions):
+    """The face of one trace. `open_source` runs in the engine's thread."""
+
+    CSS_PATH = "style.tcss"
+    TITLE = "rrdbg"
+    ESCAPE_TO_MINIMIZE: ClassVar[bool] = False
+    COMMANDS = Actions.COMMANDS | {TableProvider}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, key.action, key.title, show=False) for key in KEYS if key.action != "command_palette"
+    ]
+
+    def __init__(self, name: str, open_source: Opener) -> None:
+        super().__init__()
+        self.trace_name = visible(name)
+        """What is open, for the title row."""
+        self.failure: BaseException | None = None
+        """Why the application ended, when it did not want to."""
+        self.engine = Engine(self, open_source)
+        self.timeline = Timeline(id="timeline")
+        self.deck = Deck(id="deck")
+        self.status = Status(id="status")
+        self.prompt_line = Prompt(id="prompt")
+        self._before: View | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen: timeline, panes, keys or prompt, status."""
+        yield self.timeline
+        yield self.deck
+        with Vertical(id="foot"):
+            yield Static(id="candidates", markup=False)
+            with Horizontal(id="bar"):
+                yield Static(": ", id="colon")
+                yield self.prompt_line
+                yield Static(_hints(), id="hints")
+            yield self.status
+
+    def on_mount(self) -> None:
+        """Start the engine; the screen is up before it is."""
+        self.timeline.caption = f"rrdbg  {self.trace_name}"
+        self.status.put(work=Work(f"opening {self.trace_name}"))
+        self.set_interval(1 / PLAY_HZ, self.play_tick)
+        self.engine.start()
+
+    def on_unmount(self) -> None:
+        """End the engine."""
+        self.engine.close()
+
+    # answers of the engine
+
+    @on(Done)
+    def _done(self, message: Done) -> None:
+        if message.kind == "open":
+            self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
+            self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
+        elif message.then is not None:
+            message.then(message.value)
+
+    @on(Failed)
+    def _failed(self, message: Failed) -> None:
+        error = message.error
+        if message.kind == "open" or getattr(error, "fatal", False):
+            self.failure = error
+            self.exit(return_code=int(getattr(error, "exit_code", ExitCode.FAILED)))
+            return
+        self.stop_playing()
+        text = error.message if isinstance(error, RrdbgError) else f"internal error: {type(error).__name__}: {error}"
+        if isinstance(error, RrdbgError) and error.hint:
+            self.deck.log_pane.write(f"{text}\n  {error.hint}", "error")
+        else:
+            self.deck.log_pane.write(text, "error")
+        self.say(text.splitlines()[0] if text else "failed", "error")
+        if self.target is not None and not self.engine.busy:
+            self.target = None
+            if self.view is not None:
+                self.timeline.show(self.view.position)
+
+    @on(Advanced)
+    def _advanced(self, message: Advanced) -> None:
+        progress = message.progress
+        if self.view is None or self.engine.busy:
+            self.status.put(work=Work(progress.title, progress.share, progress.rate, progress.eta))
+
+    @on(Busy)
+    def _busy(self, message: Busy) -> None:
+        self.status.put(work=Work(message.title) if message.title and self.engine.busy else None)
+
+    def _opened(self, overview: Overview) -> None:
+        self.overview = overview
+        self.status.put(total=overview.total)
+        time = TimeMap(overview.shift)
+        time.learn(overview.total, overview.virtual_ns)
+        self.timeline.open(overview.total, time)
+        self._read_events(0)
+        self._read_console(0)
+        if overview.notice:
+            self.deck.log_pane.write(overview.notice, "error")
+            self.say(overview.notice.splitlines()[0], "error")
+
+    def _read_events(self, first: int) -> None:
+        def then(rows: Sequence[EventRow]) -> None:
+            total = self.overview.events if self.overview else 0
+            for row in rows:
+                self.timeline.time.learn(row.icount, row.virtual_ns, jump=True)
+            self.deck.events.extend(rows, total)
+            self.timeline.refresh()
+            if self.view is not None:
+                self.deck.events.show(self.view.position)
+            if rows and first + len(rows) < min(total, EVENTS_SHOWN):
+                self._read_events(first + len(rows))
+
+        work: Callable[[Source], Sequence[EventRow]] = lambda source: source.events(first, EVENTS_AT_ONCE)  # noqa: E731
+        self.engine.submit(Job("events", "", work, then, background=True))
+
+    def _read_console(self, lo: int) -> None:
+        if self.overview is None:
+            return
+        total = self.overview.total
+        hi = min(lo + max(total // CONSOLE_PIECES, CONSOLE_STEPS), total)
+
+        def then(chunks: Sequence[ConsoleChunk]) -> None:
+            self.deck.console.extend(chunks, last=hi >= total)
+            if self.view is not None:
+                self.deck.console.show(self.view.position)
+            if hi < total:
+                self._read_console(hi)
+
+        self.engine.submit(Job("console", "", lambda source: source.console(lo, hi), then, background=True))
+
+    def moved(self, view: View) -> None:
+        """Show a new view."""
+        before = self.view
+        if before is not None and view.position != before.position:
+            self._before = before
+        self.view = view
+        if not self.engine.waits_for("goto"):
+            self.target = None
+            self.timeline.show(view.position)
+        self.timeline.time.learn(view.position, view.virtual_ns)
+        self.status.put(view=view)
+        deck = self.deck
+        deck.code.breakpoints = view.breakpoints
+        deck.code.show(view)
+        deck.registers.show(view, self._before)
+        deck.csrs.show(view, self._before)
+        deck.console.show(view.position)
+        deck.events.show(view.position)
+        deck.memory.show(view.position)
+        deck.marks.show(view.position)
+        if before is None or view.marks != before.marks:
+            deck.marks.set_marks(view.marks)
+            self.timeline.set_marks({mark.position: visible(mark.name or mark.text) for mark in view.marks})
+        self._look(deck.memory.expression or "$sp")
+
+    # what the user asks
+
+    def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
+        """Queue a job that moves the session, then show where it is."""
+
+        def job(source: Source) -> View:
+            work(source)
+            return source.view()
+
+        self.status.put(message=None)
+        self.engine.submit(Job(kind, title if not quiet else "", job, self.moved))
+
+    def run_line(self, line: str, *, echo: bool) -> None:
+        """Run a command line; `echo` keeps it and its answer in the log."""
+        words = line.split(None, 1)
+        if words[0] in ("q", "quit", "exit"):
+            self.exit(0)
+            return
+        if words[0] == "memory" and len(words) > 1:
+            self.deck.reveal("memory", focus=False)
+            self._look(words[1].strip())
+            return
+
+        def work(source: Source) -> tuple[str, View]:
+            return source.command(line), source.view()
+
+        def then(result: tuple[str, View]) -> None:
+            answer, view = result
+            self.moved(view)
+            if echo:
+                self.deck.log_pane.echo(line)
+            if answer:
+                self.deck.log_pane.write(answer)
+                lines = answer.strip().splitlines()
+                if echo and len(lines) > 1:
+                    self.deck.reveal("log", focus=False)
+                elif echo and lines:
+                    self.say(lines[0])
+
+        self.status.put(message=None)
+        self.engine.submit(Job("", line, work, then))
+
+    def _look(self, expression: str) -> None:
+        def then(address: int) -> None:
+            self.deck.memory.look(expression, address)
+
+        self.engine.submit(Job("look", "", lambda source: source.evaluate(expression), then))
+
+    def say(self, text: str, severity: str = "reason") -> None:
+        """Put one line into the status line."""
+        self.status.put(message=(severity, text))
+
+    @on(Timeline.Seek)
+    def _sought(self, message: Timeline.Seek) -> None:
+        self.stop_playing()
+        self.seek(message.position)
+
+    @on(Timeline.Looked)
+    def _looked(self, message: Timeline.Looked) -> None:
+        if self.overview is not None:
+            window = message.window
+            kind = "overview" if window.whole else "lanes"
+            self.engine.submit(Job(kind, "", lambda source: source.lanes(window), self.timeline.set_lanes))
+
+    @on(MemoryPane.Wanted)
+    def _memory(self, message: MemoryPane.Wanted) -> None:
+        self.engine.submit(Job("memory", "", lambda source: source.memory(message.blocks), self.deck.memory.take))
+
+    @on(Pane.Chosen)
+    def _chosen(self, message: Pane.Chosen) -> None:
+        pane, index, deck = message.pane, message.index, self.deck
+        position: int | None = None
+        if pane is deck.events:
+            position = deck.events.events[index].icount
+        elif pane is deck.marks:
+            position = deck.marks.marks[index].position
+        elif pane is deck.console:
+            position = deck.console.position_of(index)
+        elif pane is deck.code and message.column is not None and message.column < 3:
+            self.action_toggle_breakpoint()
+        if position is not None:
+            self.stop_playing()
+            self.seek(position)
+
+    @on(Prompt.Entered)
+    def _entered(self, message: Prompt.Entered) -> None:
+        self._close_prompt()
+        self.stop_playing()
+        self.run_line(message.text, echo=True)
+
+    @on(Prompt.Wanted)
+    def _complete(self, message: Prompt.Wanted) -> None:
+        before = message.before
+
+        def then(candidates: Sequence[str]) -> None:
+            self.prompt_line.complete(before, candidates)
+
+        self.engine.submit(Job("complete", "", lambda source: source.complete(before), then))
+
+    @on(Prompt.Left)
+    def _close_prompt(self) -> None:
+        self.screen.remove_class("-prompting")
+        self.deck.focus_shown()
+
+    @on(Prompt.Candidates)
+    def _candidates(self, message: Prompt.Candidates) -> None:
+        line = self.query_one("#candidates", Static)
+        line.display = bool(message.texts)
+        line.update(visible("  ".join(message.texts)))
+
+
+def _hints() -> Content:
+    parts: Sequence[Content] = [
+        Content.assemble((f" {key.shown.split()[0]}", "bold $accent"), (f" {key.footer} ", "$text-muted"))
+        for key in KEYS
+        if key.footer
+    ]
+    return Content("").join(parts)

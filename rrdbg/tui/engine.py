@@ -1,0 +1,220 @@
+"""The thread that talks to the engine, so that the interface never waits.
+
+Jobs run one after another in one thread. What they return, and how far they are, is posted to the app as messages; no
+widget is touched here. A newer job of the same kind replaces one that still waits, so that dragging along the timeline
+seeks to the latest place only.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rrdbg_core.errors import RrdbgError
+from textual.message import Message
+
+from rrdbg.session.api import Progress, ProgressCallback
+from rrdbg.tui.source import Source
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+Opener = Callable[[ProgressCallback], Source]
+"""Opens a trace, in the engine's thread; reports progress to the callback, as the session does ever after."""
+
+PROGRESS_PERIOD = 0.08
+"""Seconds between two progress messages: often enough to look alive."""
+
+STALE = 0.4
+"""Seconds after which a seek is given up for a newer one; a quicker one is let finish, or a fast drag shows nothing."""
+
+
+class Done(Message):
+    """A job ended well."""
+
+    def __init__(self, kind: str, value: Any, then: Callable[[Any], None] | None) -> None:
+        self.kind = kind
+        """Kind of the job."""
+        self.value = value
+        """What it returned."""
+        self.then = then
+        """What the interface does with it, in its own thread."""
+        super().__init__()
+
+
+class Failed(Message):
+    """A job ended with an error that has a message for the user."""
+
+    def __init__(self, kind: str, error: BaseException) -> None:
+        self.kind = kind
+        """Kind of the job."""
+        self.error = error
+        """What was raised."""
+        super().__init__()
+
+
+class Advanced(Message):
+    """How far the running job is."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        """As the session reports it."""
+        super().__init__()
+
+
+class Busy(Message):
+    """The engine began a job that may take long, or has nothing left to do."""
+
+    def __init__(self, title: str | None) -> None:
+        self.title = title
+        """What it does; None: nothing."""
+        super().__init__()
+
+
+@dataclass(slots=True)
+class Job:
+    """Something to do with the source."""
+
+    kind: str
+    """Jobs of one kind that wait replace each other; "" replaces none."""
+    title: str
+    """What the status line says meanwhile; empty: it is quick, nothing is said."""
+    work: Callable[[Source], Any]
+    """Runs in the engine's thread."""
+    then: Callable[[Any], None] | None = None
+    """Runs in the interface with the result."""
+    background: bool = False
+    """Waits while anything else does, gives way to it when it runs, and then starts again."""
+
+
+class Engine:
+    """Owns the source and the thread in which it is used."""
+
+    def __init__(self, app: App[Any], open_source: Opener) -> None:
+        self._app = app
+        self._open = open_source
+        self._jobs: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._waiting: list[Job] = []
+        self._lock = threading.Lock()
+        self._source: Source | None = None
+        self._reported = 0.0
+        self._running: Job | None = None
+        self._started = 0.0
+        self._yielding = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="rrdbg-engine", daemon=True)
+
+    def start(self) -> None:
+        """Open the source in the thread and serve jobs."""
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job of the user's runs or waits."""
+        running = self._running
+        return (running is not None and not running.background) or any(not job.background for job in self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing at all is left to do."""
+        return self._running is None and not self._waiting
+
+    def waits_for(self, kind: str) -> bool:
+        """Return whether a job of a kind waits."""
+        with self._lock:
+            return any(job.kind == kind for job in self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; one of the same kind that still waits is dropped."""
+        with self._lock:
+            if job.kind:
+                self._waiting = [other for other in self._waiting if other.kind != job.kind]
+            self._waiting.append(job)
+            running = self._running
+            stale = time.monotonic() - self._started > STALE
+            if running is not None and running.background and not job.background:
+                self._yielding = True
+                stale = True
+        self._jobs.put(None)
+        same = running is not None and job.kind == running.kind == "goto"
+        if stale and (same or self._yielding) and self._source is not None:
+            self._source.cancel()
+
+    def cancel(self) -> bool:
+        """Ask the running job to stop, and forget those that wait. Return whether there was one."""
+        with self._lock:
+            busy = self.busy
+            self._waiting = [job for job in self._waiting if job.background]
+            running = self._running
+        if running is not None and not running.background and self._source is not None:
+            self._source.cancel()
+        return busy
+
+    def close(self) -> None:
+        """End the thread and the source; waits a moment only."""
+        self._closing = True
+        if self._source is not None:
+            self._source.cancel()
+        self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    # in the thread
+
+    def _serve(self) -> None:
+        try:
+            self._source = self._open(self._progress)
+        except Exception as error:
+            self._post(Failed("open", error))
+            return
+        self._post(Done("open", self._source, None))
+        while not self._closing:
+            self._jobs.get()
+            with self._lock:
+                self._waiting.sort(key=lambda job: job.background)
+                job = self._running = self._waiting.pop(0) if self._waiting else None
+                self._started = time.monotonic()
+                self._yielding = False
+            if job is not None:
+                self._run(job, self._source)
+        with suppress(Exception):
+            self._source.close()
+
+    def _run(self, job: Job, source: Source) -> None:
+        if job.title:
+            self._post(Busy(job.title))
+        message: Message
+        try:
+            message = Done(job.kind, job.work(source), job.then)
+        except RrdbgError as error:
+            if self._yielding and job.background:
+                with self._lock:
+                    self._running = None
+                    self._waiting.append(job)
+                self._jobs.put(None)
+                return
+            message = Failed(job.kind, error)
+        except Exception as error:  # a defect of ours must not take the interface down
+            message = Failed(job.kind, error)
+        with self._lock:
+            self._running = None
+            idle = not self._waiting
+        self._post(message)
+        if idle:
+            self._post(Busy(None))
+
+    def _progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        running = self._running
+        if (running is None or not running.background) and now - self._reported >= PROGRESS_PERIOD:
+            self._reported = now
+            self._post(Advanced(progress))
+
+    def _post(self, message: Message) -> None:
+        if not self._closing:
+            self._app.post_message(message)

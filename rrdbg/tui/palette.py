@@ -1,0 +1,47 @@
+"""What the command palette offers: every action of the key table and every command of the command table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from rrdbg.tui.keys import KEYS
+
+if TYPE_CHECKING:
+    from rrdbg.tui.actions import Actions
+
+HIDDEN = ("command_palette", "focus_next", "focus_previous")
+"""Actions that make no sense from inside the palette."""
+
+
+class TableProvider(Provider):
+    """Searches both tables."""
+
+    def _entries(self) -> list[tuple[str, str, Callable[[], Any]]]:
+        app = cast("Actions", self.app)
+        entries: list[tuple[str, str, Callable[[], Any]]] = [
+            (f"{key.title}", f"key {key.shown}", partial(app.run_action, key.action))
+            for key in KEYS
+            if key.shown and not key.action.startswith(HIDDEN)
+        ]
+        entries += [
+            (name, text, partial(app.action_prompt, f"{name} "))
+            for name, text in (app.overview.commands if app.overview else ())
+        ]
+        return entries
+
+    async def discover(self) -> Hits:
+        """Offer everything before anything is typed."""
+        for title, text, run in self._entries():
+            yield DiscoveryHit(title, run, help=text)
+
+    async def search(self, query: str) -> Hits:
+        """Offer what matches."""
+        matcher = self.matcher(query)
+        for title, text, run in self._entries():
+            score = matcher.match(title)
+            if score > 0:
+                yield Hit(score, matcher.highlight(title), run, help=text)

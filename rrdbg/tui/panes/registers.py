@@ -1,0 +1,87 @@
+"""Registers and CSRs, with what changed since the previous stop marked."""
+
+from __future__ import annotations
+
+from rrdbg.tui.model import View
+from rrdbg.tui.pane import Pane, Parts
+from rrdbg.tui.text import clip, visible
+
+CELL = 21
+"""Cells of a register: name, mark, 16 digits, a gap."""
+
+
+class RegistersPane(Pane):
+    """pc and the integer registers, in as many columns as fit."""
+
+    NAME = "Registers"
+    EMPTY = "no registers yet"
+
+    def __init__(self) -> None:
+        super().__init__(id="registers")
+        self._values: tuple[tuple[str, int], ...] = ()
+        self._before: dict[str, int] = {}
+
+    def show(self, view: View, before: View | None) -> None:
+        """Take a new position and the one to compare with."""
+        self._values = view.registers
+        self._before = dict(before.registers) if before is not None else dict(view.registers)
+        self.retitle(f"hart {view.hart}  {view.priv}")
+        self.update()
+
+    def _columns(self) -> int:
+        return max(self.scrollable_content_region.width + 1, CELL) // CELL
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return -(-len(self._values) // self._columns())
+
+    def line(self, index: int, width: int) -> Parts:
+        """Return one row of registers: pc, ra, sp ... downwards, then the next column."""
+        parts: Parts = []
+        for number in range(index, len(self._values), self.count()):
+            name, value = self._values[number]
+            changed = self._before.get(name) != value
+            digits = f"{value:016x}"
+            zeros = len(digits) - len(digits.lstrip("0")) if value else 15
+            bright = self.style("changed") if changed else self.style("text")
+            parts.append((f"{name:>3}", self.style("symbol")))
+            parts.append(("▸" if changed else " ", self.style("changed")))
+            parts.append((digits[:zeros], self.style("dim")))
+            parts.append((digits[zeros:] + " ", bright))
+        return parts
+
+
+class CsrsPane(Pane):
+    """Control and status registers, with their fields in words."""
+
+    NAME = "CSRs"
+    EMPTY = "no CSRs yet"
+
+    def __init__(self) -> None:
+        super().__init__(id="csrs")
+        self._values: tuple[tuple[str, int, str], ...] = ()
+        self._before: dict[str, int] = {}
+
+    def show(self, view: View, before: View | None) -> None:
+        """Take a new position and the one to compare with."""
+        self._values = view.csrs
+        self._before = {name: value for name, value, _ in (before or view).csrs}
+        self.update()
+
+    def count(self) -> int:
+        """Return the number of CSRs."""
+        return len(self._values)
+
+    def line(self, index: int, width: int) -> Parts:
+        """Return one CSR."""
+        name, value, text = self._values[index]
+        changed = self._before.get(name) != value
+        digits = f"{value:016x}"
+        zeros = len(digits) - len(digits.lstrip("0")) if value else 15
+        return [
+            (f"{name:>10}", self.style("symbol")),
+            ("▸" if changed else " ", self.style("changed")),
+            (digits[:zeros], self.style("dim")),
+            (digits[zeros:], self.style("changed") if changed else self.style("text")),
+            (clip("  " + visible(text), width - 27), self.style("accent")),
+        ]

@@ -1,0 +1,130 @@
+"""The status line: where the cursor is and why, or how far the work has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from rrdbg.tui.drawing import spans
+from rrdbg.tui.model import View
+from rrdbg.tui.pane import Parts
+from rrdbg.tui.text import clip, grouped, short_count, short_ns, short_seconds, visible
+
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something the engine is busy with."""
+
+    title: str
+    """What it is."""
+    share: float | None = None
+    """Part that is done, 0 to 1, where that is known."""
+    rate: float | None = None
+    """Steps per second."""
+    eta: float | None = None
+    """Seconds left."""
+
+
+class Status(Widget):
+    """One row: position, virtual time, hart, privilege, pc, then the stop reason, a message or progress."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"status--{name}" for name in ("position", "dim", "reason", "work", "error", "ok", "symbol")
+    }
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.view: View | None = None
+        """Where the cursor is."""
+        self.total = 0
+        """Last position of the run."""
+        self.work: Work | None = None
+        """What the engine does now."""
+        self.message: tuple[str, str] | None = None
+        """(severity, text) shown instead of the stop reason: severity is reason, ok or error."""
+        self.verified = ""
+        """Outcome of the last verification, in a word or two."""
+        self.playing = ""
+        """Speed and direction while playing."""
+        self._tick = 0
+
+    def on_mount(self) -> None:
+        """Turn the spinner."""
+        self.set_interval(0.1, self._spin)
+
+    def _spin(self) -> None:
+        if self.work is not None:
+            self._tick += 1
+            self.refresh()
+
+    def put(self, **values: object) -> None:
+        """Change attributes and draw."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the row."""
+        width = self.size.width
+        base = self.rich_style
+        left, right = self._left(), self._right(width)
+        used = sum(len(text) for text, _ in left)
+        room = max(width - used - 1, 0)
+        size = sum(len(text) for text, _ in right)
+        if size > room:
+            right = [(clip(right[0][0], room), right[0][1])] if right else []
+            size = sum(len(text) for text, _ in right)
+        gap = max(width - used - size, 0)
+        return spans([*left, (" " * gap, base), *right], width, base)
+
+    def _left(self) -> Parts:
+        view = self.view
+        if view is None:
+            return []
+        dim = self._style("dim")
+        share = f"{view.position / self.total:.1%}" if self.total else ""
+        parts: Parts = [(f" {grouped(view.position)} ", self._style("position")), (f" {share}", dim)]
+        if self.size.width >= 60:
+            parts.append((f"  {short_ns(view.virtual_ns, 6)}", dim))
+            parts.append((f"  h{view.hart} {view.priv}", dim))
+        if self.size.width >= 100 or self.work is None:
+            where = visible(view.symbol) or f"{view.pc:x}"
+            parts.append(("  " + clip(where, max(self.size.width // 4, 12)), self._style("symbol")))
+        return parts
+
+    def _right(self, width: int) -> Parts:
+        if self.work is not None:
+            return [(self._progress(self.work, width), self._style("work"))]
+        parts: Parts = []
+        if self.message is not None:
+            severity, text = self.message
+            parts.append((f" {visible(text)} ", self._style(severity)))
+        elif self.playing:
+            parts.append((f" {self.playing} ", self._style("work")))
+        elif self.view is not None and self.view.reason:
+            parts.append((f" {visible(self.view.reason)} ", self._style("reason")))
+        if self.verified:
+            parts.append((f" {self.verified} ", self._style("ok" if self.verified.startswith("✔") else "error")))
+        return parts
+
+    def _progress(self, work: Work, width: int) -> str:
+        parts = [f" {SPINNER[self._tick % len(SPINNER)]} {visible(work.title)}"]
+        if work.share is not None:
+            cells = 10 if width >= 100 else 6
+            full = round(min(max(work.share, 0.0), 1.0) * cells)
+            parts.append(f"{'━' * full}{'╌' * (cells - full)} {work.share:4.0%}")
+        if work.rate:
+            parts.append(f"{short_count(round(work.rate))}/s" if work.rate < 1e6 else f"{work.rate / 1e6:.0f}M/s")
+        if work.eta is not None:
+            parts.append(f"{short_seconds(work.eta)} left")
+        parts.append("Esc cancels ")
+        return " ".join(parts)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"status--{name}")

@@ -1,0 +1,267 @@
+"""A session that never runs a guest: plausible answers, computed from the position alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rrdbg.session.api import (
+    Bookmark,
+    Cancelled,
+    ConsoleChunk,
+    DisasmLine,
+    EventRow,
+    Lane,
+    Location,
+    MemoryBlock,
+    Note,
+    NotFound,
+    Point,
+    PointKind,
+    Progress,
+    ProgressCallback,
+    RegisterValue,
+    Stop,
+    StopReason,
+    Timeline,
+    TraceInfo,
+    UsageError,
+    VerifyResult,
+    When,
+)
+
+TOTAL = 12_345_678
+BASE = 0x8000_0000
+FUNCTIONS = ("_start", "main", "uart_putc", "schedule", "trap_entry", "memcpy")
+NAMES = ("pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f"a{i}" for i in range(8)))
+NAMES += (*(f"s{i}" for i in range(2, 12)), "t3", "t4", "t5", "t6")
+COMMANDS = (
+    ("bookmark", "bookmark [NAME]: name this position"),
+    ("continue", "continue: run to the next stop"),
+    ("finish", "finish: run until the function returns"),
+    ("goto", "goto POSITION: go there"),
+    ("info", "info SUBJECT: registers, breakpoints, events"),
+    ("nexti", "nexti [N]: step over calls"),
+    ("reverse-continue", "reverse-continue: run back to the previous stop"),
+    ("reverse-stepi", "reverse-stepi [N]: step back"),
+    ("stepi", "stepi [N]: step"),
+)
+CSRS = (("mstatus", 0x1880, "MPP=M MPIE"), ("mtvec", BASE + 0x400, "trap_entry"), ("mcause", 11, "ecall from M-mode"))
+
+
+def mix(n: int) -> int:
+    """Return 64 well-mixed bits of a number."""
+    n = (n ^ (n >> 31)) * 0x7FB5D329728EA185 & (1 << 64) - 1
+    n = (n ^ (n >> 27)) * 0x81DADEF4BC2DD44D & (1 << 64) - 1
+    return n ^ (n >> 33)
+
+
+def place(address: int) -> Location:
+    """Return the name of an address: a function every 256 bytes."""
+    offset = address - BASE
+    return Location(address, FUNCTIONS[offset // 0x100 % len(FUNCTIONS)], offset % 0x100)
+
+
+class FakeSession:
+    """What the interface uses of `rrdbg.session.api.Session`."""
+
+    def __init__(self, *, total: int = TOTAL) -> None:
+        self.total = total
+        self.icount = 0
+        self.on_progress: ProgressCallback | None = None
+        self.breaks: list[Point] = []
+        self.marks = [Bookmark("boot", total // 100)]
+        self.cancelled = threading.Event()
+        self.slow = threading.Event()
+        """While set, `continue` does not end until it is cancelled."""
+        self.dead = False
+        """Once set, every call fails as it does when the engine's process is gone."""
+        self.closed = False
+        self.printed = [f"[{i:5}] task {i % 3}: tick {i * i}\r\n".encode() for i in range(400)]
+        self.printed[3] = b"\x1b[31mred\x1b[0m [bold]markup[/bold] \xff\r\n"
+        self.journal = [self._event(i, total * (i + 1) // 41) for i in range(40)]
+
+    @staticmethod
+    def _event(i: int, icount: int) -> EventRow:
+        kind = "uart_input" if i % 3 else "warp"
+        ns = icount + 1_000_000 * (i // 3)
+        return EventRow(i, icount, ns, kind, "uart0", "", b"k[red]", 6, f"uart0 'k{i}[red]'")
+
+    def info(self) -> TraceInfo:
+        snapshots = tuple(range(0, self.total, 1 << 20))
+        end = self.journal[-1].virtual_ns + self.total - self.journal[-1].icount
+        return TraceInfo(
+            "fake.rrt", self.total, end, 0, "virt-1", 1, BASE, 1 << 20, 40, snapshots, True, "", None, ""
+        )  # fmt: skip
+
+    def when(self) -> When:
+        if self.dead:
+            raise RuntimeError("dead")
+        past = [event for event in self.journal if event.icount <= self.icount]
+        ns = self.icount + (past[-1].virtual_ns - past[-1].icount if past else 0)
+        pc = BASE + (mix(self.icount // 16) % 6) * 0x100 + self.icount % 16 * 4
+        return When(self.icount, self.total, ns, 0, "M", pc, place(pc))
+
+    def registers(self, names: Sequence[str] | None = None) -> Sequence[RegisterValue]:
+        if names:
+            return [RegisterValue(name, value, "csr", text) for name, value, text in CSRS]
+        step = self.icount
+        values = [self.when().pc]
+        values += [mix(i) >> (i * 2 % 48) if step % 32 < i else i * step for i in range(1, 32)]
+        return [RegisterValue(name, value, "general") for name, value in zip(NAMES, values, strict=True)]
+
+    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> Sequence[DisasmLine]:
+        pc = self.when().pc if address is None else address
+        return [self._insn(at) for at in range(max(BASE, pc - 4 * before), pc + 4 * count, 4)]
+
+    @staticmethod
+    def _insn(address: int) -> DisasmLine:
+        number = address - BASE >> 2
+        text, target = "addi\ta0,a0,1", None
+        if number % 5 == 3:
+            text, target = f"bnez\ta0,{address - 12:x}", address - 12
+        elif number % 7 == 2:
+            text, target = f"jal\tra,{BASE + 0x200:x}", BASE + 0x200
+        name = place(target).text if target is not None else ""
+        return DisasmLine(address, number.to_bytes(4, "little"), text, place(address), target, name)
+
+    def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
+        if not BASE <= address < BASE + (1 << 20):
+            return MemoryBlock(address, b"", length)
+        data = bytes(mix(address + i) & 0xFF if i % 3 else 0x41 + i % 26 for i in range(length))
+        return MemoryBlock(address, bytes([self.icount & 0xFF]) + data[1:], length)
+
+    def evaluate(self, expression: str) -> int:
+        if expression == "$sp":
+            return BASE + 0x8000
+        if expression in FUNCTIONS:
+            return BASE + FUNCTIONS.index(expression) * 0x100
+        try:
+            return int(expression, 0)
+        except ValueError:
+            raise NotFound(f"no symbol '{expression}'", hint="info functions lists them") from None
+
+    def events(self, first: int = 0, count: int = 1000) -> Sequence[EventRow]:
+        return self.journal[first : first + count]
+
+    def console(self, lo: int = 0, hi: int | None = None) -> Sequence[ConsoleChunk]:
+        step = self.total // (len(self.printed) + 1)
+        chunks = [ConsoleChunk(step * (i + 1), data) for i, data in enumerate(self.printed)]
+        return [chunk for chunk in chunks if lo < chunk.icount <= (self.total if hi is None else hi)]
+
+    def timeline(self, lo: int, hi: int, buckets: int) -> Timeline:
+        span = hi - lo
+
+        def count(points: Sequence[int]) -> tuple[int, ...]:
+            counts = [0] * buckets
+            for point in points:
+                if lo <= point < hi:
+                    counts[(point - lo) * buckets // span] += 1
+            return tuple(counts)
+
+        def bursts(seed: int, period: int) -> tuple[int, ...]:
+            phases = [(lo + i * span // buckets) * 64 // max(self.total, 1) for i in range(buckets)]
+            return tuple(mix(phase * 31 + seed) % 900 if phase % period == seed else 0 for phase in phases)
+
+        inputs = [event.icount for event in self.journal if event.kind == "uart_input"]
+        lanes = {
+            "traps": bursts(0, 5),
+            "interrupts": bursts(1, 2),
+            "console": count([chunk.icount for chunk in self.console(0, self.total)]),
+            "input": count(inputs),
+            "bookmarks": count([mark.icount for mark in self.marks]),
+            "notes": count([self.total // 2]),
+            "snapshots": count(self.info().snapshots),
+        }
+        return Timeline(lo, hi, buckets, tuple(Lane(name, counts) for name, counts in lanes.items()))
+
+    def goto(self, position: int | str) -> Stop:
+        if isinstance(position, str):
+            try:
+                position = int(position.replace("_", ""))
+            except ValueError:
+                raise UsageError(f"no position '{position}'", hint="try 50%, start or end") from None
+        return self.move(position, StopReason.SEEK)
+
+    def move(self, position: int, reason: StopReason) -> Stop:
+        self.icount = min(max(position, 0), self.total)
+        return Stop(reason, self.when(), text=f"at {self.icount}")
+
+    def run(self, name: str, position: int, reason: StopReason) -> Stop:
+        """Work for a while, or until it is cancelled."""
+        self.cancelled.clear()
+        for i in range(1000 if self.slow.is_set() else 1):
+            if self.on_progress is not None:
+                self.on_progress(Progress(name, i * self.total // 1000, self.total, 250e6, 3.5))
+            if self.cancelled.wait(0.01):
+                raise Cancelled("cancelled")
+        return self.move(position, reason)
+
+    def points(self) -> Sequence[Point]:
+        return self.breaks
+
+    def add_break(self, location: str | int) -> Point:
+        assert isinstance(location, int)
+        point = Point(len(self.breaks) + 1, PointKind.BREAK, hex(location), location)
+        self.breaks.append(point)
+        return point
+
+    def delete_point(self, number: int | None = None) -> None:
+        self.breaks = [point for point in self.breaks if point.number != number]
+
+    def bookmarks(self) -> Sequence[Bookmark]:
+        return sorted(self.marks, key=lambda mark: mark.icount)
+
+    def notes(self) -> Sequence[Note]:
+        return [Note(1, self.total // 2, "the value is wrong here")]
+
+    def verify(self) -> VerifyResult:
+        return VerifyResult(True, "12 digests and 188 check words agree")
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Output:
+    """What a command answers."""
+
+    text: str = ""
+    stop: Stop | None = None
+
+
+class FakeInterpreter:
+    """A few commands."""
+
+    def __init__(self, session: FakeSession) -> None:
+        self.session = session
+        self.lines: list[str] = []
+        """Lines that were run."""
+
+    def run(self, line: str) -> Output:
+        self.lines.append(line)
+        session = self.session
+        name, _, rest = line.partition(" ")
+        if name == "goto":
+            return Output(stop=session.goto(rest))
+        if name in ("stepi", "nexti"):
+            return Output(stop=session.move(session.icount + int(rest or 1), StopReason.STEP))
+        if name in ("reverse-stepi", "reverse-nexti"):
+            return Output(stop=session.move(session.icount - int(rest or 1), StopReason.STEP))
+        if name == "continue":
+            return Output(stop=session.run(name, session.total, StopReason.END))
+        if name == "reverse-continue":
+            return Output(stop=session.run(name, 0, StopReason.START))
+        if name == "bookmark":
+            session.marks.append(Bookmark(rest or "mark", session.icount))
+            return Output()
+        if name == "info":
+            return Output("\n".join(f"{n} {h}" for n, h in COMMANDS))
+        raise UsageError(f"unknown command '{name}'", hint="help lists them")
+
+    def complete(self, line: str) -> Sequence[Output]:
+        return [Output(name) for name, _ in COMMANDS if name.startswith(line)]

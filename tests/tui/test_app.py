@@ -1,0 +1,291 @@
+"""The application driven by keys and mouse, over a session that answers from a table."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.session.api import ProgressCallback
+from rrdbg.tui.app import DebuggerApp
+from rrdbg.tui.keys import KEYS
+from rrdbg.tui.source import Source
+from rrdbg.tui.timeline import GUTTER
+from tests.tui.fake import BASE, TOTAL
+from tests.tui.helpers import running
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_first_screen_tells_where_we_are(size: tuple[int, int]) -> None:
+    async with running(size) as run:
+        await run.sees("fake.rrt")
+        await run.sees("▶80000000")
+        await run.sees("pc 0000000080000000")
+        await run.sees("0.0%")
+        assert len(run.text.splitlines()) == size[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("s", "stepi"), ("f11", "stepi"), ("S", "reverse-stepi"), ("shift+f11", "reverse-stepi"),
+        ("n", "nexti"), ("f10", "nexti"), ("N", "reverse-nexti"), ("c", "continue"), ("f5", "continue"),
+        ("C", "reverse-continue"), ("shift+f5", "reverse-continue"),
+    ],
+)  # fmt: skip
+async def test_gdb_letters_and_function_keys(key: str, line: str) -> None:
+    async with running() as run:
+        run.session.icount = 5000
+        await run.press(key)
+        assert line in run.interpreter.lines
+
+
+async def test_stepping_marks_changed_registers() -> None:
+    async with running() as run:
+        await run.press("s", "s")
+        await run.stands(2)
+        await run.sees("pc▸0000000080000008")
+        await run.sees("t6 ")
+
+
+async def test_home_end_and_scrubbing() -> None:
+    async with running() as run:
+        await run.press("end")
+        await run.stands(TOTAL)
+        await run.press("home")
+        await run.stands(0)
+        await run.press("right", "right")
+        await run.stands(2 * (TOTAL // run.app.timeline.columns))
+        await run.press("left", "left", "left")
+        await run.stands(0)
+
+
+async def test_goto_prompt_and_its_errors() -> None:
+    async with running() as run:
+        await run.press("g")
+        await run.type("1_000")
+        await run.stands(1000)
+        await run.press("g")
+        await run.type("nowhere")
+        await run.stands(1000)
+        await run.sees("no position 'nowhere'")
+        assert "Traceback" not in run.text
+
+
+async def test_history_and_completion() -> None:
+    async with running() as run:
+        await run.press("colon")
+        await run.type("stepi 3")
+        await run.stands(3)
+        await run.press("colon", "up")
+        assert run.app.prompt_line.value == "stepi 3"
+        await run.press("down", "r", "e", "v", "tab")
+        assert run.app.prompt_line.value == "reverse-"
+        await run.sees("reverse-continue  reverse-stepi")
+        await run.press("s", "tab")
+        assert run.app.prompt_line.value == "reverse-stepi "
+        await run.press("escape")
+        assert run.app.prompt_line.display is False
+        assert run.app.focused is run.app.deck.code
+
+
+async def test_answers_of_commands_appear_in_the_log() -> None:
+    async with running() as run:
+        await run.press("colon")
+        await run.type("info x")
+        await run.sees(": info x")
+        await run.sees("bookmark [NAME]: name this position")
+
+
+async def test_clicking_and_dragging_on_the_timeline() -> None:
+    async with running() as run:
+        columns = run.app.timeline.columns
+        await run.pilot.click("#timeline", offset=(GUTTER + columns // 2, 4))
+        await run.until(lambda: abs(run.position - TOTAL // 2) < TOTAL // columns + 1)
+        await run.pilot.mouse_down("#timeline", offset=(GUTTER, 4))
+        await run.pilot.hover("#timeline", offset=(GUTTER + 10, 4))
+        await run.pilot.mouse_up("#timeline", offset=(GUTTER + 10, 4))
+        window = run.app.timeline.window
+        await run.until(lambda: run.position == window.position(10))
+
+
+async def test_zooming_with_keys_down_to_single_steps() -> None:
+    async with running() as run:
+        await run.press(*["plus"] * 30)
+        assert run.app.timeline.window.span == 8
+        await run.press("right")
+        await run.stands(1)
+        await run.press("0")
+        assert run.app.timeline.window.whole
+
+
+async def test_hovering_reads_out() -> None:
+    async with running() as run:
+        window = run.app.timeline.window
+        column = window.column(TOTAL // 100)
+        await run.pilot.hover("#timeline", offset=(GUTTER + column, 5))
+        await run.pilot.pause()
+        await run.sees("◆ boot")
+
+
+async def test_events_and_bookmarks_are_stops_for_the_cursor() -> None:
+    async with running() as run:
+        first = TOTAL // 41
+        await run.press("right_square_bracket")
+        await run.stands(first)
+        await run.press("right_square_bracket", "left_square_bracket")
+        await run.stands(first)
+        await run.press("left_square_bracket")
+        await run.sees("no event before this position")
+        await run.press("left_curly_bracket")
+        await run.stands(TOTAL // 100)
+        await run.press("m")
+        await run.type("here")
+        assert "here" in [mark.name for mark in run.app.view.marks]
+        await run.press("5", "down", "enter")
+        assert run.position > first
+
+
+async def test_breakpoints_by_key_and_click() -> None:
+    async with running() as run:
+        await run.press("f9")
+        assert [p.address for p in run.session.breaks] == [BASE]
+        await run.sees("● ▶80000000")
+        await run.press("b")
+        assert not run.session.breaks
+        await run.pilot.click("#code", offset=(2, 3))
+        await run.until(lambda: [p.address for p in run.session.breaks] == [BASE + 4])
+
+
+async def test_playing_moves_and_pauses() -> None:
+    async with running() as run:
+        await run.press("space")
+        await run.until(lambda: run.position > 0)
+        await run.sees("steps/s")
+        await run.press("full_stop")
+        await run.press("space")
+        assert run.app.playing == 0
+        stopped = run.position
+        await asyncio.sleep(0.3)
+        await run.pilot.pause()
+        await run.stands(stopped)
+
+
+async def test_long_work_shows_progress_stays_alive_and_cancels() -> None:
+    async with running() as run:
+        run.session.slow.set()
+        await run.pilot.press("c")
+        await run.until(lambda: "250M/s" in run.text)
+        await run.sees("Esc cancels")
+        await run.pilot.press("question_mark")
+        await run.until(lambda: "Step one instruction back" in run.text)
+        await run.pilot.press("escape")
+        await run.pilot.pause()
+        await run.pilot.press("escape")
+        await run.until(lambda: not run.app.engine.busy)
+        await run.until(lambda: "cancelled" in run.text)
+        await run.stands(0)
+
+
+async def test_verify_reports_in_the_status_line() -> None:
+    async with running() as run:
+        await run.press("v")
+        await run.sees("12 digests and 188 check words agree")
+        await run.sees("✔ verified")
+
+
+async def test_the_console_shows_what_was_printed_and_hides_control_sequences() -> None:
+    async with running() as run:
+        console = run.app.deck.console
+        await run.press("g")
+        await run.type(str(console.positions[4]))
+        assert run.app.deck.console.printed == console.ends[4]
+        await run.sees("␛[31mred␛[0m [bold]markup[/bold] \\xff")
+        await run.press("4", "home")
+        await run.press("down", "down", "enter")
+        await run.stands(console.positions[2])
+
+
+async def test_memory_follows_an_expression() -> None:
+    async with running() as run:
+        await run.press("x")
+        await run.type("uart_putc")
+        await run.press("3")
+        await run.sees("uart_putc")
+        await run.sees("80000200  00 81")
+        await run.press("s")
+        await run.sees("80000200  01 81")
+        await run.press("x")
+        await run.type("nothing")
+        await run.sees("no symbol 'nothing'")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_maximise_and_back(size: tuple[int, int]) -> None:
+    async with running(size) as run:
+        await run.press("5", "z")
+        deck = run.app.deck
+        assert [pane.id for pane in deck.panes if pane.display] == ["events"]
+        assert deck.events.size.width >= size[0] - 3
+        await run.press("escape")
+        assert deck.code.display
+        assert deck.events.display
+
+
+async def test_every_key_answers_without_an_error() -> None:
+    async with running() as run:
+        for key in (key for row in KEYS for key in row.keys.split(",")):
+            if "quit" in key or key in ("q", "ctrl+q", "ctrl+p"):
+                continue
+            await run.pilot.press(key, "escape", "escape")
+            assert "internal error" not in run.text, key
+
+
+async def test_palette_offers_keys_and_commands() -> None:
+    async with running() as run:
+        await run.pilot.press("ctrl+p")
+        await run.pilot.press(*"verify")
+        await run.until(lambda: "Verify the whole trace" in run.text)
+        await run.pilot.press("escape")
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "nord", "ansi-dark"])
+async def test_themes(theme: str) -> None:
+    async with running() as run:
+        if theme not in run.app.available_themes:
+            theme = next(iter(run.app.available_themes))
+        run.app.theme = theme
+        await run.press("s")
+        await run.sees("▶80000004")
+
+
+async def test_a_trace_that_does_not_open_ends_the_application() -> None:
+    def fails(progress: ProgressCallback) -> Source:
+        raise RrdbgError("x.rrt: not a trace", exit_code=ExitCode.BAD_TRACE)
+
+    app = DebuggerApp("x.rrt", fails)
+    async with app.run_test() as pilot:
+        for _ in range(100):
+            await pilot.pause()
+            if app.failure is not None:
+                break
+            await asyncio.sleep(0.01)
+    assert isinstance(app.failure, RrdbgError)
+    assert app.return_code == ExitCode.BAD_TRACE
+
+
+async def test_resizing_keeps_everything_usable() -> None:
+    async with running((200, 60)) as run:
+        for size in ((80, 24), (40, 10), (20, 5), (120, 40), (200, 60), (80, 24)):
+            await run.pilot.resize_terminal(*size)
+            await run.press("s")
+        await run.sees("▶")
+
+
+async def test_a_run_without_a_step() -> None:
+    async with running(total=0) as run:
+        await run.press("end", "plus", "right", "space", "minus", "home")
+        await run.stands(0)
