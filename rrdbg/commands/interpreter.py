@@ -1,0 +1,197 @@
+"""Runs command lines on a session, and keeps what gdb keeps between them: values, displays, the last command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.commands.resolve import resolve
+from rrdbg.commands.table import Call, Command, Output, table
+from rrdbg.session.api import Session, Value
+from rrdbg.session.errors import UsageError
+
+MAX_DEPTH = 10
+"""Command files that may read each other before it looks like a loop."""
+
+_HISTORY = re.compile(r"\$(\$?)(\d*)(?![\w$])")
+
+
+class CommandError(RrdbgError):
+    """A line of a command file failed."""
+
+
+@dataclass(slots=True)
+class Display:
+    """An expression that is shown at each stop."""
+
+    number: int
+    """Its number from 1 on."""
+    format: str
+    """As for `x` and `p`, without the slash."""
+    expression: str
+    """As it was written."""
+    enabled: bool = True
+    """Whether it is shown."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """Where `x` goes on when it is called again."""
+
+    next: int | None = None
+    """Address after what was shown last."""
+    letter: str = "x"
+    """Format letter used last."""
+    size: int = 4
+    """Unit size used last, in bytes."""
+
+
+class Interpreter:
+    """A prompt's mind.
+
+    Example:
+        >>> interpreter = Interpreter(session)
+        >>> print(interpreter.run("info registers pc").text)
+    """
+
+    def __init__(self, session: Session, commands: Sequence[Command] | None = None) -> None:
+        self.session = session
+        self.commands = tuple(commands) if commands is not None else table()
+        self.values: list[Value] = []
+        self.displays: list[Display] = []
+        self.memory = Memory()
+        self._display_numbers = 0
+        self._last: tuple[Command, Call] | None = None
+        self._depth = 0
+        self._symbols: list[str] | None = None
+
+    # running
+
+    def run(self, line: str) -> Output:
+        """Run one line. An empty one repeats the last command, if that makes sense; `#` starts a comment.
+
+        Raises:
+            RrdbgError: The command makes no sense, or failed.
+        """
+        line = line.strip()
+        if line.startswith("#"):
+            return Output()
+        if not line:
+            if self._last is None:
+                return Output()
+            command, call = self._last
+            call = replace(call, args="") if command.name in ("x", "list") else call
+        else:
+            command, call = resolve(line, self.commands)
+            self._last = (command, call) if command.repeats else None
+        output = command.handler(self, call)
+        if output.stop is not None:
+            output = self._with_displays(output)
+        return output
+
+    def run_lines(self, lines: Iterable[str], write: Callable[[Output], None], origin: str = "") -> bool:
+        """Run lines until one fails. Return False when one asked to quit.
+
+        Raises:
+            CommandError: A line failed; says which.
+        """
+        self._depth += 1
+        try:
+            if self._depth > MAX_DEPTH:
+                raise UsageError(
+                    f"command files are nested more than {MAX_DEPTH} deep", hint="do they read each other?"
+                )
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    output = self.run(line)
+                except RrdbgError as error:
+                    if not origin or isinstance(error, CommandError):
+                        raise
+                    raise CommandError(
+                        f"{origin}:{number}: {error.message}", hint=error.hint, exit_code=error.exit_code
+                    ) from error
+                write(output)
+                if output.quit:
+                    return False
+        finally:
+            self._depth -= 1
+        return True
+
+    def run_file(self, path: str, write: Callable[[Output], None]) -> bool:
+        """Run a command file. Return False when it asked to quit.
+
+        Raises:
+            CommandError: A line failed; says which.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise CommandError(f"cannot read command file {path}: {what}", exit_code=ExitCode.NOT_FOUND) from error
+        return self.run_lines(text.splitlines(), write, path)
+
+    # for the commands
+
+    def evaluate(self, text: str) -> Value:
+        """Return the value of an expression, in which `$`, `$$` and `$1` are values printed before."""
+        return self.session.value(_HISTORY.sub(self._from_history, text))
+
+    def remember(self, value: Value) -> int:
+        """Put a value into the history and return its number."""
+        self.values.append(value)
+        return len(self.values)
+
+    def add_display(self, form: str, expression: str) -> Display:
+        """Show an expression at each stop from now on."""
+        self._display_numbers += 1
+        display = Display(self._display_numbers, form, expression)
+        self.displays.append(display)
+        return display
+
+    def symbol_names(self) -> list[str]:
+        """Return all symbols' names, for completion; asked for once."""
+        if self._symbols is None:
+            self._symbols = [symbol.name for symbol in self.session.symbols("", 100_000)]
+        return self._symbols
+
+    def complete(self, line: str) -> list[Completion]:
+        """Return whole lines that could be meant by the start of one."""
+        from rrdbg.commands.complete import complete
+
+        return complete(self, line)
+
+    def _from_history(self, match: re.Match[str]) -> str:
+        count = len(self.values)
+        if match[1]:
+            index = count - 1 - int(match[2] or 1)
+        else:
+            index = int(match[2]) - 1 if match[2] else count - 1
+        if count == 0 and not match[2]:
+            return "0"
+        if not 0 <= index < count:
+            raise UsageError(f"history has not yet reached {match[0]}")
+        value = self.values[index]
+        cast = "(i64)" if value.type.signed else "(u64)"
+        return f"({cast}{value.bits:#x})"
+
+    def _with_displays(self, output: Output) -> Output:
+        from rrdbg.commands.memory import show_display
+
+        shown = [show_display(self, display) for display in self.displays if display.enabled]
+        return replace(output, text="\n".join([output.text, *shown])) if shown else output
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A way in which a command line could go on."""
+
+    text: str
+    """The whole line."""
+    help: str = field(default="")
+    """One line about it."""

@@ -1,0 +1,210 @@
+"""Commands that look at memory: x, disassemble, display."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rrdbg_core.errors import RrdbgError
+
+from rrdbg.commands.formats import PER_LINE, Format, address_text, number_text, parse_format, string_text
+from rrdbg.commands.table import Arg, Call, Group, Output, command
+from rrdbg.session.errors import NotFound, UsageError
+from rrdbg.session.numbers import M64, Type
+
+if TYPE_CHECKING:
+    from rrdbg.commands.interpreter import Display, Interpreter
+    from rrdbg.session.api import DisasmLine
+
+_MAX_STRING = 200
+_FORMATS = (
+    "FMT is a count, a letter (x hex, d decimal, u unsigned, o octal, t binary, a address, c character, s string, "
+    "i instruction, z zero-padded hex) and a size (b 1, h 2, w 4, g 8 bytes)."
+)
+
+
+@command(
+    "x",
+    Group.DATA,
+    "examine memory",
+    "[/FMT] [ADDRESS]",
+    args=(Arg.EXPRESSION,),
+    details=f"{_FORMATS} Without an address, goes on after what was shown last.",
+    repeats=True,
+)
+def _examine(interpreter: Interpreter, call: Call) -> Output:
+    form = parse_format(call.format)
+    return examine(interpreter, form, call.args)
+
+
+def examine(interpreter: Interpreter, form: Format, expression: str) -> Output:
+    """Show memory as `x` does."""
+    state = interpreter.memory
+    if expression:
+        address = interpreter.evaluate(expression).bits
+    else:
+        address = state.next if state.next is not None else interpreter.session.pc
+    letter = form.letter or (state.letter if not form.size or state.letter not in "is" else "x")
+    count = form.count if form.count is not None else 1
+    state.letter = letter
+    if letter == "i":
+        return _instructions(interpreter, address, count)
+    if letter == "s":
+        return _strings(interpreter, address, count)
+    size = form.size or {"a": 8, "c": 1}.get(letter, state.size)
+    if letter not in "ac":
+        state.size = size
+    if count < 0:
+        address, count = (address + count * size) & M64, -count
+    return _units(interpreter, address, count, letter, size)
+
+
+def _units(interpreter: Interpreter, address: int, count: int, letter: str, size: int) -> Output:
+    session = interpreter.session
+    data = session.read_memory(address, count * size).data
+    whole = len(data) // size
+    values = [int.from_bytes(data[i * size : (i + 1) * size], "little") for i in range(whole)]
+    per_line = 8 if letter == "c" else PER_LINE[size]
+    kind = Type(size, letter in "dc")
+    lines = []
+    for start in range(0, whole, per_line):
+        row = values[start : start + per_line]
+        cells = "".join("\t" + number_text(kind.fit(v), kind, letter, session.locate, padded=True) for v in row)
+        lines.append(f"{address_text((address + start * size) & M64, session.locate)}:{cells}")
+    interpreter.memory.next = (address + whole * size) & M64
+    text = "\n".join(lines)
+    if whole < count:
+        raise_at = (address + whole * size) & M64
+        if not lines:
+            raise NotFound(f"cannot access memory at address {raise_at:#x}")
+        text += f"\nCannot access memory at address {raise_at:#x}"
+    return Output(text, {"address": address, "size": size, "values": values})
+
+
+def _strings(interpreter: Interpreter, address: int, count: int) -> Output:
+    session = interpreter.session
+    lines, strings = [], []
+    for _ in range(max(count, 1)):
+        data = session.read_memory(address, _MAX_STRING).data
+        if not data:
+            raise NotFound(f"cannot access memory at address {address:#x}")
+        end = data.find(b"\0")
+        body = data if end < 0 else data[:end]
+        lines.append(f"{address_text(address, session.locate)}:\t{string_text(body)}{'...' if end < 0 else ''}")
+        strings.append({"address": address, "data": body})
+        address = (address + len(body) + (end >= 0)) & M64
+    interpreter.memory.next = address
+    return Output("\n".join(lines), strings)
+
+
+def _instructions(interpreter: Interpreter, address: int, count: int) -> Output:
+    if count < 0:
+        lines = interpreter.session.disassemble(address, 0, before=-count)
+        interpreter.memory.next = lines[0].address if lines else address
+    else:
+        lines = interpreter.session.disassemble(address, max(count, 1))
+        last = lines[-1]
+        interpreter.memory.next = (last.address + max(len(last.raw), 2)) & M64
+    return Output(instructions_text(interpreter, list(lines)), list(lines))
+
+
+def instructions_text(interpreter: Interpreter, lines: list[DisasmLine]) -> str:
+    """Return disassembly as gdb prints it, with an arrow at pc."""
+    pc = interpreter.session.pc
+    return "\n".join(
+        f"{'=>' if line.address == pc else '  '} {line.address:#x}"
+        f"{f' <{line.location.text}>' if line.location.text else ''}:\t{line.text}"
+        f"{f' <{line.target_text}>' if line.target_text else ''}"
+        for line in lines
+    )
+
+
+@command(
+    "disassemble",
+    Group.DATA,
+    "disassemble the function around an address, or a range",
+    "[LOCATION] | START,END | START,+LENGTH",
+    aliases=("disas",),
+    args=(Arg.LOCATION,),
+)
+def _disassemble(interpreter: Interpreter, call: Call) -> Output:
+    session = interpreter.session
+    start_text, comma, end_text = call.args.partition(",")
+    start = interpreter.evaluate(start_text).bits if start_text.strip() else session.pc
+    if comma:
+        length = end_text.strip()
+        end = interpreter.evaluate(length.removeprefix("+")).bits + (start if length.startswith("+") else 0)
+        header = f"Dump of assembler code from {start:#x} to {end:#x}:"
+    else:
+        where = session.locate(start)
+        if not where.symbol:
+            raise NotFound("no function contains the address", hint="give a range: disassemble START,+LENGTH")
+        symbol = session.lookup(where.symbol)
+        size = symbol.size
+        start = start - where.offset
+        end = start + size if size else start + where.offset + 32
+        header = f"Dump of assembler code for function {symbol.name}:"
+    if not 0 < end - start <= 1 << 20:
+        raise UsageError(f"cannot disassemble from {start:#x} to {end:#x}")
+    lines = [line for line in session.disassemble(start, (end - start + 1) // 2) if line.address < end]
+    pc = session.pc
+    body = [
+        f"{'=>' if line.address == pc else '  '} {line.address:#018x} <{line.location.offset:+d}>:\t{line.text}"
+        f"{f' <{line.target_text}>' if line.target_text else ''}"
+        for line in lines
+    ]
+    return Output("\n".join([header, *body, "End of assembler dump."]), lines)
+
+
+@command(
+    "display",
+    Group.DATA,
+    "show an expression at each stop",
+    "[/FMT] [EXPRESSION]",
+    args=(Arg.EXPRESSION,),
+    details=f"{_FORMATS} Without an expression, show all now.",
+)
+def _display(interpreter: Interpreter, call: Call) -> Output:
+    if not call.args:
+        return Output("\n".join(show_display(interpreter, item) for item in interpreter.displays if item.enabled))
+    parse_format(call.format)
+    interpreter.evaluate(call.args)
+    return Output(show_display(interpreter, interpreter.add_display(call.format, call.args)))
+
+
+@command("undisplay", Group.DATA, "show an expression no longer", "[NUMBER...]")
+def _undisplay(interpreter: Interpreter, call: Call) -> Output:
+    if not call.args:
+        interpreter.displays.clear()
+        return Output()
+    for word in call.args.split():
+        found = [item for item in interpreter.displays if str(item.number) == word]
+        if not found:
+            raise NotFound(f"there is no display {word}", hint="`info display` lists them")
+        interpreter.displays.remove(found[0])
+    return Output()
+
+
+command("delete display", Group.DATA, "show an expression no longer", "[NUMBER...]")(_undisplay)
+
+
+def show_display(interpreter: Interpreter, display: Display) -> str:
+    """Return what a display shows here."""
+    form = parse_format(display.format)
+    head = f"{display.number}: {'x' if form.letter in ('i', 's') or form.size else ''}"
+    try:
+        if form.letter in ("i", "s") or form.size or form.count:
+            saved = interpreter.memory
+            interpreter.memory = type(saved)()
+            try:
+                body = examine(interpreter, form, display.expression).text
+            finally:
+                interpreter.memory = saved
+            return f"{display.number}: x/{display.format} {display.expression}\n{body}"
+        value = interpreter.evaluate(display.expression)
+        text = number_text(
+            value.number, value.type, form.letter or ("a" if value.is_address else ""), interpreter.session.locate
+        )
+        slash = f"/{display.format} " if display.format else ""
+        return f"{head}{slash}{display.expression} = {text}"
+    except RrdbgError as error:
+        return f"{head}{display.expression} = <{error.message}>"

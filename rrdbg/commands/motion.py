@@ -1,0 +1,165 @@
+"""Commands that move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rrdbg.commands.table import Arg, Call, Group, Output, command
+from rrdbg.session.errors import UsageError
+from rrdbg.session.positions import FORMS
+
+if TYPE_CHECKING:
+    from rrdbg.commands.interpreter import Interpreter
+    from rrdbg.session.api import Session, Stop
+
+_COUNT = "With a count, that many times; a stop on the way ends it. The count is an expression."
+
+
+def _moved(stop: Stop) -> Output:
+    return Output(stop.text, stop, stop)
+
+
+def _count(interpreter: Interpreter, call: Call) -> int:
+    if not call.args:
+        return 1
+    count = interpreter.evaluate(call.args).number
+    if count < 0:
+        raise UsageError(f"{call.name} takes a count from 0 on, not {count}", hint="the reverse- commands go back")
+    return count
+
+
+def _counted(
+    name: str, verb: Callable[[Session, int], Stop], help: str, aliases: tuple[str, ...], details: str = ""
+) -> None:
+    def handler(interpreter: Interpreter, call: Call) -> Output:
+        return _moved(verb(interpreter.session, _count(interpreter, call)))
+
+    text = f"{details} {_COUNT}".strip()
+    command(name, Group.RUNNING, help, "[COUNT]", aliases=aliases, args=(Arg.EXPRESSION,), details=text, repeats=True)(
+        handler
+    )
+
+
+_BACK = "Stops before what it undoes. Breakpoints and watchpoints count on the way back too."
+_counted("stepi", lambda s, n: s.stepi(n), "execute one instruction, or take one trap", ("si", "s", "step"))
+_counted("reverse-stepi", lambda s, n: s.reverse_stepi(n), "undo one instruction", ("rsi", "rs", "reverse-step"), _BACK)
+_counted("nexti", lambda s, n: s.nexti(n), "execute one instruction, calls as a whole", ("ni", "n", "next"))
+_counted(
+    "reverse-nexti",
+    lambda s, n: s.reverse_nexti(n),
+    "undo one instruction, calls as a whole",
+    ("rni", "rn", "reverse-next"),
+    _BACK,
+)
+_counted("tick", lambda s, n: s.tick(n), "move the machine by one step, whichever hart makes it", ())
+_counted("reverse-tick", lambda s, n: s.tick(-n), "move the machine back by one step", ())
+
+
+@command(
+    "continue",
+    Group.RUNNING,
+    "run to the next breakpoint or watchpoint, or to the end of the recording",
+    "[COUNT]",
+    aliases=("c", "fg"),
+    args=(Arg.EXPRESSION,),
+    details="With a count, the stop is the count-th one: those before it are passed over.",
+    repeats=True,
+)
+def _continue(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.continue_(max(_count(interpreter, call), 1)))
+
+
+@command(
+    "reverse-continue",
+    Group.RUNNING,
+    "run backwards to the previous breakpoint or watchpoint, or to the start of the recording",
+    "[COUNT]",
+    aliases=("rc",),
+    args=(Arg.EXPRESSION,),
+    details="A breakpoint right here is not hit again; a watchpoint stops before the access.",
+    repeats=True,
+)
+def _reverse_continue(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.reverse_continue(max(_count(interpreter, call), 1)))
+
+
+@command(
+    "finish",
+    Group.RUNNING,
+    "run until the current function has returned",
+    aliases=("fin",),
+    details="The caller is the return address at the function's entry, found by looking back.",
+    repeats=True,
+)
+def _finish(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.finish())
+
+
+@command(
+    "reverse-finish",
+    Group.RUNNING,
+    "go back to before the call of the current function",
+    repeats=True,
+)
+def _reverse_finish(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.reverse_finish())
+
+
+@command(
+    "until",
+    Group.RUNNING,
+    "run until a location or position is reached, or something stops it",
+    "[LOCATION|POSITION]",
+    aliases=("u",),
+    args=(Arg.LOCATION,),
+    details="Without an argument: like nexti, but a jump back does not count: it leaves a loop.",
+    repeats=True,
+)
+def _until(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.until(call.args or None))
+
+
+@command("advance", Group.RUNNING, "run until a location is reached", "LOCATION", args=(Arg.LOCATION,))
+def _advance(interpreter: Interpreter, call: Call) -> Output:
+    if not call.args:
+        raise UsageError("advance needs a location: advance LOCATION")
+    return _moved(interpreter.session.until(call.args))
+
+
+@command(
+    "reverse-until",
+    Group.RUNNING,
+    "run backwards until a location or position is reached, or something stops it",
+    "LOCATION|POSITION",
+    args=(Arg.LOCATION,),
+)
+def _reverse_until(interpreter: Interpreter, call: Call) -> Output:
+    if not call.args:
+        raise UsageError("reverse-until needs a location: reverse-until LOCATION")
+    return _moved(interpreter.session.reverse_until(call.args))
+
+
+@command(
+    "goto",
+    Group.RUNNING,
+    "go to a position of the recording",
+    "POSITION",
+    aliases=("seek",),
+    args=(Arg.POSITION,),
+    details=f"Positions are written {FORMS}.",
+)
+def _goto(interpreter: Interpreter, call: Call) -> Output:
+    if not call.args:
+        raise UsageError("goto needs a position", hint=f"positions are written {FORMS}")
+    return _moved(interpreter.session.goto(call.args))
+
+
+@command("back", Group.RUNNING, "return to where the last jump or run started", repeats=True)
+def _back(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.back())
+
+
+@command("forward", Group.RUNNING, "undo `back`", repeats=True)
+def _forward(interpreter: Interpreter, call: Call) -> Output:
+    return _moved(interpreter.session.forward())

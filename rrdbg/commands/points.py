@@ -1,0 +1,238 @@
+"""Commands about breakpoints, watchpoints and catchpoints."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rrdbg.commands.table import Arg, Call, Group, Output, command
+from rrdbg.session.api import Point, PointKind
+from rrdbg.session.errors import UsageError
+
+if TYPE_CHECKING:
+    from rrdbg.commands.interpreter import Interpreter
+
+_CONDITION = "With `if EXPRESSION`, only where it is not zero."
+
+
+def split_condition(text: str) -> tuple[str, str]:
+    """Return what stands before and after the word `if`."""
+    parts = re.split(r"(?:^|\s)if(?=[\s(])", text, maxsplit=1)
+    return parts[0].strip(), parts[1].strip() if len(parts) > 1 else ""
+
+
+def describe(point: Point) -> str:
+    """Return a point as the command that sets it announces it."""
+    kind = "Temporary breakpoint" if point.temporary and point.kind is PointKind.BREAK else _KIND[point.kind]
+    where = f" at {point.address:#x}" if point.kind is PointKind.BREAK and point.address is not None else ""
+    what = f": {point.what}" if point.kind is not PointKind.BREAK else ""
+    at = point.location
+    source = f": file {at.file}, line {at.line}." if where and at is not None and at.line else ""
+    return f"{kind} {point.number}{where}{what}{source}"
+
+
+_KIND = {
+    PointKind.BREAK: "Breakpoint",
+    PointKind.WATCH: "Hardware watchpoint",
+    PointKind.RWATCH: "Hardware read watchpoint",
+    PointKind.AWATCH: "Hardware access (read/write) watchpoint",
+    PointKind.CATCH: "Catchpoint",
+}
+
+
+def _set(point: Point) -> Output:
+    return Output(describe(point), point)
+
+
+def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
+    location, condition = split_condition(call.args)
+    location = location.removeprefix("*").strip() or "$pc"
+    return _set(interpreter.session.add_break(location, condition=condition, temporary=temporary))
+
+
+_LOCATION = "LOCATION is a symbol, an address, `symbol+8`, `*ADDRESS` or `file:line`; default: here."
+
+
+@command(
+    "break",
+    Group.POINTS,
+    "stop where an instruction is about to be executed",
+    "[LOCATION] [if EXPRESSION]",
+    aliases=("b", "br", "bre", "brea", "hbreak"),
+    args=(Arg.LOCATION,),
+    details=f"{_LOCATION} {_CONDITION}",
+)
+def _break_command(interpreter: Interpreter, call: Call) -> Output:
+    return _break(interpreter, call, False)
+
+
+@command(
+    "tbreak",
+    Group.POINTS,
+    "set a breakpoint that goes at its first stop",
+    "[LOCATION] [if EXPRESSION]",
+    aliases=("tb", "thbreak"),
+    args=(Arg.LOCATION,),
+    details=f"{_LOCATION} {_CONDITION}",
+)
+def _tbreak(interpreter: Interpreter, call: Call) -> Output:
+    return _break(interpreter, call, True)
+
+
+def _watch(interpreter: Interpreter, call: Call, kind: PointKind) -> Output:
+    what, condition = split_condition(call.args)
+    length = 0
+    if match := re.match(r"-l(?:ocation)?\s+", what):
+        what = what[match.end() :]
+    match = re.fullmatch(r"(.*\S)\s*(?:,\s*|\s+)(\d+)", what)
+    if match and match[1][-1] not in "+-*/%&|^~<>=!([?:":
+        what, length = match[1].rstrip(","), int(match[2])
+    if not what:
+        raise UsageError(f"{call.name} needs something to watch", hint=f"{call.name} counter, {call.name} *(u32*)$sp")
+    return _set(interpreter.session.add_watch(what, length=length, kind=kind, condition=condition))
+
+
+_WATCHED = (
+    "WHAT is a symbol (watched over its size), `*(u32*)ADDRESS`, an address, or a register: `$a0`. -l is allowed and "
+    "changes nothing: the address is taken now. Forwards it stops after the access, backwards before it."
+)
+
+
+@command(
+    "watch",
+    Group.POINTS,
+    "stop when a value changes",
+    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    args=(Arg.EXPRESSION,),
+    details=f"{_WATCHED} {_CONDITION}",
+)
+def _watch_command(interpreter: Interpreter, call: Call) -> Output:
+    return _watch(interpreter, call, PointKind.WATCH)
+
+
+@command(
+    "rwatch",
+    Group.POINTS,
+    "stop when memory is read",
+    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    args=(Arg.EXPRESSION,),
+    details=f"{_WATCHED} {_CONDITION}",
+)
+def _rwatch(interpreter: Interpreter, call: Call) -> Output:
+    return _watch(interpreter, call, PointKind.RWATCH)
+
+
+@command(
+    "awatch",
+    Group.POINTS,
+    "stop when memory is read or written, changed or not",
+    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    args=(Arg.EXPRESSION,),
+    details=f"{_WATCHED} {_CONDITION}",
+)
+def _awatch(interpreter: Interpreter, call: Call) -> Output:
+    return _watch(interpreter, call, PointKind.AWATCH)
+
+
+@command(
+    "catch",
+    Group.POINTS,
+    "stop when a trap is taken",
+    "[trap|exception|interrupt|CAUSE] [if EXPRESSION]",
+    details=(
+        "A cause is an exception's name or number (`catch ecall-m`, `catch 2`), or `catch interrupt 7`. "
+        f"{_CONDITION} It is evaluated in the handler."
+    ),
+)
+def _catch(interpreter: Interpreter, call: Call) -> Output:
+    what, condition = split_condition(call.args)
+    return _set(interpreter.session.add_catch(what or "trap", condition=condition))
+
+
+@command(
+    "delete",
+    Group.POINTS,
+    "delete points by number, or all of them",
+    "[NUMBER...]",
+    aliases=("d",),
+    args=(Arg.POINT,),
+)
+def _delete(interpreter: Interpreter, call: Call) -> Output:
+    numbers = _numbers_or_all(call)
+    for number in numbers:
+        interpreter.session.delete_point(number)
+    return Output(data={"deleted": numbers})
+
+
+command(
+    "delete breakpoints", Group.POINTS, "delete points by number, or all of them", "[NUMBER...]", args=(Arg.POINT,)
+)(_delete)
+
+
+@command("enable", Group.POINTS, "enable points by number, or all of them", "[NUMBER...]", args=(Arg.POINT,))
+def _enable(interpreter: Interpreter, call: Call) -> Output:
+    for number in _numbers_or_all(call):
+        interpreter.session.enable_point(number)
+    return Output()
+
+
+@command(
+    "disable",
+    Group.POINTS,
+    "disable points by number, or all of them",
+    "[NUMBER...]",
+    aliases=("dis", "disa"),
+    args=(Arg.POINT,),
+)
+def _disable(interpreter: Interpreter, call: Call) -> Output:
+    for number in _numbers_or_all(call):
+        interpreter.session.enable_point(number, on=False)
+    return Output()
+
+
+@command("ignore", Group.POINTS, "pass over the next hits of a point", "NUMBER COUNT", args=(Arg.POINT,))
+def _ignore(interpreter: Interpreter, call: Call) -> Output:
+    words = call.args.split(None, 1)
+    if len(words) != 2:
+        raise UsageError("ignore needs a point's number and a count: ignore NUMBER COUNT")
+    point = interpreter.session.ignore_point(_number(words[0]), max(interpreter.evaluate(words[1]).number, 0))
+    crossings = f"next {point.ignore} crossings" if point.ignore != 1 else "next crossing"
+    text = f"Will ignore {crossings} of breakpoint {point.number}."
+    if not point.ignore:
+        text = f"Will stop next time breakpoint {point.number} is reached."
+    return Output(text, point)
+
+
+@command(
+    "condition",
+    Group.POINTS,
+    "set a point's condition; without an expression, remove it",
+    "NUMBER [EXPRESSION]",
+    args=(Arg.POINT, Arg.EXPRESSION),
+)
+def _condition(interpreter: Interpreter, call: Call) -> Output:
+    number, _, condition = call.args.partition(" ")
+    if not number:
+        raise UsageError("condition needs a point's number: condition NUMBER [EXPRESSION]")
+    point = interpreter.session.condition_point(_number(number), condition.strip())
+    return Output("" if point.condition else f"Breakpoint {point.number} now unconditional.", point)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"{text!r} is not a point's number", hint="`info breakpoints` lists them")
+    return int(text)
+
+
+def _numbers(call: Call) -> list[int]:
+    numbers: list[int] = []
+    for word in call.args.replace(",", " ").split():
+        if match := re.fullmatch(r"(\d+)-(\d+)", word):
+            numbers.extend(range(int(match[1]), min(int(match[2]), int(match[1]) + 10_000) + 1))
+        else:
+            numbers.append(_number(word))
+    return numbers
+
+
+def _numbers_or_all(call: Call) -> list[int] | list[None]:
+    return _numbers(call) or [None]
