@@ -1,0 +1,420 @@
+"""The guest CPU as the machine drives it: state arrays, caches, and the compiled kernel behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu import build
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.memory import CODE, PAGE_BYTES, RAM_BASE, WATCHED_R, WATCHED_W, Memory
+from rrdbg_core.isa.rvc import expansions
+
+if TYPE_CHECKING:
+    Words = npt.NDArray[np.uint64]
+
+STRIDE = 2056
+"""Words of a decoded page, see cpu/slow.py."""
+POOL_PAGES = 4096
+"""Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
+CHECK_PERIOD = 1 << 16
+"""Steps between check words."""
+_CHECK_BUFFER, _TRAP_BUFFER = 4096, 8192
+INTERRUPT = 1 << 63
+REGISTER_HIT, TRAP_HIT = 1000, 2000
+
+
+class Exit(IntEnum):
+    """Why the kernel came back. The numbers are those of cpu/slow.py."""
+
+    LIMIT = 0
+    """icount has reached the limit."""
+    MMIO_READ = 1
+    """The next step reads a device: answer with `mmio_done` and run again."""
+    MMIO_WRITE = 2
+    """The next step writes a device: carry it out, `mmio_done`, and run again."""
+    WFI = 3
+    """Every hart waits, and no interrupt that would wake one is pending."""
+    BREAK = 4
+    """pc stands at a breakpoint; the instruction has not run."""
+    WATCH = 5
+    """The last step hit a watch, see `hit`."""
+    SEMIHOST = 6
+    """The next step is a semihosting call: carry it out, `semihosting_done`, and run again."""
+    TRACKED = 7
+    """The last step stored to a range that the machine tracks."""
+    DRAIN = 8
+    """A buffer is full; `run` empties it and goes on by itself."""
+
+
+class WatchKind(IntEnum):
+    """What a watch looks for."""
+
+    READ = L.WATCH_READ
+    """Any read."""
+    WRITE = L.WATCH_WRITE
+    """Any write."""
+    ACCESS = L.WATCH_READ | L.WATCH_WRITE
+    """Any access."""
+    CHANGE = L.WATCH_CHANGE
+    """A write that changes the value."""
+    TRACKED = L.WATCH_TRACKED
+    """A write, of interest to the machine, not to the debugger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A watched range of memory."""
+
+    address: int
+    """First byte."""
+    size: int
+    """Bytes."""
+    kind: WatchKind
+    """What counts as a hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a step did to a watch."""
+
+    index: int
+    """Index of the watch; `REGISTER_HIT` + register number; `TRAP_HIT`."""
+    address: int
+    """Address of the access."""
+    size: int
+    """Bytes of the access."""
+    is_write: bool
+    """True for a write."""
+    old: int
+    """Value before."""
+    new: int
+    """Value after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One memory access of a logged step."""
+
+    is_write: bool
+    """True for a write."""
+    address: int
+    """Virtual address."""
+    size: int
+    """Bytes."""
+    value: int
+    """What was read or written, zero-extended."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One step of the step log."""
+
+    icount: int
+    """Position before the step."""
+    pc: int
+    """Address of the instruction."""
+    insn: int
+    """Its bits; 0 if they could not be fetched."""
+    priv: int
+    """Privilege it ran at."""
+    cause: int | None
+    """mcause of the trap that the step took, or None."""
+    rd_value: int
+    """Value of the destination register after the step."""
+    accesses: tuple[Access, ...]
+    """Memory accesses, in order."""
+
+
+class Core:
+    """One hart, its memory, and the kernel that runs them.
+
+    Shapes: harts u64[1, HART_WORDS], mach u64[MACH_WORDS], see cpu/layout.py.
+    """
+
+    def __init__(self, ram_bytes: int, *, hart_count: int = 1, progress: build.Progress | None = None) -> None:
+        self.memory = Memory(ram_bytes)
+        """Guest RAM."""
+        self.harts: Words = np.zeros((hart_count, L.HART_WORDS), np.uint64)
+        """State of each hart."""
+        self.mach: Words = np.zeros(L.MACH_WORDS, np.uint64)
+        """State and scratch of the machine."""
+        self.hart: Words = self.harts[0]
+        self._watches: tuple[Watch, ...] = ()
+        self._tracked: tuple[Watch, ...] = ()
+        self._checks = np.zeros(_CHECK_BUFFER + 1, np.uint64)
+        self._traps = np.zeros((_TRAP_BUFFER + 1, 2), np.uint64)
+        self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
+        self.check_words: list[npt.NDArray[np.uint64]] = []
+        self.trap_rows: list[npt.NDArray[np.uint64]] = []
+        self.on_log: Callable[[Words], None] | None = None
+        """Called with full step logs, u64[n, LOG_WORDS]."""
+        self.reset()
+        self._prepare(progress)
+
+    # ---- set-up ------------------------------------------------------------------------------------------------------
+    def reset(self) -> None:
+        """Put the hart into its reset state (privileged spec 3.4); counters and icount go on."""
+        for number, hart in enumerate(self.harts):
+            keep = int(hart[L.MCYCLE]), int(hart[L.MINSTRET])
+            hart[:] = 0
+            hart[L.MCYCLE], hart[L.MINSTRET] = keep
+            hart[L.PRIV] = L.PRIV_M
+            hart[L.MHARTID] = number
+        self.mach[L.MMIO_STATE] = self.mach[L.SEMIHOSTED] = 0
+        if hasattr(self, "_kernel"):
+            self.drop_caches()
+
+    def _prepare(self, progress: build.Progress | None) -> None:
+        """Lay out the caches and the table of pointers."""
+        pages = self.memory.pages
+        pool = min(POOL_PAGES, pages + 2)
+        self._kernel = build.load(progress)
+        self.mach[L.RAM_BASE] = RAM_BASE
+        self.mach[L.RAM_PAGES] = pages
+        self.mach[L.POOL_PAGES] = pool
+        self.mach[L.GENERATION] = 1
+        self._dec = np.zeros(pool * STRIDE, np.uint64)
+        self._dmap = np.zeros(pages + 1, np.uint32)
+        self._drev = np.zeros(pool + 1, np.uint32)
+        self._tlb = np.zeros(2048, np.uint64)
+        self._xtlb = np.zeros(1024, np.uint64)
+        self._lines = np.zeros(pages + 1, np.uint64)
+        self._rvc = expansions()
+        self._decode_table = _decode_table()
+        self._pointers = np.zeros(18, np.uint64)
+        self._point()
+        self.drop_caches()
+
+    def _point(self) -> None:
+        """Fill the table of pointers, in the order of cpu/slow.py."""
+        memory = self.memory
+        arrays: tuple[Any, ...] = (
+            *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
+            *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, self._rvc),
+            *(self._decode_table, self._checks, self._traps, self._log),
+        )
+        for index, array in enumerate(arrays):
+            self._pointers[index] = array.ctypes.data
+        self._table = self._pointers.ctypes.data
+
+    # ---- running -----------------------------------------------------------------------------------------------------
+    @property
+    def icount(self) -> int:
+        """Steps since power-on."""
+        return int(self.mach[L.ICOUNT])
+
+    def run(self, limit: int) -> Exit:
+        """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
+        while True:
+            reason = self._kernel(self._table, limit)
+            if self.mach[L.CHECKS] or self.mach[L.TRAPS] or self.mach[L.LOG_ROWS]:
+                self._drain()
+            if reason != Exit.DRAIN:
+                return Exit(reason)
+
+    def _drain(self) -> None:
+        mach = self.mach
+        if mach[L.CHECKS]:
+            self.check_words.append(self._checks[: int(mach[L.CHECKS])].copy())
+            mach[L.CHECKS] = 0
+        if mach[L.TRAPS]:
+            self.trap_rows.append(self._traps[: int(mach[L.TRAPS])].copy())
+            mach[L.TRAPS] = 0
+        if mach[L.LOG_ROWS]:
+            if self.on_log:
+                self.on_log(self._log[: int(mach[L.LOG_ROWS])].copy())
+            mach[L.LOG_ROWS] = 0
+
+    def take_checks(self) -> npt.NDArray[np.uint64]:
+        """Return the check words since the last call, one per multiple of 2^16 steps that was reached."""
+        words, self.check_words = self.check_words, []
+        return np.concatenate(words) if words else np.zeros(0, np.uint64)
+
+    def take_traps(self) -> npt.NDArray[np.uint64]:
+        """Return the traps since the last call: u64[n, 2] of icount and mcause."""
+        rows, self.trap_rows = self.trap_rows, []
+        return np.concatenate(rows) if rows else np.zeros((0, 2), np.uint64)
+
+    def mmio_done(self, value: int = 0, *, ok: bool = True) -> None:
+        """Answer a device access: the next run completes the instruction, or traps."""
+        self.mach[L.MMIO_VALUE] = value
+        self.mach[L.MMIO_STATE] = 2 if ok else 3
+
+    def semihosting_done(self) -> None:
+        """Say that the semihosting call was carried out: the next run completes the ebreak."""
+        self.mach[L.SEMIHOSTED] = 1
+
+    def set_interrupt(self, bits: int, level: bool, hart: int = 0) -> None:
+        """Raise or lower lines in a hart's mip."""
+        old = int(self.harts[hart, L.MIP])
+        self.harts[hart, L.MIP] = old | bits if level else old & ~bits
+
+    # ---- caches ------------------------------------------------------------------------------------------------------
+    def drop_caches(self) -> None:
+        """Forget TLBs and decoded code. Never changes what the guest does."""
+        mapped = self._dmap.nonzero()[0]
+        self._dmap[mapped] = 0
+        self.memory.flags[mapped] &= 255 - CODE
+        self._lines[mapped] = 0
+        self._dec[: 2 * STRIDE] = 1  # OP_FETCH
+        self.mach[L.POOL_USED] = 2
+        self._flush_tlb()
+
+    def _flush_tlb(self) -> None:
+        self._tlb[::2] = 1  # a tag that no masked address equals
+        self._xtlb[::2] = 1
+
+    def new_generation(self) -> int:
+        """Start a new generation of dirty pages and return it: pages written from now on carry its number or more."""
+        self.mach[L.GENERATION] += np.uint64(1)
+        self._flush_tlb()
+        return int(self.mach[L.GENERATION])
+
+    def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of the pages written in generation `since` or later, ascending."""
+        return (self.memory.written[: self.memory.pages] >= since).nonzero()[0]
+
+    # ---- memory from outside -----------------------------------------------------------------------------------------
+    def write(self, address: int, data: bytes) -> None:
+        """Store into RAM as a device does: pages get dirty, stale code is dropped, reservations break."""
+        memory = self.memory
+        if not data:
+            return
+        start = address - RAM_BASE
+        memory.ram[start : start + len(data)] = np.frombuffer(data, np.uint8)
+        first, last = start // PAGE_BYTES, (start + len(data) - 1) // PAGE_BYTES
+        memory.written[first : last + 1] = self.mach[L.GENERATION]
+        self._forget_code(np.arange(first, last + 1))
+        for hart in self.harts:
+            if (
+                hart[L.RES_VALID]
+                and address < int(hart[L.RES_ADDR]) + 8
+                and int(hart[L.RES_ADDR]) < address + len(data)
+            ):
+                hart[L.RES_VALID] = hart[L.RES_ADDR] = 0
+
+    def load_pages(self, numbers: npt.NDArray[np.int64], content: npt.NDArray[np.uint8]) -> None:
+        """Put back pages of a snapshot: u8[n, 4096]. They count as written in this generation."""
+        self.memory.rows()[numbers] = content
+        self.memory.written[numbers] = self.mach[L.GENERATION]
+        self._forget_code(numbers)
+
+    def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Drop the decoded code of some pages; their place in the pool stays theirs."""
+        for page in numbers[self._lines[numbers] != 0].tolist():
+            base = int(self._dmap[page]) * STRIDE
+            self._dec[base : base + 2048] = 0
+            self._lines[page] = 0
+
+    # ---- stops -------------------------------------------------------------------------------------------------------
+    def set_breakpoints(self, addresses: Sequence[int]) -> None:
+        """Stop before the instruction at each of these virtual addresses."""
+        if len(addresses) > L.MAX_BREAKS:
+            raise ValueError(f"at most {L.MAX_BREAKS} breakpoints")
+        self.mach[L.BREAKS] = len(addresses)
+        for index, address in enumerate(addresses):
+            self.mach[L.BREAKS + 1 + index] = address
+        self.drop_caches()
+
+    def set_watches(self, watches: Sequence[Watch]) -> None:
+        """Stop behind the steps that hit these watches."""
+        self._watches = tuple(watches)
+        self._apply_watches()
+
+    def track(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Leave the kernel behind each store to one of the ranges (address, bytes), for the machine's sake."""
+        self._tracked = tuple(Watch(address, size, WatchKind.TRACKED) for address, size in ranges)
+        self._apply_watches()
+
+    def _apply_watches(self) -> None:
+        table = self._watches + self._tracked
+        if len(table) > L.MAX_WATCHES:
+            raise ValueError(f"at most {L.MAX_WATCHES - len(self._tracked)} watchpoints")
+        self.memory.flags &= 255 - WATCHED_R - WATCHED_W
+        self.mach[L.WATCHES] = len(table)
+        for index, watch in enumerate(table):
+            row = L.WATCHES + 1 + index * L.WATCH_WORDS
+            self.mach[row : row + 3] = watch.address, watch.size, int(watch.kind)
+            first = (watch.address - RAM_BASE) // PAGE_BYTES
+            last = (watch.address + watch.size - 1 - RAM_BASE) // PAGE_BYTES
+            flags = (WATCHED_R if watch.kind & L.WATCH_READ else 0) | (WATCHED_W if watch.kind & ~L.WATCH_READ else 0)
+            if last >= 0 and first < self.memory.pages:
+                self.memory.flags[max(first, 0) : last + 1] |= flags
+        self._flush_tlb()
+
+    def watch_registers(self, mask: int) -> None:
+        """Stop behind the steps that change a register whose bit is set in `mask`."""
+        self.mach[L.REG_WATCH] = mask
+        self._set_stepping()
+
+    def catch_traps(self, *, exceptions: bool, interrupts: bool) -> None:
+        """Stop behind the steps that take a trap."""
+        self.mach[L.CATCH] = int(exceptions) | int(interrupts) << 1
+
+    def _set_stepping(self) -> None:
+        stepping = int(bool(self.mach[L.REG_WATCH]) or bool(self.mach[L.LOG_LIMIT]))
+        if stepping != int(self.mach[L.STEPPING]):
+            self.mach[L.STEPPING] = stepping
+            self._flush_tlb()
+
+    def skip_break_once(self) -> None:
+        """Let the next step leave a breakpoint that stands at pc."""
+        self.mach[L.SKIP_BREAK] = self.icount + 1
+
+    def search(self, on: bool) -> None:
+        """While on, breakpoints and watches do not stop the run: the newest hit is remembered."""
+        self.mach[L.SEARCH] = int(on)
+        self.mach[L.HITS] = self.mach[L.LAST_HIT] = self.mach[L.LAST_HIT_INDEX] = 0
+
+    @property
+    def last_hit(self) -> tuple[int, int] | None:
+        """icount and index (0 = breakpoint, else index of the watch + 1) of the newest hit of a search."""
+        if not self.mach[L.HITS]:
+            return None
+        return int(self.mach[L.LAST_HIT]), int(self.mach[L.LAST_HIT_INDEX])
+
+    @property
+    def hit(self) -> Hit:
+        """What the last step did, after Exit.WATCH."""
+        mach = [int(word) for word in self.mach[L.HIT_INDEX : L.HIT_NEW + 1]]
+        index, address, size, kind, old, new = mach
+        return Hit(index - 1 if index < REGISTER_HIT else index, address, size, kind == 2, old, new)
+
+    @property
+    def tracked_hit(self) -> bool:
+        """True if the last step stored to a tracked range."""
+        return bool(self.mach[L.TRACKED_HIT])
+
+    # ---- step log ----------------------------------------------------------------------------------------------------
+    def log_steps(self, rows: int, on_log: Callable[[Words], None] | None) -> None:
+        """Log every step from now on, in blocks of at most `rows`; 0 ends it."""
+        self._log = np.zeros((max(rows, 1), L.LOG_WORDS), np.uint64)
+        self.mach[L.LOG_LIMIT] = rows
+        self.mach[L.LOG_ROWS] = 0
+        self.on_log = on_log
+        self._point()
+        self._set_stepping()
+
+
+def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:
+    """Return one row of a step log as an object."""
+    words = [int(word) for word in row]
+    icount, pc, insn, priv, cause, value, count = words[:7]
+    accesses = []
+    for index in range(count):
+        kind, address, data = words[7 + 3 * index : 10 + 3 * index]
+        accesses.append(Access(kind & 255 == 2, address, kind >> 8, data))
+    taken = None if cause == 0 else cause if cause & INTERRUPT else cause - 1
+    return LogRow(icount, pc, insn, priv, taken, value, tuple(accesses))
+
+
+def _decode_table() -> Words:
+    from rrdbg_core.cpu.generator import decode_table
+
+    return np.array(decode_table(), np.uint64)

@@ -1,0 +1,138 @@
+"""Machine operations that numba's Python has no exact word for: typed memory access, sign extension, comparisons.
+
+Every value is u64; numba never gets to see a signed number or a mixed pair, which it would turn into a float.
+Memory is addressed by GEP from its base pointer (numba 0.66 miscompiled integer-to-pointer arithmetic).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_I8, _I64 = ir.IntType(8), ir.IntType(64)
+_U64, _BYTES = types.uint64, types.CPointer(types.uint8)
+
+
+def _at(builder: Any, base: Any, offset: Any, bits: int) -> Any:
+    pointer = builder.gep(builder.bitcast(base, _I8.as_pointer()), [offset], source_etype=_I8)
+    return builder.bitcast(pointer, ir.IntType(bits).as_pointer())
+
+
+def _loader(bits: int) -> Any:
+    @intrinsic
+    def load(typing_context: Any, base: Any, offset: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(_at(builder, args[0], args[1], bits), typ=ir.IntType(bits))
+            value.align = 1
+            return builder.zext(value, _I64) if bits < 64 else value
+
+        return _U64(base, _U64), codegen
+
+    return load
+
+
+def _storer(bits: int) -> Any:
+    @intrinsic
+    def store(typing_context: Any, base: Any, offset: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            narrow = builder.trunc(args[2], ir.IntType(bits)) if bits < 64 else args[2]
+            builder.store(narrow, _at(builder, args[0], args[1], bits), align=1)
+            return context.get_dummy_value()
+
+        return types.void(base, _U64, _U64), codegen
+
+    return store
+
+
+load1, load2, load4, load8 = (_loader(bits) for bits in (8, 16, 32, 64))
+store1, store2, store4, store8 = (_storer(bits) for bits in (8, 16, 32, 64))
+
+
+def _pointer(element: Any) -> Any:
+    @intrinsic
+    def pointer(typing_context: Any, table: Any, index: Any) -> Any:
+        """Return entry `index` of a table of pointers."""
+        result = types.CPointer(element)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = context.get_value_type(result)
+            slot = builder.gep(args[0], [args[1]], source_etype=_I64)
+            return builder.load(builder.bitcast(slot, kind.as_pointer()), typ=kind)
+
+        return result(table, _U64), codegen
+
+    return pointer
+
+
+words_at = _pointer(types.uint64)
+bytes_at = _pointer(types.uint8)
+u32_at = _pointer(types.uint32)
+
+
+def _unary(build: Any) -> Any:
+    @intrinsic
+    def function(typing_context: Any, a: Any) -> Any:
+        return _U64(_U64), lambda context, builder, signature, args: build(builder, args[0])
+
+    return function
+
+
+def _binary(build: Any) -> Any:
+    @intrinsic
+    def function(typing_context: Any, a: Any, b: Any) -> Any:
+        return _U64(_U64, _U64), lambda context, builder, signature, args: build(builder, *args)
+
+    return function
+
+
+def _sext(bits: int) -> Any:
+    return _unary(lambda b, a: b.sext(b.trunc(a, ir.IntType(bits)), _I64))
+
+
+def _high(left: str, right: str) -> Any:
+    wide = ir.IntType(128)
+    return _binary(
+        lambda b, x, y: b.trunc(
+            b.lshr(b.mul(getattr(b, left)(x, wide), getattr(b, right)(y, wide)), wide(64)),
+            _I64,
+        )
+    )
+
+
+def _compare(signed: bool, operator: str) -> Any:
+    return _binary(lambda b, x, y: b.zext((b.icmp_signed if signed else b.icmp_unsigned)(operator, x, y), _I64))
+
+
+sext8, sext16, sext32 = _sext(8), _sext(16), _sext(32)
+sar = _binary(lambda b, x, y: b.ashr(x, y))
+lts = _compare(True, "<")
+ltu = _compare(False, "<")
+eq = _compare(False, "==")
+ne = _compare(False, "!=")
+mulhu, mulh, mulhsu = _high("zext", "zext"), _high("sext", "sext"), _high("sext", "zext")
+clz = _unary(lambda b, a: b.ctlz(a, ir.IntType(1)(0)))
+ctz = _unary(lambda b, a: b.cttz(a, ir.IntType(1)(0)))
+cpop = _unary(lambda b, a: b.ctpop(a))
+rev8 = _unary(lambda b, a: b.bswap(a))
+
+
+def _division(operation: str) -> Any:
+    # the divisor is never 0 and the quotient never overflows: the callers in cpu/slow.py see to it
+    return _binary(lambda b, x, y: getattr(b, operation)(x, y))
+
+
+raw_divu, raw_divs = _division("udiv"), _division("sdiv")
+raw_remu, raw_rems = _division("urem"), _division("srem")
+
+
+@intrinsic
+def select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
+    """Return `a` where `condition` is not 0, else `b`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_unsigned("!=", args[0], _I64(0)), args[1], args[2])
+
+    return _U64(_U64, _U64, _U64), codegen

@@ -1,0 +1,152 @@
+"""Where every word of guest state lies: one u64 array per hart, one for the machine, shared by every tier.
+
+`FIELDS` is the schema: it alone says which words are guest state (saved, restored, digested), which are configuration
+and which are scratch of the running kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrdbg_core.isa.csr import PMP_ENTRIES
+
+HART_WORDS = 512
+MACH_WORDS = 512
+
+# ---- hart: architectural state ------------------------------------------------------------------------------------
+X = 0  # x0 to x31; x0 is never written
+XD = 32  # where instructions with rd = x0 write; never state
+PC = 33
+PRIV = 34  # 0 = U, 1 = S, 3 = M
+WFI = 35  # 1 while the hart waits for an interrupt
+MIP = 36  # every interrupt line and pending bit
+RES_VALID = 37  # LR/SC reservation
+RES_ADDR = 38  # its physical address
+MSTATUS = 40
+MIE = 41
+MTVEC = 42
+MEPC = 43
+MCAUSE = 44
+MTVAL = 45
+MSCRATCH = 46
+MCOUNTEREN = 47
+MCOUNTINHIBIT = 48
+MENVCFG = 49
+MCYCLE = 50  # counter minus icount while it counts, the counter itself while inhibited
+MINSTRET = 51
+MHARTID = 52
+PMPCFG = 64  # one word per entry
+PMPADDR = 80
+S_CSRS = 128  # reserved: supervisor CSRs, satp, stimecmp
+F = 192  # reserved: f0 to f31, fcsr
+
+# ---- hart: where the kernel is, derived from PC ---------------------------------------------------------------------
+CUR_PAGE = 256  # address of slot DB
+CUR_DB = 257  # index of its decoded slot
+CUR_IP = 258
+
+# ---- machine --------------------------------------------------------------------------------------------------------
+ICOUNT = 0
+WARP_NS = 1
+ACC = 2  # running hash of device reads, DMA and interrupt edges; goes into check words
+SHIFT = 8
+SEMIHOSTING = 9
+RAM_BASE = 10
+RAM_PAGES = 11
+POOL_PAGES = 12  # decoded pages that fit
+
+STATUS = 32  # how a step ended, see cpu/slow.py
+TRAP_CAUSE = 33
+TRAP_TVAL = 34
+NEXT_PC = 35
+MMIO_STATE = 36  # 0 none, 1 wanted, 2 answered, 3 answered with a fault
+MMIO_ADDR = 37
+MMIO_SIZE = 38
+MMIO_WRITE = 39
+MMIO_VALUE = 40
+SEMIHOSTED = 41  # 1: the call was carried out, the ebreak completes
+SKIP_BREAK = 42  # icount + 1 at which breakpoints are passed over
+SEARCH = 43  # 0: hits exit; 1: hits are remembered
+LAST_HIT = 44  # icount of the newest hit
+LAST_HIT_INDEX = 45
+HITS = 46
+GENERATION = 47
+POOL_USED = 48
+CHECKS = 49  # words in the check buffer
+TRAPS = 50  # rows in the trap buffer
+INNER_LIMIT = 51
+SLOT = 52  # decoded word of the step in a slow path
+HIT_INDEX = 53  # watch that was hit by this step, plus one
+HIT_ADDR = 54
+HIT_SIZE = 55
+HIT_KIND = 56
+HIT_OLD = 57
+HIT_NEW = 58
+TRACKED_HIT = 59  # 1: this step stored to a line the machine tracks
+STEPPING = 60  # 1: look at every step: LOG, REG_WATCH or CATCH are in force
+LOG_LIMIT = 61  # rows that the log takes, 0 for none
+LOG_ROWS = 62  # rows in it
+ACCESS_COUNT = 63  # memory accesses of this step
+BREAKS = 64  # number of breakpoints, then their addresses
+MAX_BREAKS = 62
+WATCHES = 128  # number of watches, then WATCH_WORDS each
+MAX_WATCHES = 32
+WATCH_WORDS = 4  # address, length, kind, unused
+REG_WATCH = 260  # bit r: stop when register r changes
+CATCH = 261  # bit 0: stop at exceptions, bit 1: at interrupts
+ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
+MAX_ACCESSES = 4
+LOG_WORDS = 16  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses
+
+WATCH_READ, WATCH_WRITE, WATCH_CHANGE, WATCH_TRACKED = 1, 2, 4, 8
+
+PRIV_U, PRIV_S, PRIV_M = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the state schema."""
+
+    owner: str
+    """"hart" or "mach"."""
+    name: str
+    """Name in dumps and divergence reports."""
+    offset: int
+    """First word."""
+    words: int = 1
+    """Number of words."""
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("hart", "x", X + 1, 31),
+    Field("hart", "pc", PC),
+    Field("hart", "priv", PRIV),
+    Field("hart", "wfi", WFI),
+    Field("hart", "mip", MIP),
+    Field("hart", "reservation_valid", RES_VALID),
+    Field("hart", "reservation_addr", RES_ADDR),
+    Field("hart", "mstatus", MSTATUS),
+    Field("hart", "mie", MIE),
+    Field("hart", "mtvec", MTVEC),
+    Field("hart", "mepc", MEPC),
+    Field("hart", "mcause", MCAUSE),
+    Field("hart", "mtval", MTVAL),
+    Field("hart", "mscratch", MSCRATCH),
+    Field("hart", "mcounteren", MCOUNTEREN),
+    Field("hart", "mcountinhibit", MCOUNTINHIBIT),
+    Field("hart", "menvcfg", MENVCFG),
+    Field("hart", "mcycle", MCYCLE),
+    Field("hart", "minstret", MINSTRET),
+    Field("hart", "mhartid", MHARTID),
+    Field("hart", "pmpcfg", PMPCFG, PMP_ENTRIES),
+    Field("hart", "pmpaddr", PMPADDR, PMP_ENTRIES),
+    Field("mach", "icount", ICOUNT),
+    Field("mach", "warp_ns", WARP_NS),
+    Field("mach", "acc", ACC),
+)
+"""Guest state. Everything else in the two arrays is configuration, derived, or scratch."""
+
+
+def state_words(owner: str) -> list[int]:
+    """Return the offsets of the state words of "hart" or "mach", in schema order."""
+    return [f.offset + i for f in FIELDS if f.owner == owner for i in range(f.words)]
