@@ -3,4 +3,7 @@
 from rrdbg.commands.interpreter import CommandError, Completion, Interpreter
 from rrdbg.commands.table import Command, Output, table
 
-__all__ = ["Command", "CommandError", "Completion", "Interpreter", "Output", "table"]
+COMMANDS = table()
+"""Every command, in the order in which the help lists them."""
+
+__all__ = ["COMMANDS", "Command", "CommandError", "Completion", "Interpreter", "Output"]

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from rrdbg.commands.table import Call, Command
 from rrdbg.session.errors import UsageError
 
+PREFIXES: dict[str, tuple[str, ...]] = {"info": ("i", "inf")}
+"""Short forms of words that only subcommands start with."""
+
 _HEAD = re.compile(r"([A-Za-z][\w-]*|[?!])(?:(/)([^\s]*))?\s*(.*)", re.DOTALL)
 
 
@@ -42,7 +45,7 @@ def resolve(line: str, commands: Sequence[Command]) -> tuple[Command, Call]:
 
 
 def _first_word(word: str, commands: Sequence[Command]) -> str:
-    names: dict[str, tuple[str, ...]] = {}
+    names = dict(PREFIXES)
     for row in commands:
         first = row.name.split(" ", 1)[0]
         aliases = row.aliases if " " not in row.name else ()

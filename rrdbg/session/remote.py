@@ -1,0 +1,175 @@
+"""A session whose engine runs in a process of its own: a face never shares a GIL with the guest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self, cast
+
+from rrdbg_core.errors import RrdbgError
+
+from rrdbg.session.api import ProgressCallback, Session, StepRow
+from rrdbg.session.codec import unpack_error
+from rrdbg.session.pipe import Channel
+
+_BATCH = 4096
+_LOCAL = {"iter_steps", "close", "cancel", "icount", "pc", "on_progress"}
+_CALLS = {name for name in vars(Session) if not name.startswith("_")} - _LOCAL
+
+
+def open_remote(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
+    """Open a trace in an engine of its own.
+
+    The result has the interface and the errors of `rrdbg.open`'s. Its methods block the calling thread; progress is
+    reported in that thread; `cancel` works from any other.
+
+    Raises:
+        RrdbgError: The trace cannot be read, or the engine does not start.
+    """
+    return cast(Session, RemoteSession(path, progress))
+
+
+class RemoteSession:
+    """The methods of `Session`, each a message to the engine and its answer."""
+
+    def __init__(self, path: str | PathLike[str], progress: ProgressCallback | None = None) -> None:
+        self.on_progress = progress
+        self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - what the engine's process says as it dies
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rrdbg.session.server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._talk,
+                start_new_session=os.name == "posix",
+            )
+        except OSError as error:
+            raise RrdbgError(f"cannot start the engine's process: {error.strerror}") from error
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._channel = Channel(cast(Any, self._process.stdout), cast(Any, self._process.stdin))
+        self._lock = threading.RLock()
+        self._number = 0
+        self._running: int | None = None
+        self._closed = False
+        try:
+            self._call("open", os.fspath(path))
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in _CALLS:
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._call(name, *args, **kwargs)
+
+        return call
+
+    @property
+    def icount(self) -> int:
+        """The current position."""
+        return int(self._call("icount"))
+
+    @property
+    def pc(self) -> int:
+        """The selected hart's program counter."""
+        return int(self._call("pc"))
+
+    def iter_steps(self, lo: int, hi: int) -> Iterator[StepRow]:
+        """Yield what the steps lo <= n < hi did."""
+        while lo < hi:
+            rows = self._call("step_rows", lo, min(_BATCH, hi - lo))
+            if not rows:
+                return
+            yield from rows
+            lo += len(rows)
+
+    def cancel(self) -> None:
+        """Make the running call raise `Cancelled` soon."""
+        running = self._running
+        if running is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._channel.send({"cancel": running})
+
+    def close(self) -> None:
+        """End the engine."""
+        if not self._closed:
+            self.cancel()
+            with contextlib.suppress(RrdbgError):
+                self._call("close")
+            self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._talk.close()
+
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            if self._closed:
+                raise RrdbgError("the session is closed")
+            self._number += 1
+            number = self._running = self._number
+            try:
+                self._channel.send({"id": number, "call": name, "args": args, "kwargs": kwargs})
+                while True:
+                    try:
+                        answer = self._channel.receive()
+                    except KeyboardInterrupt:
+                        self.cancel()
+                        self._drain(number)
+                        raise
+                    if "progress" in answer:
+                        if self.on_progress is not None:
+                            self.on_progress(answer["progress"])
+                    elif answer["id"] == number:
+                        break
+            except (EOFError, OSError, ValueError) as error:
+                raise self._died() from error
+            finally:
+                self._running = None
+        if "error" in answer:
+            raise unpack_error(answer["error"])
+        return answer["result"]
+
+    def _drain(self, number: int) -> None:
+        while self._channel.receive().get("id") != number:
+            pass
+
+    def _died(self) -> RrdbgError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        code = self._process.poll()
+        self._talk.seek(0)
+        said = self._talk.read().decode(errors="replace").strip().splitlines()[-3:]
+        self._end()
+        how = "does not answer any more" if code is None else f"ended (exit status {code})"
+        return RrdbgError(
+            f"the engine's process {how}{': ' + ' / '.join(said) if said else ''}",
+            hint="nothing is lost: open the trace again",
+        )
