@@ -25,3 +25,7 @@ class UsageError(RrdbgError):
 
 class Unreadable(RrdbgError):
     """Guest memory that cannot be read without side effects: no RAM there."""
+
+
+class EngineDied(RrdbgError):
+    """The engine's process is gone, and the session with it; the trace is untouched."""

@@ -17,6 +17,7 @@ from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.api import ProgressCallback, Session, StepRow
 from rrdbg.session.codec import unpack_error
+from rrdbg.session.errors import EngineDied
 from rrdbg.session.pipe import Channel
 
 _BATCH = 4096
@@ -169,7 +170,7 @@ class RemoteSession:
         said = self._talk.read().decode(errors="replace").strip().splitlines()[-3:]
         self._end()
         how = "does not answer any more" if code is None else f"ended (exit status {code})"
-        return RrdbgError(
+        return EngineDied(
             f"the engine's process {how}{': ' + ' / '.join(said) if said else ''}",
             hint="nothing is lost: open the trace again",
         )
