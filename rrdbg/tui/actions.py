@@ -182,6 +182,13 @@ class Actions(App[int]):
 
         self.engine.submit(Job("", "", work, then))
 
+    def action_until(self, direction: int) -> None:
+        """Run to the selected line of the disassembly."""
+        address = self.deck.code.address(self.deck.code.selected)
+        if address is not None:
+            self.stop_playing()
+            self.move(f"run to {address:x}", lambda source: source.until(address, reverse=direction < 0))
+
     def action_verify(self) -> None:
         """Replay the whole trace against its digests."""
 

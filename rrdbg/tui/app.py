@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.deck import Deck
@@ -24,7 +25,7 @@ from rrdbg.tui.pane import Pane
 from rrdbg.tui.panes.memory import MemoryPane
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.scale import TimeMap
-from rrdbg.tui.source import Source
+from rrdbg.tui.source import Answer, Source
 from rrdbg.tui.status import Status, Work
 from rrdbg.tui.text import visible
 from rrdbg.tui.timeline import Timeline
@@ -34,6 +35,10 @@ EVENTS_AT_ONCE, EVENTS_SHOWN = 5_000, 500_000
 
 CONSOLE_PIECES, CONSOLE_STEPS = 64, 1 << 24
 """Console output is fetched in so many pieces, of at least so many steps."""
+
+
+GROWTH_PERIOD = 2.0
+"""Seconds between two looks at a trace whose recording was not ended: it may still grow."""
 
 
 class DebuggerApp(Actions):
@@ -53,11 +58,15 @@ class DebuggerApp(Actions):
         """What is open, for the title row."""
         self.failure: BaseException | None = None
         """Why the application ended, when it did not want to."""
+        self.open_source = open_source
+        """Opens the trace; called again when the engine has died."""
         self.engine = Engine(self, open_source)
         self.timeline = Timeline(id="timeline")
         self.deck = Deck(id="deck")
         self.status = Status(id="status")
         self.prompt_line = Prompt(id="prompt")
+        self.dead = False
+        """Whether the engine has died and was not replaced yet."""
         self._before: View | None = None
 
     def compose(self) -> ComposeResult:
@@ -88,6 +97,9 @@ class DebuggerApp(Actions):
     @on(Done)
     def _done(self, message: Done) -> None:
         if message.kind == "open":
+            if self.view is not None:
+                back = self.view.position
+                self.engine.submit(Job("", "going back", lambda source: source.goto(back)))
             self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
         elif message.then is not None:
@@ -96,11 +108,17 @@ class DebuggerApp(Actions):
     @on(Failed)
     def _failed(self, message: Failed) -> None:
         error = message.error
-        if message.kind == "open" or getattr(error, "fatal", False):
+        if message.kind == "open":
             self.failure = error
             self.exit(return_code=int(getattr(error, "exit_code", ExitCode.FAILED)))
             return
         self.stop_playing()
+        if isinstance(error, EngineDied):
+            self.dead = True
+            self.target = None
+            self.deck.log_pane.write(str(error), "error")
+            self.say(f"press r to reopen: {error.message}", "error")
+            return
         text = error.message if isinstance(error, RrdbgError) else f"internal error: {type(error).__name__}: {error}"
         if isinstance(error, RrdbgError) and error.hint:
             self.deck.log_pane.write(f"{text}\n  {error.hint}", "error")
@@ -130,9 +148,25 @@ class DebuggerApp(Actions):
         self.timeline.open(overview.total, time)
         self._read_events(0)
         self._read_console(0)
+        if not overview.ended:
+            self.set_interval(GROWTH_PERIOD, self._look_for_growth)
         if overview.notice:
             self.deck.log_pane.write(overview.notice, "error")
             self.say(overview.notice.splitlines()[0], "error")
+
+    def _look_for_growth(self) -> None:
+        def then(overview: Overview) -> None:
+            known = self.overview
+            if known is not None and overview.total > known.total:
+                self.overview = overview
+                self.status.put(total=overview.total)
+                self.timeline.time.learn(overview.total, overview.virtual_ns)
+                self.timeline.open(overview.total, self.timeline.time)
+                self._read_events(len(self.deck.events.events))
+                self._read_console(known.total)
+
+        if self.engine.idle:
+            self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=True))
 
     def _read_events(self, first: int) -> None:
         def then(rows: Sequence[EventRow]) -> None:
@@ -191,6 +225,18 @@ class DebuggerApp(Actions):
 
     # what the user asks
 
+    def action_reopen(self) -> None:
+        """Start another engine after one has died."""
+        if not self.dead:
+            self.say("the engine is well: nothing to reopen")
+            return
+        self.dead = False
+        self.deck.events.clear()
+        self.deck.console.clear()
+        self.status.put(message=None, work=Work(f"opening {self.trace_name}"))
+        self.engine = Engine(self, self.open_source)
+        self.engine.start()
+
     def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
         """Queue a job that moves the session, then show where it is."""
 
@@ -204,25 +250,25 @@ class DebuggerApp(Actions):
     def run_line(self, line: str, *, echo: bool) -> None:
         """Run a command line; `echo` keeps it and its answer in the log."""
         words = line.split(None, 1)
-        if words[0] in ("q", "quit", "exit"):
-            self.exit(0)
-            return
         if words[0] == "memory" and len(words) > 1:
             self.deck.reveal("memory", focus=False)
             self._look(words[1].strip())
             return
 
-        def work(source: Source) -> tuple[str, View]:
+        def work(source: Source) -> tuple[Answer, View]:
             return source.command(line), source.view()
 
-        def then(result: tuple[str, View]) -> None:
+        def then(result: tuple[Answer, View]) -> None:
             answer, view = result
+            if answer.quit:
+                self.exit(0)
+                return
             self.moved(view)
             if echo:
                 self.deck.log_pane.echo(line)
-            if answer:
-                self.deck.log_pane.write(answer)
-                lines = answer.strip().splitlines()
+            if answer.text:
+                self.deck.log_pane.write(answer.text)
+                lines = answer.text.strip().splitlines()
                 if echo and len(lines) > 1:
                     self.deck.reveal("log", focus=False)
                 elif echo and lines:

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rrdbg_core.errors import RrdbgError
 from textual.message import Message
 
-from rrdbg.session.api import Progress, ProgressCallback
+from rrdbg.session.api import Cancelled, Progress, ProgressCallback
+from rrdbg.session.errors import EngineDied
 from rrdbg.tui.source import Source
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Engine:
         self._reported = 0.0
         self._running: Job | None = None
         self._started = 0.0
-        self._yielding = False
+        self._unwanted: Job | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="rrdbg-engine", daemon=True)
 
@@ -130,28 +130,29 @@ class Engine:
             return any(job.kind == kind for job in self._waiting)
 
     def submit(self, job: Job) -> None:
-        """Queue a job; one of the same kind that still waits is dropped."""
+        """Queue a job; one of the same kind that still waits is dropped, and background work gives way."""
         with self._lock:
             if job.kind:
                 self._waiting = [other for other in self._waiting if other.kind != job.kind]
             self._waiting.append(job)
             running = self._running
             stale = time.monotonic() - self._started > STALE
-            if running is not None and running.background and not job.background:
-                self._yielding = True
-                stale = True
         self._jobs.put(None)
-        same = running is not None and job.kind == running.kind == "goto"
-        if stale and (same or self._yielding) and self._source is not None:
+        if running is None or self._source is None or job.background:
+            return
+        if running.background or (stale and job.kind == running.kind == "goto"):
             self._source.cancel()
 
     def cancel(self) -> bool:
-        """Ask the running job to stop, and forget those that wait. Return whether there was one."""
+        """Ask the user's running job to stop, and forget those that wait. Return whether there was one."""
         with self._lock:
             busy = self.busy
             self._waiting = [job for job in self._waiting if job.background]
             running = self._running
-        if running is not None and not running.background and self._source is not None:
+            if running is None or running.background:
+                return busy
+            self._unwanted = running
+        if self._source is not None:
             self._source.cancel()
         return busy
 
@@ -179,7 +180,6 @@ class Engine:
                 self._waiting.sort(key=lambda job: job.background)
                 job = self._running = self._waiting.pop(0) if self._waiting else None
                 self._started = time.monotonic()
-                self._yielding = False
             if job is not None:
                 self._run(job, self._source)
         with suppress(Exception):
@@ -191,22 +191,27 @@ class Engine:
         message: Message
         try:
             message = Done(job.kind, job.work(source), job.then)
-        except RrdbgError as error:
-            if self._yielding and job.background:
+        except Cancelled as error:
+            if job is not self._unwanted:
+                # It gave way, or was hit by the cancelling of the job before it. A newer one of its kind replaces it.
                 with self._lock:
                     self._running = None
-                    self._waiting.append(job)
+                    if not job.kind or all(other.kind != job.kind for other in self._waiting):
+                        self._waiting.insert(0, job)
                 self._jobs.put(None)
                 return
             message = Failed(job.kind, error)
         except Exception as error:  # a defect of ours must not take the interface down
             message = Failed(job.kind, error)
+            self._closing = isinstance(error, EngineDied)
         with self._lock:
             self._running = None
+            if self._closing:
+                self._waiting = []
             idle = not self._waiting
-        self._post(message)
+        self._app.post_message(message)
         if idle:
-            self._post(Busy(None))
+            self._app.post_message(Busy(None))
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -32,6 +32,8 @@ KEYS: tuple[Key, ...] = (
     Key("N,shift+f10", "run_command('reverse-nexti')", "Step over calls, backwards", MOVE, "", "N Shift-F10"),
     Key("f", "run_command('finish')", "Run until this function returns", MOVE, "", "f"),
     Key("F", "run_command('reverse-finish')", "Run back to where this function was called", MOVE, "", "F"),
+    Key("u", "until(1)", "Run to the selected line of the disassembly", MOVE, "", "u"),
+    Key("U", "until(-1)", "Run back to the selected line", MOVE, "", "U"),
     Key("c,f5", "run_command('continue')", "Continue to the next stop", SEARCH, "cont", "c F5"),
     Key("C,shift+f5", "run_command('reverse-continue')", "Continue backwards", SEARCH, "rcont", "C Shift-F5"),
     Key("space", "play(1)", "Play or pause", SEARCH, "play", "Space"),
@@ -83,6 +85,7 @@ KEYS: tuple[Key, ...] = (
     Key("question_mark,f1", "help", "Keys", APP, "help", "? F1"),
     Key("ctrl+p", "command_palette", "Command palette", APP, "", "Ctrl-P"),
     Key("t", "next_theme", "Next theme", APP, "", "t"),
+    Key("r", "reopen", "Reopen the trace after the engine has died", APP, "", "r"),
     Key("q,ctrl+q", "quit", "Quit", APP, "quit", "q Ctrl-Q"),
 )
 """All keys, in the order of the help overlay."""
@@ -95,3 +98,16 @@ def groups() -> list[tuple[str, list[tuple[str, str]]]]:
         if key.shown:
             result.setdefault(key.group, []).append((key.shown, key.title))
     return list(result.items())
+
+
+def markdown() -> str:
+    """Return the key table as it stands in docs/tui.md."""
+    parts = []
+    for group, keys in groups():
+        parts += [f"\n### {group}\n", "| Keys | What they do |", "| --- | --- |"]
+        parts += [f"| {_code(shown)} | {title} |" for shown, title in keys]
+    return "\n".join(parts).strip() + "\n"
+
+
+def _code(shown: str) -> str:
+    return " ".join(f"`{key}`" for key in shown.replace("Shift ← →", "Shift-← Shift-→").split())

@@ -77,6 +77,8 @@ class Overview:
     """Number of journal events."""
     commands: tuple[tuple[str, str], ...]
     """The command table: names and one line of help."""
+    ended: bool = True
+    """Whether the recording is complete; False: a recorder may still be at work."""
     notice: str = ""
     """What the user must know: damage, a recording that was not ended."""
 

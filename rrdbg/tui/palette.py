@@ -13,6 +13,7 @@ from rrdbg.tui.keys import KEYS
 if TYPE_CHECKING:
     from rrdbg.tui.actions import Actions
 
+
 HIDDEN = ("command_palette", "focus_next", "focus_previous")
 """Actions that make no sense from inside the palette."""
 

@@ -130,8 +130,10 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         return spans(parts, width, base)
 
     def on_resize(self) -> None:
-        """Fit the lines to the new size."""
+        """Fit the lines to the new size; a pane that was hidden had none to scroll in."""
         self.update()
+        if self.SELECTS:
+            self.call_after_refresh(self.reveal, self.selected)
 
     def on_focus(self) -> None:
         """Show the selected line."""

@@ -31,6 +31,10 @@ class Answer(Protocol):
     def stop(self) -> Stop | None:
         """Where a motion ended, if it was one."""
 
+    @property
+    def quit(self) -> bool:
+        """Whether the user wants to leave."""
+
 
 class Candidate(Protocol):
     """A way a command line could go on."""
@@ -64,7 +68,7 @@ class Source:
         """Return what is known of the whole run."""
         info = self.session.info()
         notice = info.damage or ("" if info.ended else f"this recording was not ended: {info.reason}")
-        return Overview(info.end, info.virtual_end_ns, info.shift, info.events, self._commands, notice)
+        return Overview(info.end, info.virtual_end_ns, info.shift, info.events, self._commands, info.ended, notice)
 
     def events(self, first: int, count: int) -> Sequence[EventRow]:
         """Return journal events."""
@@ -139,16 +143,28 @@ class Source:
         self.session.goto(position)
         self._reason = ""
 
-    def command(self, line: str) -> str:
+    def until(self, address: int, *, reverse: bool) -> None:
+        """Run to an address."""
+        session = self.session
+        self._reason = describe(session.reverse_until(address) if reverse else session.until(address))
+
+    def command(self, line: str) -> Answer:
         """Run a line of the command table and return what it answers."""
         answer = self._interpreter.run(line)
         if answer.stop is not None:
             self._reason = describe(answer.stop)
-        return answer.text
+        return answer
 
     def complete(self, line: str) -> Sequence[str]:
         """Return whole command lines that could follow from `line`."""
-        return [candidate.text for candidate in self._interpreter.complete(line)]
+        if line.startswith("memory "):
+            return [
+                "memory " + text.removeprefix("print ") for text in self.complete("print " + line[len("memory ") :])
+            ]
+        candidates = [candidate.text for candidate in self._interpreter.complete(line)]
+        if line and "memory".startswith(line):
+            candidates.append("memory ")
+        return candidates
 
     def toggle_breakpoint(self, address: int) -> bool:
         """Set or remove a breakpoint; return whether it is set now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rrdbg.session.api import (
     Bookmark,
@@ -24,29 +23,21 @@ from rrdbg.session.api import (
     RegisterValue,
     Stop,
     StopReason,
+    SymbolInfo,
     Timeline,
     TraceInfo,
     UsageError,
     VerifyResult,
     When,
 )
+from rrdbg.session.errors import EngineDied
+from rrdbg.session.numbers import Type, Value
 
 TOTAL = 12_345_678
 BASE = 0x8000_0000
 FUNCTIONS = ("_start", "main", "uart_putc", "schedule", "trap_entry", "memcpy")
 NAMES = ("pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *(f"a{i}" for i in range(8)))
 NAMES += (*(f"s{i}" for i in range(2, 12)), "t3", "t4", "t5", "t6")
-COMMANDS = (
-    ("bookmark", "bookmark [NAME]: name this position"),
-    ("continue", "continue: run to the next stop"),
-    ("finish", "finish: run until the function returns"),
-    ("goto", "goto POSITION: go there"),
-    ("info", "info SUBJECT: registers, breakpoints, events"),
-    ("nexti", "nexti [N]: step over calls"),
-    ("reverse-continue", "reverse-continue: run back to the previous stop"),
-    ("reverse-stepi", "reverse-stepi [N]: step back"),
-    ("stepi", "stepi [N]: step"),
-)
 CSRS = (("mstatus", 0x1880, "MPP=M MPIE"), ("mtvec", BASE + 0x400, "trap_entry"), ("mcause", 11, "ecall from M-mode"))
 
 
@@ -78,6 +69,8 @@ class FakeSession:
         self.dead = False
         """Once set, every call fails as it does when the engine's process is gone."""
         self.closed = False
+        self.calls: list[str] = []
+        """Motions that were asked for."""
         self.printed = [f"[{i:5}] task {i % 3}: tick {i * i}\r\n".encode() for i in range(400)]
         self.printed[3] = b"\x1b[31mred\x1b[0m [bold]markup[/bold] \xff\r\n"
         self.journal = [self._event(i, total * (i + 1) // 41) for i in range(40)]
@@ -97,7 +90,7 @@ class FakeSession:
 
     def when(self) -> When:
         if self.dead:
-            raise RuntimeError("dead")
+            raise EngineDied("the engine's process ended", hint="open the trace again")
         past = [event for event in self.journal if event.icount <= self.icount]
         ns = self.icount + (past[-1].virtual_ns - past[-1].icount if past else 0)
         pc = BASE + (mix(self.icount // 16) % 6) * 0x100 + self.icount % 16 * 4
@@ -198,6 +191,64 @@ class FakeSession:
                 raise Cancelled("cancelled")
         return self.move(position, reason)
 
+    def stepi(self, count: int = 1) -> Stop:
+        self.calls.append("stepi")
+        return self.move(self.icount + count, StopReason.STEP)
+
+    def nexti(self, count: int = 1) -> Stop:
+        self.calls.append("nexti")
+        return self.move(self.icount + count, StopReason.STEP)
+
+    def reverse_stepi(self, count: int = 1) -> Stop:
+        self.calls.append("reverse-stepi")
+        return self.move(self.icount - count, StopReason.STEP)
+
+    def reverse_nexti(self, count: int = 1) -> Stop:
+        self.calls.append("reverse-nexti")
+        return self.move(self.icount - count, StopReason.STEP)
+
+    def continue_(self, count: int = 1) -> Stop:
+        self.calls.append("continue")
+        return self.run("continue", self.total, StopReason.END)
+
+    def reverse_continue(self, count: int = 1) -> Stop:
+        self.calls.append("reverse-continue")
+        return self.run("reverse-continue", 0, StopReason.START)
+
+    def finish(self) -> Stop:
+        return self.move(self.icount + 16, StopReason.STEP)
+
+    def reverse_finish(self) -> Stop:
+        return self.move(self.icount - 16, StopReason.STEP)
+
+    def until(self, location: str | int | None = None) -> Stop:
+        return self.move(self.icount + 3, StopReason.STEP)
+
+    def reverse_until(self, location: str | int) -> Stop:
+        return self.move(self.icount - 3, StopReason.STEP)
+
+    def back(self) -> Stop:
+        raise UsageError("there is nothing to go back to")
+
+    def forward(self) -> Stop:
+        raise UsageError("there is nothing to go forward to")
+
+    def position(self, position: int | str) -> int:
+        return int(position)
+
+    def bookmark(self, name: str, position: int | str | None = None, text: str = "") -> Bookmark:
+        self.marks.append(Bookmark(name, self.icount, text))
+        return self.marks[-1]
+
+    def note(self, text: str, position: int | str | None = None) -> Note:
+        return Note(2, self.icount, text)
+
+    def symbols(self, prefix: str = "", limit: int = 1000) -> Sequence[SymbolInfo]:
+        return [SymbolInfo(name, BASE + i * 256, 256, "function") for i, name in enumerate(FUNCTIONS)]
+
+    def value(self, expression: str) -> Value:
+        return Value(self.evaluate(expression), Type(8, False))
+
     def points(self) -> Sequence[Point]:
         return self.breaks
 
@@ -224,44 +275,3 @@ class FakeSession:
 
     def close(self) -> None:
         self.closed = True
-
-
-@dataclass
-class Output:
-    """What a command answers."""
-
-    text: str = ""
-    stop: Stop | None = None
-
-
-class FakeInterpreter:
-    """A few commands."""
-
-    def __init__(self, session: FakeSession) -> None:
-        self.session = session
-        self.lines: list[str] = []
-        """Lines that were run."""
-
-    def run(self, line: str) -> Output:
-        self.lines.append(line)
-        session = self.session
-        name, _, rest = line.partition(" ")
-        if name == "goto":
-            return Output(stop=session.goto(rest))
-        if name in ("stepi", "nexti"):
-            return Output(stop=session.move(session.icount + int(rest or 1), StopReason.STEP))
-        if name in ("reverse-stepi", "reverse-nexti"):
-            return Output(stop=session.move(session.icount - int(rest or 1), StopReason.STEP))
-        if name == "continue":
-            return Output(stop=session.run(name, session.total, StopReason.END))
-        if name == "reverse-continue":
-            return Output(stop=session.run(name, 0, StopReason.START))
-        if name == "bookmark":
-            session.marks.append(Bookmark(rest or "mark", session.icount))
-            return Output()
-        if name == "info":
-            return Output("\n".join(f"{n} {h}" for n, h in COMMANDS))
-        raise UsageError(f"unknown command '{name}'", hint="help lists them")
-
-    def complete(self, line: str) -> Sequence[Output]:
-        return [Output(name) for name, _ in COMMANDS if name.startswith(line)]

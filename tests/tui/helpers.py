@@ -11,27 +11,28 @@ from textual.pilot import Pilot
 
 from rrdbg.session.api import ProgressCallback, Session
 from rrdbg.tui.app import DebuggerApp
+from rrdbg.tui.run import over
 from rrdbg.tui.source import Source
-from tests.tui.fake import COMMANDS, FakeInterpreter, FakeSession
+from tests.tui.fake import FakeSession
 
 
-def fake_app(session: FakeSession | None = None) -> tuple[DebuggerApp, FakeInterpreter]:
-    """Return an application over a fake session, and the interpreter that its commands go to."""
-    session = session or FakeSession()
-    interpreter = FakeInterpreter(session)
+def fake_app(session: FakeSession | None = None) -> DebuggerApp:
+    """Return an application over a fake session, with the real command table."""
+    fake = session or FakeSession()
 
     def open_source(progress: ProgressCallback) -> Source:
-        session.on_progress = progress
-        return Source(cast(Session, session), interpreter, COMMANDS)
+        fake.on_progress = progress
+        fake.dead = False
+        return over(cast(Session, fake))
 
-    return DebuggerApp("fake.rrt", open_source), interpreter
+    return DebuggerApp("fake.rrt", open_source)
 
 
 class Run:
     """An application under test and what stands behind it."""
 
-    def __init__(self, app: DebuggerApp, pilot: Pilot[int], session: FakeSession, interpreter: FakeInterpreter) -> None:
-        self.app, self.pilot, self.session, self.interpreter = app, pilot, session, interpreter
+    def __init__(self, app: DebuggerApp, pilot: Pilot[int], session: FakeSession) -> None:
+        self.app, self.pilot, self.session = app, pilot, session
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition; the engine works in its own thread."""
@@ -82,9 +83,9 @@ class Run:
 async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None) -> AsyncIterator[Run]:
     """Run an application over a fake session until its first screen is complete."""
     session = FakeSession() if total is None else FakeSession(total=total)
-    app, interpreter = fake_app(session)
+    app = fake_app(session)
     async with app.run_test(size=size) as pilot:
-        run = Run(app, pilot, session, interpreter)
+        run = Run(app, pilot, session)
         await run.until(lambda: app.view is not None and app.engine.idle)
         await pilot.pause()
         yield run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from rich.style import Style
 from textual.geometry import Region, Size
 
 from rrdbg.tui import drawing
-from rrdbg.tui.keys import KEYS, groups
+from rrdbg.tui.keys import KEYS, groups, markdown
 from rrdbg.tui.lanes import Lanes
 from rrdbg.tui.layout import PANES, DeckLayout, plan
 from rrdbg.tui.scale import MIN_STEPS, TimeMap, Window, bin_points, tick_step, ticks, whole_run
@@ -166,3 +168,8 @@ def test_every_action_is_in_the_help_or_beside_one_that_is() -> None:
     shown = {text for _, keys in groups() for _, text in keys}
     hidden = [key for key in KEYS if key.title not in shown]
     assert all("right" in key.keys for key in hidden), hidden
+
+
+def test_the_documentation_lists_the_keys_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tui.md").read_text()
+    assert text.split("<!-- keys -->")[1].split("<!-- /keys -->")[0].strip() == markdown().strip()

@@ -95,7 +95,7 @@ class CodePane(Pane):
             (f"{row.address:08x} ", bright if current else self.style("address")),
         ]
         if width >= 64:
-            parts.append((f"{row.raw[::-1].hex():<9}", self.style("dim")))
+            parts.append((f"{row.raw[::-1].hex():<9}", bright if current else self.style("dim")))
         room = width - sum(len(text) for text, _ in parts)
         mnemonic, *rest_of_text = row.text.split(None, 1)
         mnemonic = visible(mnemonic)

@@ -37,6 +37,12 @@ class ConsolePane(Pane):
         self._rows: list[tuple[int, int]] = []
         self._width = 0
 
+    def clear(self) -> None:
+        """Forget the output."""
+        self.data, self.positions, self.ends, self._rows, self.printed = b"", [], [], [], 0
+        self.complete = False
+        self.update()
+
     def extend(self, chunks: Sequence[ConsoleChunk], *, last: bool) -> None:
         """Take the output that follows what is known; `last`: there is no more."""
         end = len(self.data)

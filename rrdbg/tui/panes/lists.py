@@ -34,6 +34,11 @@ class EventsPane(Pane):
         self.position = 0
         """The cursor."""
 
+    def clear(self) -> None:
+        """Forget the journal."""
+        self.events, self.total = [], 0
+        self.update()
+
     def extend(self, events: Sequence[EventRow], total: int) -> None:
         """Take the events that follow those known."""
         self.events += events

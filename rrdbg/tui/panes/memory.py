@@ -66,12 +66,14 @@ class MemoryPane(Pane):
     def show(self, position: int) -> None:
         """Move the cursor: what was known becomes what is compared with."""
         if position != self._now.position:
-            self._before, self._now = self._now, Memory(position)
+            if self._now.blocks:
+                self._before = self._now
+            self._now = Memory(position)
         self.want()
 
     def take(self, memory: Memory) -> None:
         """Take blocks that were wanted."""
-        if memory.position == self._now.position or not self._now.blocks:
+        if memory.position == self._now.position:
             self._now = Memory(memory.position, {**self._now.blocks, **memory.blocks})
             self.refresh()
 
