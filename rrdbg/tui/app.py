@@ -28,6 +28,7 @@ from rrdbg.tui.scale import TimeMap
 from rrdbg.tui.source import Answer, Source
 from rrdbg.tui.status import Status, Work
 from rrdbg.tui.text import visible
+from rrdbg.tui.themes import DAY, NIGHT
 from rrdbg.tui.timeline import Timeline
 
 EVENTS_AT_ONCE, EVENTS_SHOWN = 5_000, 500_000
@@ -54,6 +55,9 @@ class DebuggerApp(Actions):
 
     def __init__(self, name: str, open_source: Opener) -> None:
         super().__init__()
+        for theme in (NIGHT, DAY):
+            self.register_theme(theme)
+        self.theme = NIGHT.name
         self.trace_name = visible(name)
         """What is open, for the title row."""
         self.failure: BaseException | None = None
@@ -266,12 +270,13 @@ class DebuggerApp(Actions):
             self.moved(view)
             if echo:
                 self.deck.log_pane.echo(line)
-            if answer.text:
+            if answer.text and (echo or answer.stop is None):
                 self.deck.log_pane.write(answer.text)
-                lines = answer.text.strip().splitlines()
-                if echo and len(lines) > 1:
+            lines = answer.text.strip().splitlines()
+            if echo and answer.stop is None and lines:
+                if len(lines) > 1:
                     self.deck.reveal("log", focus=False)
-                elif echo and lines:
+                else:
                     self.say(lines[0])
 
         self.status.put(message=None)

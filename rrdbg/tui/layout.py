@@ -55,7 +55,7 @@ def _compact(width: int, height: int) -> tuple[Slot, ...]:
 
 
 def _normal(width: int, height: int) -> tuple[Slot, ...]:
-    above = max(height * 11 // 20, min(20, height - 8))
+    above = max(height * 11 // 20, min(18, height - 8))
     left = width - max(width * 2 // 5, 46)
     return (
         Slot(Region(0, 0, left, above), ("code",)),
@@ -70,7 +70,7 @@ def _wide(width: int, height: int) -> tuple[Slot, ...]:
     below = height - above
     middle, right = 46, max(width * 2 // 5, 78)
     left = width - middle - right
-    upper = min(above, 20)
+    upper = min(above, 18)
     return (
         Slot(Region(0, 0, left, above), ("code",)),
         Slot(Region(left, 0, middle, upper), ("registers",)),

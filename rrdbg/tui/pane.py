@@ -8,7 +8,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -80,6 +80,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self.tabs: tuple[tuple[str, str], ...] = ()
         """Number keys and titles of the panes that share the slot, this one among them; set by the deck."""
         self._note = ""
+        self._base = Style()
+        self._width = 0
 
     # for subclasses
 
@@ -114,10 +116,15 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     # Textual
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw lines; what they have in common is looked up once."""
+        self._base = self.rich_style
+        self._width = self.scrollable_content_region.width
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw the line that scrolling brought to row `y`."""
-        width = self.scrollable_content_region.width
-        base = self.rich_style
+        width, base = self._width, self._base
         index = y + self.scroll_offset.y
         if index >= self.count():
             text = f" {self.EMPTY}" if index == 0 and not self.count() else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
-from rrdbg.session.api import ProgressCallback, Session
+from rrdbg.session.api import Progress, ProgressCallback, Session
 from rrdbg.tui.source import Source
 
 
@@ -23,6 +24,38 @@ def over(session: Session) -> Source:
     from rrdbg.commands import COMMANDS, Interpreter
 
     return Source(session, Interpreter(session), [(command.name, command.help) for command in COMMANDS])
+
+
+class Opening:
+    """Opens a trace in a thread of its own, so that the engine starts while the interface is still being imported."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._progress: ProgressCallback | None = None
+        self._result: Source | BaseException | None = None
+        self._thread = threading.Thread(target=self._open, name="rrdbg-open", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            self._result = open_trace(self._path, self._report)
+        except BaseException as error:
+            self._result = error
+
+    def _report(self, progress: Progress) -> None:
+        if self._progress is not None:
+            self._progress(progress)
+
+    def __call__(self, progress: ProgressCallback) -> Source:
+        """Return the opened trace, or raise what went wrong. A second call opens it again."""
+        self._progress = progress
+        self._thread.join()
+        result, self._result = self._result, None
+        if result is None:
+            return open_trace(self._path, progress)
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
 
 def run_tui(path: str, *, theme: str | None = None) -> int:
@@ -44,9 +77,10 @@ def run_tui(path: str, *, theme: str | None = None) -> int:
         )
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
+    opening = Opening(path)
     from rrdbg.tui.app import DebuggerApp
 
-    app = DebuggerApp(os.path.basename(path), lambda progress: open_trace(path, progress))
+    app = DebuggerApp(os.path.basename(path), opening)
     if theme is not None:
         if theme not in app.available_themes:
             names = ", ".join(sorted(app.available_themes))

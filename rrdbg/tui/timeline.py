@@ -72,6 +72,7 @@ class Timeline(Widget, can_focus=False):
         self.hover: int | None = None
         """Column of the lanes under the mouse."""
         self._dragging: str | None = None
+        self._base = Style()
 
     # what the app tells
 
@@ -135,14 +136,19 @@ class Timeline(Widget, can_focus=False):
         return ("title", "run", "axis", *LANES, "time")
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return ten rows where there is room, else six."""
-        return 10 if viewport.height >= 36 else 6
+        """Return ten rows where there is room, six on small screens, and next to nothing on tiny ones."""
+        return next(rows for least, rows in ((36, 10), (18, 6), (12, 3), (0, 2)) if viewport.height >= least)
 
     # drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw rows; what they have in common is looked up once."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw one row."""
-        style = self.rich_style
+        style = self._base
         if y >= len(self.rows):
             return Strip.blank(self.size.width, style)
         name = self.rows[y]
@@ -213,7 +219,7 @@ class Timeline(Widget, can_focus=False):
             right, style = self._window_text(), label
         right = clip(right, max(self.size.width - len(left) - 3, 0))
         gap = max(self.size.width - len(left) - len(right) - 2, 1)
-        base = self.rich_style
+        base = self._base
         return drawing.spans([(" " + left, title), (" " * gap, base), (right + " ", style)], self.size.width, base)
 
     def _window_text(self) -> str:

@@ -67,8 +67,8 @@ class CodePane(Pane):
         return range(min(row, target), max(row, target) + 1)
 
     def count(self) -> int:
-        """Return the number of rows, headers included."""
-        return len(self._rows)
+        """Return the number of rows, headers included; a round number, as each new one costs a layout of the screen."""
+        return -(-len(self._rows) // 64) * 64
 
     def address(self, index: int) -> int | None:
         """Return the address shown in a row; for a header, that of the instruction below."""
@@ -79,6 +79,8 @@ class CodePane(Pane):
 
     def line(self, index: int, width: int) -> Parts:
         """Return one row."""
+        if index >= len(self._rows):
+            return []
         row = self._rows[index]
         if isinstance(row, str):
             return [

@@ -35,7 +35,7 @@ class ConsolePane(Pane):
         self.printed = 0
         """Bytes that are out at the cursor."""
         self._rows: list[tuple[int, int]] = []
-        self._width = 0
+        self._wrapped = 0
 
     def clear(self) -> None:
         """Forget the output."""
@@ -52,10 +52,10 @@ class ConsolePane(Pane):
             self.ends.append(end)
         self.data += b"".join(chunk.data for chunk in chunks)
         self.complete = last
-        if self._width:
+        if self._wrapped:
             # Only what is new, and the row it continues, is wrapped.
             start = self._rows.pop()[0] if self._rows else 0
-            self._rows += _wrap(self.data, self._width, start)
+            self._rows += _wrap(self.data, self._wrapped, start)
         self.update()
 
     def show(self, position: int) -> None:
@@ -84,8 +84,8 @@ class ConsolePane(Pane):
     def update(self) -> None:
         """Wrap again when the width changed, then draw."""
         width = self.scrollable_content_region.width
-        if width != self._width and width > 0:
-            self._width = width
+        if width != self._wrapped and width > 0:
+            self._wrapped = width
             self._rows = _wrap(self.data, width, 0)
             self.virtual_size = Size(width, len(self._rows))
             self.reveal(self.row_of(max(self.printed - 1, 0)))

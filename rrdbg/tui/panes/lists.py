@@ -52,7 +52,7 @@ class EventsPane(Pane):
         if self.events:
             self.selected = min(following, len(self.events) - 1)
             self.reveal(self.selected, centre=True)
-        self.retitle(f"{following:_} of {self.total:_} past" if self.events else "")
+        self.retitle(f"{following:_}/{self.total:_}" if self.events else "")
         self.refresh()
 
     def count(self) -> int:

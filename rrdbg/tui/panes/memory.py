@@ -45,7 +45,7 @@ class MemoryPane(Pane):
         moved = address != self.address
         self.expression, self.address = expression, address
         self._top = max(address - REACH, 0) & -16
-        note = f"{visible(expression)} = {address:x}" if not expression.startswith("0x") else f"{address:x}"
+        note = f"{visible(expression)}={address:x}" if not expression.startswith("0x") else f"{address:x}"
         self.retitle(note)
         self.update()
         if moved:

@@ -1,0 +1,36 @@
+"""The two themes of our own; Textual's come on top of them."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+NIGHT = Theme(
+    name="rrdbg-night",
+    primary="#58a6ff",
+    secondary="#8b949e",
+    accent="#f0b429",
+    warning="#e3883c",
+    error="#f4606c",
+    success="#56d364",
+    foreground="#d6dde6",
+    background="#0d1117",
+    surface="#131920",
+    panel="#29313b",
+)
+"""Dark; the default."""
+
+DAY = Theme(
+    name="rrdbg-day",
+    primary="#0b5cad",
+    secondary="#6b7280",
+    accent="#b45309",
+    warning="#b4540a",
+    error="#c62839",
+    success="#1a7f37",
+    foreground="#1f2328",
+    background="#ffffff",
+    surface="#f3f5f8",
+    panel="#d5dbe3",
+    dark=False,
+)
+"""Light."""
