@@ -26,7 +26,7 @@ _CLASSES: dict[str, Any] = {
     if dataclasses.is_dataclass(item)
 }
 _FIELDS = {name: tuple(field.name for field in dataclasses.fields(item)) for name, item in _CLASSES.items()}
-_ENUMS: dict[str, Any] = {name: item for name, item in _public(values, Enum).items()}
+_ENUMS: dict[str, Any] = dict(_public(values, Enum))
 _ERRORS = {"RrdbgError": RrdbgError, **_public(errors, RrdbgError)}
 
 

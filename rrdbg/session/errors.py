@@ -29,3 +29,7 @@ class Unreadable(RrdbgError):
 
 class EngineDied(RrdbgError):
     """The engine's process is gone, and the session with it; the trace is untouched."""
+
+
+class DivisionByZero(UsageError):
+    """An expression divides by zero."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rrdbg.session.errors import UsageError
+from rrdbg.session.errors import DivisionByZero
 
 M64 = (1 << 64) - 1
 
@@ -88,7 +88,7 @@ def type_of(words: list[str]) -> Type | None:
 
 
 def combine(operator: str, a: Value, b: Value) -> Value:
-    """Return what a binary operator makes of two values, with C's conversions. Raises UsageError for x / 0."""
+    """Return what a binary operator makes of two values, with C's conversions. Raises DivisionByZero."""
     # integer promotion: what is smaller than 8 bytes fits a signed 64-bit number whatever its sign
     signed = (a.type.signed or a.type.size < 8) and (b.type.signed or b.type.size < 8)
     kind = I64 if signed else U64
@@ -99,7 +99,7 @@ def combine(operator: str, a: Value, b: Value) -> Value:
         return _pointer(operator, a, b)
     if operator in ("/", "%"):
         if y == 0:
-            raise UsageError("division by zero")
+            raise DivisionByZero("division by zero")
         quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
         return Value(kind.fit(quotient if operator == "/" else x - quotient * y), kind)
     if operator in ("<<", ">>"):

@@ -1,0 +1,258 @@
+"""The device contract: what a device is, what it may know, and how its state survives.
+
+A device is a class with a schema of fixed-size state. Every field lies in u64 words that the machine owns, so that save
+is a copy, the digest covers every bit, and restore puts back words and calls nobody. A device knows its own state and
+the `Board` it is given; it knows no other device, no host time and no I/O.
+
+The rules (checked by `rrdbg check-device`):
+
+1. What a register access does is a function of the device's state, the access, and the board's virtual clock.
+2. Every field that outlives a call is in the schema. Configuration given to the constructor never changes.
+3. `irq_level` and `next_deadline_ns` are pure: they read state and change nothing.
+4. Work that the host completes later is asked for with `schedule_bh_event` or `schedule_bh_oneshot_event`, and what the
+   host hands over arrives in `bottom_half`, journaled.
+5. A guest's mistake is a `BusFault` (the access traps) or a `guest_error` line, never another exception.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field, create_model
+
+Words = npt.NDArray[np.uint64]
+
+
+class BusFault(Exception):  # noqa: N818  (the bus answers so; nothing is in error)
+    """The access is not answered: the hart takes an access fault."""
+
+
+class StateField:
+    """One named number in a device's state, `bits` wide."""
+
+    def __init__(self, bits: int, doc: str, reset: int = 0) -> None:
+        self.bits = bits
+        self.mask = (1 << bits) - 1
+        self.doc = doc
+        self.reset = reset
+        self.count = 1
+        self.offset = 0
+
+    def __get__(self, state: DeviceState, owner: type | None = None) -> int:
+        return int(state.words[self.offset])
+
+    def __set__(self, state: DeviceState, value: int) -> None:
+        state.words[self.offset] = value & self.mask
+
+
+class ArrayField:
+    """`count` numbers in a device's state, each `bits` wide, as a numpy view."""
+
+    def __init__(self, bits: int, count: int, doc: str, reset: int = 0) -> None:
+        self.bits = bits
+        self.doc = doc
+        self.reset = reset
+        self.count = count
+        self.offset = 0
+
+    def __get__(self, state: DeviceState, owner: type | None = None) -> Words:
+        return state.words[self.offset : self.offset + self.count]
+
+
+def field(bits: int, doc: str, *, reset: int = 0) -> int:
+    """Declare a number `bits` wide, for example `lcr = field(8, "Line control")`."""
+    return cast(int, StateField(bits, doc, reset))
+
+
+def flag(doc: str, *, reset: int = 0) -> int:
+    """Declare a one-bit field."""
+    return field(1, doc, reset=reset)
+
+
+def timer(doc: str) -> int:
+    """Declare a timer: 0 for off, else the deadline on the virtual clock in ns, plus one."""
+    return field(64, doc)
+
+
+def array(bits: int, count: int, doc: str, *, reset: int = 0) -> Words:
+    """Declare `count` numbers, each `bits` wide."""
+    return cast(Words, ArrayField(bits, count, doc, reset))
+
+
+class DeviceState:
+    """Base of a device's state: declare fields as class attributes.
+
+    The numbers live in `words`, a view into the machine's state; attributes read and write there.
+    """
+
+    fields: ClassVar[dict[str, StateField | ArrayField]] = {}
+    """Every field by name, in order of declaration."""
+    size: ClassVar[int] = 0
+    """Words."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        offset = 0
+        cls.fields = {}
+        for base in reversed(cls.__mro__):
+            for name, item in vars(base).items():
+                if isinstance(item, StateField | ArrayField):
+                    item.offset = offset
+                    offset += item.count
+                    cls.fields[name] = item
+        cls.size = offset
+
+    def __init__(self, words: Words | None = None) -> None:
+        self.words: Words = np.zeros(self.size, np.uint64) if words is None else words
+
+    def reset(self) -> None:
+        """Give every field its reset value."""
+        for item in self.fields.values():
+            self.words[item.offset : item.offset + item.count] = item.reset
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """Return the pydantic model of the state: ranges, documentation, JSON."""
+        parts: dict[str, Any] = {}
+        for name, item in cls.fields.items():
+            number = Field(ge=0, lt=1 << item.bits, description=item.doc)
+            if isinstance(item, StateField):
+                parts[name] = (int, number)
+            else:
+                kind = list[int]
+                parts[name] = (kind, Field(min_length=item.count, max_length=item.count, description=item.doc))
+        return create_model(cls.__name__, **parts)
+
+    def dump(self) -> BaseModel:
+        """Return the state as its pydantic model."""
+        values: dict[str, Any] = {}
+        for name, item in self.fields.items():
+            part = [int(word) for word in self.words[item.offset : item.offset + item.count]]
+            values[name] = part if isinstance(item, ArrayField) else part[0]
+        return self.model().model_validate(values)
+
+
+class Board(Protocol):
+    """What a device may ask of the machine it sits in."""
+
+    def virtual_ns(self) -> int:
+        """Return the virtual clock in ns."""
+        ...
+
+    def rtc_ns(self) -> int:
+        """Return the wall clock of the guest in ns since 1970: a base read once at power-on, plus virtual time."""
+        ...
+
+    def update_irq(self, device: Device) -> None:
+        """Look at the device's interrupt lines again: its state has changed."""
+        ...
+
+    def dma_read(self, address: int, size: int) -> bytes:
+        """Read guest memory.
+
+        Raises:
+            BusFault: Not all of it is RAM.
+        """
+        ...
+
+    def dma_write(self, address: int, data: bytes) -> None:
+        """Write guest memory.
+
+        Raises:
+            BusFault: Not all of it is RAM.
+        """
+        ...
+
+    def schedule_bh_event(self, device: Device, name: str, request: bytes = b"") -> None:
+        """Have `device.bottom_half(name, ...)` run once, soon; scheduling it again before that changes nothing.
+
+        `request` goes to the host back end, whose answer becomes the payload. The run is journaled.
+        """
+        ...
+
+    def schedule_bh_oneshot_event(self, device: Device, name: str, request: bytes = b"") -> None:
+        """Like `schedule_bh_event`, but each call leads to a run of its own."""
+        ...
+
+    def console_out(self, device: Device, data: bytes) -> None:
+        """Hand console output to whoever looks at it."""
+        ...
+
+    def guest_error(self, device: Device, text: str) -> None:
+        """Note that the guest used the device wrongly."""
+        ...
+
+    def power_off(self, exit_code: int) -> None:
+        """End the run behind this step."""
+        ...
+
+    def request_reset(self) -> None:
+        """Reset the machine behind this step."""
+        ...
+
+
+class Device:
+    """Base of every device."""
+
+    State: ClassVar[type[DeviceState]]
+    """The schema."""
+    mmio_size: ClassVar[int] = 0
+    """Bytes of register space."""
+    access_sizes: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)
+    """Access sizes in bytes that the bus lets through; others fault."""
+    bottom_halves: ClassVar[tuple[str, ...]] = ()
+    """Names that `bottom_half` understands. Pending ones are part of the machine's state."""
+
+    def __init__(self, name: str, board: Board) -> None:
+        self.name = name
+        self.board = board
+        self.state = self.State()
+        self.state.reset()
+
+    def bind(self, words: Words) -> None:
+        """Move the state into the machine's words."""
+        words[:] = self.state.words
+        self.state.words = words
+
+    def reset(self) -> None:
+        """Do what the reset line does."""
+        self.state.reset()
+
+    def read(self, offset: int, size: int) -> int:
+        """Read a register.
+
+        Raises:
+            BusFault: There is nothing to read.
+        """
+        raise BusFault
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Write a register.
+
+        Raises:
+            BusFault: There is nothing to write.
+        """
+        raise BusFault
+
+    def irq_level(self) -> bool:
+        """Return the level of the interrupt line, as a pure function of the state."""
+        return False
+
+    def next_deadline_ns(self) -> int | None:
+        """Return when `on_deadline` is due next on the virtual clock, or None; a pure function of the state."""
+        return None
+
+    def on_deadline(self) -> None:
+        """Do what is due now."""
+
+    def bottom_half(self, name: str, payload: bytes) -> None:
+        """Go on with work that the host completed; `payload` is what it handed over."""
+
+    def can_receive(self) -> int:
+        """Return how many bytes of console input the device takes now."""
+        return 0
+
+    def receive(self, data: bytes) -> None:
+        """Take console input, at most `can_receive` bytes."""

@@ -1,0 +1,71 @@
+"""What a machine is made of: the part of the manifest that guest state depends on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MACHINE_VERSION = "virt-1"
+"""The board's version: a fix that a guest could see makes a new one, and old traces replay on theirs."""
+
+MIN_RAM, MAX_RAM = 1 << 16, 64 << 30
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageRef(_Model):
+    """A guest image."""
+
+    kind: Literal["elf", "raw", "hex"]
+    """File format."""
+    digest: str
+    """Name of its content in the trace."""
+    name: str
+    """File name, for people."""
+    load_address: int | None = None
+    """Where a raw binary goes."""
+
+
+class DeviceRef(_Model):
+    """A device that was added to the board."""
+
+    kind: str
+    """"virtio-rng", or "file.py:Class" of a user's device."""
+    name: str
+    """Name in events and dumps."""
+    slot: int | None = None
+    """virtio-mmio slot."""
+    address: int | None = None
+    """First register of a user's device."""
+    irq: int | None = None
+    """PLIC source of a user's device."""
+    source: str | None = None
+    """Source text of a user's device, so that the trace replays without the file."""
+
+
+class MachineConfig(_Model):
+    """Everything that the guest's state is a function of, beside the journal."""
+
+    machine: str = MACHINE_VERSION
+    """Name and version of the board."""
+    ram_bytes: int = Field(default=128 << 20, ge=MIN_RAM, le=MAX_RAM, multiple_of=4096)
+    """RAM."""
+    harts: Literal[1] = 1
+    """Harts."""
+    shift: int = Field(default=0, ge=0, le=10)
+    """A step takes 2^shift ns of virtual time."""
+    seed: int | None = None
+    """Seed of the guest's entropy; None: the host's."""
+    rtc_base_ns: int = 0
+    """Wall clock at power-on, ns since 1970."""
+    semihosting: bool = True
+    """Semihosting calls are carried out."""
+    images: tuple[ImageRef, ...] = ()
+    """What is loaded at power-on, in order."""
+    entry: int | None = None
+    """First instruction; None: the image says."""
+    devices: tuple[DeviceRef, ...] = ()
+    """Devices beside those that every board has."""

@@ -1,0 +1,153 @@
+"""Guest images: ELF, raw binaries and Intel hex, as bytes at addresses."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+EM_RISCV = 243
+PT_LOAD = 1
+SHT_SYMTAB = 2
+
+
+class BadImage(RrdbgError):
+    """The image cannot be loaded."""
+
+    exit_code = ExitCode.BAD_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes at a physical address; what `size` has beyond `data` is zero."""
+
+    address: int
+    """First byte."""
+    data: bytes
+    """Content."""
+    size: int
+    """Bytes in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A loaded image."""
+
+    segments: tuple[Segment, ...]
+    """What goes into RAM."""
+    entry: int
+    """First instruction."""
+    symbols: dict[str, int] = field(default_factory=dict)
+    """Symbols that the machine itself looks for: tohost and fromhost."""
+
+
+def detect(path: Path, data: bytes, load_address: int | None) -> str:
+    """Return the format of an image: elf, hex or raw.
+
+    Raises:
+        BadImage: It is none of them.
+    """
+    if data[:4] == b"\x7fELF":
+        return "elf"
+    if load_address is not None:
+        return "raw"
+    if data[:1] == b":" and path.suffix in (".hex", ".ihex", ".ihx", ".mcs"):
+        return "hex"
+    if path.suffix in (".bin", ".img", ".raw"):
+        return "raw"
+    raise BadImage(
+        f"{path}: not an ELF file", hint="a raw binary needs --load-address (0x80000000 is the start of RAM)"
+    )
+
+
+def load(kind: str, data: bytes, name: str, load_address: int | None = None) -> Program:
+    """Parse an image.
+
+    Raises:
+        BadImage: It is broken, or not for this machine.
+    """
+    if kind == "elf":
+        return _load_elf(data, name)
+    if kind == "hex":
+        return _load_hex(data, name)
+    if not data:
+        raise BadImage(f"{name}: the file is empty")
+    address = 0x8000_0000 if load_address is None else load_address
+    return Program((Segment(address, data, len(data)),), address)
+
+
+def _load_elf(data: bytes, name: str) -> Program:
+    if len(data) < 64:
+        raise BadImage(f"{name}: the ELF header is cut off after {len(data)} bytes")
+    if data[4] != 2:
+        raise BadImage(f"{name}: a 32-bit ELF", hint="rrdbg runs RV64 guests; build with -march=rv64... -mabi=lp64")
+    if data[5] != 1:
+        raise BadImage(f"{name}: a big-endian ELF", hint="rrdbg runs little-endian guests")
+    kind, machine, _, entry, phoff, shoff = struct.unpack_from("<HHIQQQ", data, 16)
+    phentsize, phnum, shentsize, shnum = struct.unpack_from("<HHHH", data, 54)
+    if machine != EM_RISCV:
+        raise BadImage(f"{name}: an ELF for machine {machine}, not RISC-V (243)")
+    if kind not in (2, 3):
+        raise BadImage(f"{name}: not an executable (ELF type {kind})", hint="link it: ld -T script.ld")
+    if phnum == 0:
+        raise BadImage(f"{name}: no program headers, nothing to load")
+    if phentsize != 56 or phoff + 56 * phnum > len(data):
+        raise BadImage(f"{name}: the program headers are cut off or malformed")
+    segments = []
+    for index in range(phnum):
+        p_type, _, offset, _, paddr, filesz, memsz, _ = struct.unpack_from("<IIQQQQQQ", data, phoff + 56 * index)
+        if p_type != PT_LOAD or memsz == 0:
+            continue
+        if filesz > memsz or offset + filesz > len(data):
+            raise BadImage(f"{name}: segment {index} is cut off: {offset + filesz} bytes wanted, {len(data)} there")
+        segments.append(Segment(paddr, data[offset : offset + filesz], memsz))
+    if not segments:
+        raise BadImage(f"{name}: no segment to load")
+    return Program(tuple(segments), entry, _symbols(data, shoff, shentsize, shnum))
+
+
+def _symbols(data: bytes, shoff: int, shentsize: int, shnum: int) -> dict[str, int]:
+    """Return tohost and fromhost, if the symbol table has them; a broken table has nothing."""
+    wanted = {}
+    if shentsize != 64 or shoff + 64 * shnum > len(data):
+        return {}
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, shoff + 64 * i) for i in range(shnum)]
+    for section in sections:
+        if section[1] != SHT_SYMTAB or section[6] >= shnum:
+            continue
+        strings = sections[section[6]]
+        names = data[strings[4] : strings[4] + strings[5]]
+        for at in range(section[4], min(section[4] + section[5], len(data) - 23), 24):
+            offset, _, _, _, value, _ = struct.unpack_from("<IBBHQQ", data, at)
+            name = names[offset : offset + 9]
+            for known in (b"tohost", b"fromhost"):
+                if name[: len(known) + 1] == known + b"\0":
+                    wanted[known.decode()] = value
+    return wanted
+
+
+def _load_hex(data: bytes, name: str) -> Program:
+    """Parse Intel hex (types 00 to 05)."""
+    segments: list[Segment] = []
+    base, entry = 0, None
+    for number, line in enumerate(data.decode("ascii", "replace").split(), 1):
+        try:
+            record = bytes.fromhex(line.removeprefix(":"))
+        except ValueError:
+            record = b""
+        if not line.startswith(":") or len(record) < 5 or len(record) != record[0] + 5 or sum(record) & 255:
+            raise BadImage(f"{name}: line {number} is not an Intel hex record, or its checksum is wrong")
+        offset, kind, payload = record[1] << 8 | record[2], record[3], record[4:-1]
+        if kind == 0:
+            segments.append(Segment(base + offset, payload, len(payload)))
+        elif kind == 1:
+            break
+        elif kind in (2, 4):
+            base = int.from_bytes(payload, "big") << (4 if kind == 2 else 16)
+        elif kind == 5:
+            entry = int.from_bytes(payload, "big")
+    if not segments:
+        raise BadImage(f"{name}: no data records")
+    return Program(tuple(segments), min(s.address for s in segments) if entry is None else entry)

@@ -1,0 +1,73 @@
+"""The board `virt`: which device sits where, as on QEMU's machine of that name.
+
+    0x0010_0000  test finisher          0x0c00_0000  PLIC
+    0x0010_1000  goldfish RTC, irq 11   0x1000_0000  NS16550A UART, irq 10
+    0x0200_0000  CLINT                  0x1000_1000  eight virtio-mmio slots, irq 1 to 8
+    0x8000_0000  RAM
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrdbg_core.devices.clint import Clint
+from rrdbg_core.devices.contract import Board, Device
+from rrdbg_core.devices.finisher import Finisher
+from rrdbg_core.devices.goldfish_rtc import GoldfishRtc
+from rrdbg_core.devices.plic import Plic
+from rrdbg_core.devices.uart import Uart
+from rrdbg_core.devices.user import load_user_device
+from rrdbg_core.devices.virtio_mmio import VirtioMmio
+from rrdbg_core.devices.virtio_rng import VirtioRng
+from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.machine.config import DeviceRef, MachineConfig
+
+FINISHER, RTC, CLINT, PLIC, UART, VIRTIO = 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000, 0x1000_0000, 0x1000_1000
+VIRTIO_SLOTS, VIRTIO_STRIDE = 8, 0x1000
+UART_IRQ, RTC_IRQ = 10, 11
+
+VIRTIO_DEVICES: dict[str, type[VirtioMmio]] = {"virtio-rng": VirtioRng}
+"""Devices for the virtio-mmio slots, by the name given to `--device`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A device on the bus."""
+
+    address: int
+    """First register."""
+    size: int
+    """Bytes."""
+    device: Device
+    """The device."""
+    irq: int
+    """PLIC source; 0 for none."""
+
+
+def populate(config: MachineConfig, board: Board) -> list[Mapping]:
+    """Return the devices of the board, in order of their addresses."""
+    slots: dict[int, DeviceRef] = {ref.slot: ref for ref in config.devices if ref.slot is not None}
+    rows: list[tuple[int, Device, int]] = [
+        (FINISHER, Finisher("finisher", board), 0),
+        (RTC, GoldfishRtc("rtc", board), RTC_IRQ),
+        (CLINT, Clint("clint", board), 0),
+        (PLIC, Plic("plic", board), 0),
+        (UART, Uart("uart", board), UART_IRQ),
+    ]
+    for slot in range(VIRTIO_SLOTS):
+        ref = slots.get(slot)
+        kind = VIRTIO_DEVICES[ref.kind] if ref else VirtioMmio
+        device = kind(ref.name if ref else f"virtio{slot}", board)
+        rows.append((VIRTIO + slot * VIRTIO_STRIDE, device, 1 + slot))
+    for ref in config.devices:
+        if ref.slot is None:
+            assert ref.address is not None
+            rows.append((ref.address, load_user_device(ref.kind, ref.name, board, ref.source), ref.irq or 0))
+    mappings = sorted((Mapping(a, d.mmio_size, d, irq) for a, d, irq in rows), key=lambda m: m.address)
+    for below, above in zip(mappings, mappings[1:], strict=False):
+        if below.address + below.size > above.address:
+            raise RrdbgError(
+                f"devices {below.device.name} and {above.device.name} overlap at 0x{above.address:x}",
+                exit_code=ExitCode.USAGE,
+            )
+    return mappings

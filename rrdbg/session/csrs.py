@@ -1,0 +1,102 @@
+"""CSRs by name: their values from the state arrays, and what the values say."""
+
+from __future__ import annotations
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.isa.csr import MISA
+
+from rrdbg.session.engine import Words
+
+M64 = (1 << 64) - 1
+_PLAIN = {
+    "mie": L.MIE,
+    "mip": L.MIP,
+    "mtvec": L.MTVEC,
+    "mepc": L.MEPC,
+    "mcause": L.MCAUSE,
+    "mtval": L.MTVAL,
+    "mscratch": L.MSCRATCH,
+    "mcounteren": L.MCOUNTEREN,
+    "mcountinhibit": L.MCOUNTINHIBIT,
+    "menvcfg": L.MENVCFG,
+    "mhartid": L.MHARTID,
+    **{f"pmpaddr{n}": L.PMPADDR + n for n in range(16)},
+}
+CSR_NAMES = (
+    *("mstatus", "misa", "mie", "mip", "mtvec", "mepc", "mcause", "mtval", "mscratch", "mcounteren", "mcountinhibit"),
+    *("menvcfg", "mhartid", "mcycle", "minstret", "time", "pmpcfg0", "pmpcfg2", *(f"pmpaddr{n}" for n in range(16))),
+)
+"""The CSRs that listings show, in their order."""
+
+EXCEPTIONS = {
+    0: "instruction-misaligned",
+    1: "instruction-fault",
+    2: "illegal-instruction",
+    3: "breakpoint",
+    4: "load-misaligned",
+    5: "load-fault",
+    6: "store-misaligned",
+    7: "store-fault",
+    8: "ecall-u",
+    9: "ecall-s",
+    11: "ecall-m",
+    12: "instruction-page-fault",
+    13: "load-page-fault",
+    15: "store-page-fault",
+}
+"""Exception codes by name (privileged spec, table 3.6)."""
+INTERRUPTS = {1: "ssi", 3: "msi", 5: "sti", 7: "mti", 9: "sei", 11: "mei"}
+"""Interrupt codes by name: software, timer and external, of S and M mode."""
+
+
+def csr_value(name: str, hart: Words, mach: Words) -> int | None:
+    """Return a CSR as the guest would read it at this position, or None if there is none of that name."""
+    if name in _PLAIN:
+        return int(hart[_PLAIN[name]])
+    icount = int(mach[L.ICOUNT])
+    match name:
+        case "mstatus":
+            return int(hart[L.MSTATUS]) | 2 << 32
+        case "misa":
+            return MISA
+        case "mcycle" | "cycle":
+            return _count(hart, L.MCYCLE, 1, icount)
+        case "minstret" | "instret":
+            return _count(hart, L.MINSTRET, 4, icount)
+        case "time":
+            return ((icount << int(mach[L.SHIFT])) + int(mach[L.WARP_NS]) & M64) // 100
+        case "pmpcfg0" | "pmpcfg2":
+            first = L.PMPCFG + (0 if name == "pmpcfg0" else 8)
+            return sum(int(hart[first + n]) << 8 * n for n in range(8))
+        case "mvendorid" | "marchid" | "mimpid" | "mconfigptr":
+            return 0
+    return None
+
+
+def _count(hart: Words, offset: int, inhibit: int, icount: int) -> int:
+    value = int(hart[offset])
+    return value if int(hart[L.MCOUNTINHIBIT]) & inhibit else value + icount & M64
+
+
+def cause_text(cause: int) -> str:
+    """Return an mcause as words: `exception ecall-u`, `interrupt mti`."""
+    code = cause & ~(1 << 63)
+    if cause >> 63:
+        return f"interrupt {INTERRUPTS.get(code, code)}"
+    return f"exception {EXCEPTIONS.get(code, code)}"
+
+
+def csr_text(name: str, value: int) -> str:
+    """Return what a CSR's value says, or nothing."""
+    match name:
+        case "mcause":
+            return cause_text(value)
+        case "mstatus":
+            flags = [flag for flag, bit in (("MIE", 3), ("MPIE", 7), ("MPRV", 17), ("TW", 21)) if value >> bit & 1]
+            return " ".join([*flags, f"MPP={'US?M'[value >> 11 & 3]}"])
+        case "mie" | "mip":
+            return " ".join(text.upper() for code, text in INTERRUPTS.items() if value >> code & 1)
+        case "misa":
+            letters = "".join(chr(65 + bit) for bit in range(26) if value >> bit & 1)
+            return f"RV64{letters}"
+    return ""

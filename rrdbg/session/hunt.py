@@ -1,0 +1,277 @@
+"""The search for the next or the previous stop.
+
+A *hit* belongs to a step n. A breakpoint hits before it, at position n in both directions. A watchpoint or catchpoint
+hits in it: forwards the stop is at n + 1, backwards at n. What watches compare is the guest at positions n and n + 1,
+so that a device's write between the two counts as well.
+
+Without conditions the engine searches backwards by itself, at full speed. With them, windows are walked forwards, the
+newest window first, and each hit is judged where it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.errors import RrdbgError
+
+from rrdbg.session.api import PointKind
+from rrdbg.session.csrs import cause_text
+from rrdbg.session.engine import Found, Words
+from rrdbg.session.points import Points, PointState, targets_of
+
+_INTERRUPT = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point that was hit in a step."""
+
+    point: PointState
+    """The point."""
+    access: str = ""
+    """"read", "write", "trap", or empty for breakpoints."""
+    address: int | None = None
+    """Address of the access."""
+    old: int | None = None
+    """Watched value before."""
+    new: int | None = None
+    """Watched value after."""
+    problem: str = ""
+    """Why the condition could not be evaluated."""
+    cause: str = ""
+    """The trap, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """An internal breakpoint."""
+
+    addresses: tuple[int, ...]
+    """Where."""
+    test: Callable[[], bool] = lambda: True
+    """Whether it counts there; called with the guest standing before the instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a search ended."""
+
+    hits: tuple[Hit, ...] = ()
+    """Points that stop it."""
+    goal: bool = False
+    """Whether the goal was reached."""
+
+
+class Hunt(Points):
+    """The part of a session that searches."""
+
+    def _active(self) -> list[PointState]:
+        return [point for point in self._points.values() if point.enabled]
+
+    # forwards
+
+    def _forward(self, limit: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
+        """Run to the first stop, or to `limit`. The start position itself does not count for breakpoints."""
+        active = self._active() if points is None else list(points)
+        targets = targets_of(active, goal.addresses if goal else ())
+        start = self._engine.icount
+        while self._engine.icount < limit:
+            found = self._engine.run(limit, targets)
+            hits: list[Hit] = []
+            if found is not None and not found.is_break:
+                hits += self._in_last_step(active, found)
+            if self._engine.icount > start:
+                hits += self._before_next(active)
+            stops = [hit for hit in map(self._judge, hits) if hit is not None and self._counts(hit)]
+            reached = goal is not None and self._engine.icount > start and self._at_goal(goal)
+            if stops or reached:
+                return Outcome(tuple(stops), reached)
+        return Outcome()
+
+    def _at_goal(self, goal: Goal) -> bool:
+        return int(self._engine.hart[L.PC]) in goal.addresses and not self._interrupt_due() and goal.test()
+
+    def _interrupt_due(self) -> bool:
+        """Return whether the next step takes an interrupt instead of the instruction at pc."""
+        hart = self._engine.hart
+        enabled = int(hart[L.PRIV]) != L.PRIV_M or int(hart[L.MSTATUS]) >> 3 & 1
+        return bool(int(hart[L.MIP]) & int(hart[L.MIE]) and enabled)
+
+    def _before_next(self, active: Sequence[PointState]) -> list[Hit]:
+        pc = int(self._engine.hart[L.PC])
+        found = [Hit(point) for point in active if point.is_break and pc in point.addresses]
+        return found if found and not self._interrupt_due() else []
+
+    def _in_last_step(self, active: Sequence[PointState], found: Found) -> list[Hit]:
+        """Return what was hit in the step that just ended. The guest is at its end, before and after."""
+        watching = [point for point in active if not point.is_break]
+        if len(watching) == 1 and watching[0].length:
+            return [self._quick_hit(watching[0], found)]
+        if len(watching) == 1 and watching[0].register:
+            return [Hit(watching[0], "write", None, found.old, found.new)]
+        return self._examine(self._engine.icount - 1, watching)
+
+    def _quick_hit(self, point: PointState, found: Found) -> Hit:
+        """Return the hit of the only watchpoint there is, from what the kernel remembers."""
+        access = "write" if found.is_write else "read"
+        new = self._watched(point)
+        old = bytearray(new)
+        if found.is_write:
+            before = found.old.to_bytes(8, "little")
+            for i in range(min(found.size, 8)):
+                at = found.address + i - point.addresses[0]
+                if 0 <= at < len(old):
+                    old[at] = before[i]
+        return Hit(point, access, found.address, _number(bytes(old)), _number(new))
+
+    def _watched(self, point: PointState) -> bytes:
+        return self._engine.read(point.addresses[0], point.length, False)
+
+    def _examine(self, step: int, watching: Sequence[PointState]) -> list[Hit]:
+        """Run one step and return what was hit in it. The guest is at its end afterwards."""
+        if self._engine.icount != step:
+            self._engine.seek(step)
+        registers = self._engine.hart[L.X : L.X + 32].copy()
+        before = {point.number: self._watched(point) for point in watching if point.length}
+        row = self._row_of(step)
+        hits: list[Hit] = []
+        for point in watching:
+            hit = self._compare(point, row, before.get(point.number, b""), registers)
+            if hit is not None:
+                hits.append(hit)
+        return hits
+
+    def _row_of(self, step: int) -> Words:
+        """Run one step with the log on and return its row."""
+        rows: list[Words] = []
+        self._engine.log(step, step + 1, rows.append)
+        return np.concatenate(rows)[-1]
+
+    def _compare(self, point: PointState, row: Words, before: bytes, registers: Words) -> Hit | None:
+        if point.kind is PointKind.CATCH:
+            cause = int(row[4])
+            cause = cause if cause & _INTERRUPT else cause - 1
+            return Hit(point, "trap", cause=cause_text(cause)) if cause >= 0 and point.catches(cause) else None
+        if point.register:
+            old, new = int(registers[point.register]), int(self._engine.hart[L.X + point.register])
+            return Hit(point, "write", None, old, new) if old != new else None
+        after = self._watched(point)
+        old_value, new_value = _number(before), _number(after)
+        wanted = {PointKind.WATCH: (), PointKind.RWATCH: ("read",), PointKind.AWATCH: ("read", "write")}[point.kind]
+        start, stop = point.addresses[0], point.addresses[0] + point.length
+        writer: int | None = None
+        for access, address, size, _ in accesses_of(row):
+            if address < stop and start < address + size:
+                if access in wanted:
+                    return Hit(point, access, address, old_value, new_value)
+                writer = address if access == "write" else writer
+        if point.kind is not PointKind.RWATCH and before != after:
+            return Hit(point, "write", writer if writer is not None else start, old_value, new_value)
+        return None
+
+    def _judge(self, hit: Hit) -> Hit | None:
+        """Return the hit if its condition holds here; one that cannot be evaluated stops, as in gdb."""
+        condition = hit.point.condition
+        if condition is None:
+            return hit
+        try:
+            return hit if condition.evaluate(self).number else None
+        except RrdbgError as error:
+            return Hit(hit.point, hit.access, hit.address, hit.old, hit.new, error.message, hit.cause)
+
+    def _counts(self, hit: Hit) -> bool:
+        """Count a hit whose condition holds, and return whether it stops."""
+        hit.point.hits += 1
+        if hit.point.ignore:
+            hit.point.ignore -= 1
+            return False
+        return True
+
+    # backwards
+
+    def _backward(self, floor: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
+        """Run back to the first stop, or to `floor`. The start position itself does not count."""
+        active = self._active() if points is None else list(points)
+        if goal is None and not any(point.condition for point in active):
+            candidates = self._candidates(floor, active)
+        else:
+            candidates = self._judged(floor, active, goal)
+        for step, hits, reached in candidates:
+            stops = tuple(hit for hit in hits if self._counts(hit))
+            if stops or reached:
+                self._engine.seek(step)
+                return Outcome(stops, reached)
+        self._engine.seek(floor)
+        return Outcome()
+
+    def _candidates(self, floor: int, active: list[PointState]) -> Iterator[tuple[int, list[Hit], bool]]:
+        """Yield the steps that hit something, the newest first, found by the engine."""
+        targets = targets_of(active)
+        watching = [point for point in active if not point.is_break]
+        upper = self._engine.icount
+        while targets.any and upper > floor:
+            step = self._engine.last_hit(floor, upper, targets)
+            if step is None:
+                return
+            self._engine.seek(step)
+            hits = self._before_next(active)
+            if watching:
+                hits += self._examine(step, watching)
+            yield step, hits, False
+            upper = step
+
+    def _judged(self, floor: int, active: list[PointState], goal: Goal | None) -> Iterator[tuple[int, list[Hit], bool]]:
+        """Yield the steps that hit something under its condition, the newest first, window by window."""
+        upper = self._engine.icount
+        for lower in reversed(list(self._engine.rungs(floor, upper))):
+            yield from reversed(list(self._window(lower, upper, active, goal)))
+            upper = lower
+
+    def _window(
+        self, lower: int, upper: int, active: list[PointState], goal: Goal | None
+    ) -> Iterator[tuple[int, list[Hit], bool]]:
+        """Walk a window forwards and yield its hits."""
+        targets = targets_of(active, goal.addresses if goal else ())
+        self._engine.seek(lower)
+        pending: tuple[int, list[Hit], bool] | None = self._here(active, goal)
+        while self._engine.icount < upper:
+            found = self._engine.run(upper, targets)
+            here = self._engine.icount
+            if found is not None and not found.is_break:
+                step = here - 1
+                judged = [hit for hit in map(self._judge, self._in_last_step(active, found)) if hit is not None]
+                if pending is not None and pending[0] == step:
+                    pending = (step, pending[1] + judged, pending[2])
+                elif judged:
+                    if pending is not None:
+                        yield pending
+                    pending = (step, judged, False)
+            if here < upper:
+                stop = self._here(active, goal)
+                if stop is not None:
+                    if pending is not None:
+                        yield pending
+                    pending = stop
+        if pending is not None:
+            yield pending
+
+    def _here(self, active: list[PointState], goal: Goal | None) -> tuple[int, list[Hit], bool] | None:
+        hits = [hit for hit in map(self._judge, self._before_next(active)) if hit is not None]
+        reached = goal is not None and self._at_goal(goal)
+        return (self._engine.icount, hits, reached) if hits or reached else None
+
+
+def accesses_of(row: Words) -> list[tuple[str, int, int, int]]:
+    """Return the accesses of a log row: kind, address, size, value."""
+    found = []
+    for index in range(int(row[6])):
+        kind, address, value = (int(word) for word in row[7 + 3 * index : 10 + 3 * index])
+        found.append(("write" if kind & 0xFF == 2 else "read", address, kind >> 8, value))
+    return found
+
+
+def _number(data: bytes) -> int | None:
+    return int.from_bytes(data, "little") if len(data) <= 8 else None

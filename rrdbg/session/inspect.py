@@ -1,0 +1,233 @@
+"""Looking at the guest: registers, memory, code, expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.isa.registers import ABI, REGISTERS
+
+from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, RegisterValue, SymbolInfo
+from rrdbg.session.base import PRIVS, SessionBase
+from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value
+from rrdbg.session.errors import NotFound, Unreadable, UsageError
+from rrdbg.session.expression import parse
+from rrdbg.session.numbers import I64, M64, U64, Value
+from rrdbg.session.positions import resolve
+from rrdbg.symbols.elf import Symbol
+
+MAX_READ = 1 << 24
+"""Bytes read at once."""
+MAX_DISASSEMBLY = 100_000
+_ADDRESSES = {"pc", "ra", "sp", "gp", "tp"}
+_MACHINE = ("icount", "priv", "time_ns")
+
+
+class Inspect(SessionBase):
+    """The part of a session that looks."""
+
+    # expressions
+
+    def value(self, expression: str) -> Value:
+        """Return an expression's value with its type."""
+        self._check_open()
+        return parse(expression).evaluate(self)
+
+    def evaluate(self, expression: str) -> int:
+        """Return an expression's value: 64 bits, unsigned."""
+        return self.value(expression).bits
+
+    def register(self, name: str) -> Value:
+        """Return a register as expressions see it."""
+        hart = self._engine.hart
+        number = REGISTERS.get(name)
+        if number is not None:
+            bits = int(hart[L.X + number]) if number else 0
+            if ABI[number] in _ADDRESSES:
+                return Value(bits, U64, None, True)
+            return Value(I64.fit(bits), I64)
+        if name == "pc":
+            return Value(int(hart[L.PC]), U64, None, True)
+        if name == "icount":
+            return Value(self._engine.icount, U64)
+        if name == "priv":
+            return Value(int(hart[L.PRIV]), I64)
+        if name == "time_ns":
+            return Value(self._source.virtual_at(self._engine.icount), U64)
+        value = csr_value(name, hart, self._engine.mach)
+        if value is None:
+            raise NotFound(f"unknown register ${name}", hint="`info registers all` lists them")
+        return Value(value, U64)
+
+    def symbol(self, name: str) -> int:
+        """Return a symbol's address, as expressions see it."""
+        found = self._symbols.named(name)
+        if found is None:
+            raise NotFound(f"no symbol {name!r} in the trace's images", hint="`info symbols PREFIX` lists them")
+        return found.address
+
+    def load(self, address: int, size: int) -> int:
+        """Return memory as a number, as expressions see it."""
+        data = self._engine.read(address, size, False)
+        if len(data) < size:
+            raise Unreadable(f"cannot access memory at address {address + len(data):#x}")
+        return int.from_bytes(data, "little")
+
+    # registers
+
+    def registers(self, names: Sequence[str] | None = None) -> tuple[RegisterValue, ...]:
+        """Return registers: `names`, or pc and x1 to x31."""
+        self._check_open()
+        wanted: list[str] = []
+        for name in names or ("general",):
+            if name in ("general", "all"):
+                wanted += ["pc", *ABI[1:]]
+            if name in ("csr", "all"):
+                wanted += CSR_NAMES
+            if name == "all":
+                wanted += _MACHINE
+            if name not in ("general", "csr", "all"):
+                wanted.append(name)
+        return tuple(self._register(name) for name in wanted)
+
+    def _register(self, name: str) -> RegisterValue:
+        bits = self.register(name).bits
+        if name == "pc" or name in REGISTERS:
+            return RegisterValue(name, bits, "general", self._name_of(bits))
+        if name in _MACHINE:
+            return RegisterValue(name, bits, "machine", PRIVS.get(bits, "?") if name == "priv" else "")
+        text = csr_text(name, bits) or (self._name_of(bits) if name in ("mepc", "mtvec", "sepc", "stvec") else "")
+        return RegisterValue(name, bits, "csr", text)
+
+    def _name_of(self, address: int) -> str:
+        # small numbers are hardly addresses, even when an image starts at 0
+        text = self.locate(address).text if address >= 0x1000 else ""
+        return f"<{text}>" if text else ""
+
+    # memory
+
+    def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
+        """Read memory without side effects."""
+        self._check_open()
+        if not 0 <= length <= MAX_READ:
+            raise UsageError(f"cannot read {length:_} bytes at once", hint=f"at most {MAX_READ:_}")
+        return MemoryBlock(address & M64, self._engine.read(address & M64, length, physical), length)
+
+    # code
+
+    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> tuple[DisasmLine, ...]:
+        """Disassemble `count` instructions from an address, and up to `before` ones in front of it."""
+        self._check_open()
+        start = int(self._engine.hart[L.PC]) if address is None else address & M64
+        if not 0 <= count <= MAX_DISASSEMBLY or not 0 <= before <= MAX_DISASSEMBLY:
+            raise UsageError(f"cannot disassemble {max(count, before):_} instructions at once")
+        lines = self._lines(self._begin(start, before), start, M64)[-before:] if before else []
+        data = self._engine.read(start, 4 * count, False)
+        at = start
+        for _ in range(count):
+            line = self._line(at, data[at - start : at - start + 4])
+            lines.append(line)
+            if not line.raw:
+                break
+            at = at + len(line.raw) & M64
+        return tuple(lines)
+
+    def _begin(self, start: int, before: int) -> int:
+        """Return where to start so that instructions fall into step before `start`: a function's beginning, if near."""
+        reach = start - 4 * before - 16
+        symbol = self._symbols.around(start)
+        if symbol is not None and symbol.address < start and start - symbol.address <= 1 << 16:
+            if symbol.address >= reach:
+                previous = self._symbols.around(symbol.address - 1)
+                if previous is not None and previous.kind == "function":
+                    return max(previous.address, symbol.address - (1 << 12))
+            return symbol.address
+        # without a symbol: the start from which a walk arrives exactly, the furthest one
+        for at in range(max(start - 4 * before, 0) & ~1, start, 2):
+            if self._arrives(at, start):
+                return at
+        return start
+
+    def _arrives(self, at: int, goal: int) -> bool:
+        data = self._engine.read(at, goal - at, False)
+        position = 0
+        while position + 2 <= len(data):
+            position += 4 if data[position] & 3 == 3 else 2
+            if position >= goal - at:
+                return position == goal - at
+        return False
+
+    def _lines(self, at: int, stop: int, limit: int) -> list[DisasmLine]:
+        data = self._engine.read(at, stop - at, False)
+        lines: list[DisasmLine] = []
+        base = at
+        while at < stop and at - base < len(data):
+            line = self._line(at, data[at - base : at - base + 4])
+            if not line.raw or at + len(line.raw) > stop:
+                break
+            lines.append(line)
+            at += len(line.raw)
+        return lines
+
+    def _line(self, address: int, data: bytes) -> DisasmLine:
+        from rrdbg.session.decoding import instruction
+
+        where = self.locate(address)
+        if len(data) < 2 or (data[0] & 3 == 3 and len(data) < 4):
+            return DisasmLine(address, b"", "(bad address)", where)
+        raw = data[:4] if data[0] & 3 == 3 else data[:2]
+        insn = instruction(int.from_bytes(raw, "little"), address)
+        target_text = self.locate(insn.target).text if insn.target is not None else ""
+        return DisasmLine(address, raw, insn.text, where, insn.target, target_text)
+
+    # names
+
+    def lookup(self, name: str) -> SymbolInfo:
+        """Return a symbol by name."""
+        found = self._symbols.named(name)
+        if found is None:
+            raise NotFound(f"no symbol {name!r} in the trace's images", hint="`info symbols PREFIX` lists them")
+        return _info(found)
+
+    def symbols(self, prefix: str = "", limit: int = 1000) -> tuple[SymbolInfo, ...]:
+        """Return symbols whose names start with `prefix`, by name."""
+        return tuple(map(_info, self._symbols.starting_with(prefix, limit)))
+
+    def source_lines(self, address: int) -> tuple[Location, ...]:
+        """Return the locations of the line table within the function around an address."""
+        symbol = self._symbols.around(address)
+        if symbol is None or not symbol.size:
+            return ()
+        rows = self._symbols.lines_between(symbol.address, symbol.address + symbol.size)
+        return tuple(
+            Location(row.address, symbol.name, row.address - symbol.address, row.file, row.line) for row in rows
+        )
+
+    # positions
+
+    def position(self, position: Position) -> int:
+        """Return the icount a position means here."""
+        self._check_open()
+        return resolve(position, self)
+
+    def virtual_at(self, icount: int) -> int:
+        """Return the virtual time of a position, as positions see it."""
+        return self._source.virtual_at(icount)
+
+    def at_virtual(self, ns: int) -> int:
+        """Return the first position at or after a virtual time, as positions see it."""
+        return self._source.at_virtual(ns)
+
+    def bookmark_at(self, name: str) -> int | None:
+        """Return where a bookmark is, as positions see it."""
+        mark = self._user.find(name)
+        return mark.icount if mark else None
+
+    def event_at(self, number: int) -> int | None:
+        """Return where an event applies, as positions see it."""
+        events = self._source.events
+        return events[number].icount if 0 <= number < len(events) else None
+
+
+def _info(symbol: Symbol) -> SymbolInfo:
+    return SymbolInfo(symbol.name, symbol.address, symbol.size, symbol.kind)
