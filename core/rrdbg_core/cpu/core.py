@@ -12,14 +12,26 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import CODE, PAGE_BYTES, RAM_BASE, WATCHED_R, WATCHED_W, Memory
+from rrdbg_core.cpu.memory import (
+    CODE,
+    LINE_BYTES,
+    LINES_PER_PAGE,
+    PAGE_BYTES,
+    RAM_BASE,
+    WATCHED_R,
+    WATCHED_W,
+    Memory,
+)
 from rrdbg_core.isa.rvc import expansions
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
+    Pages = npt.NDArray[np.uint32]
 
 STRIDE = 2056
 """Words of a decoded page, see cpu/slow.py."""
+POINTERS = 19
+"""Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
 CHECK_PERIOD = 1 << 16
@@ -152,6 +164,7 @@ class Core:
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
+        self._taken = 1  # generation in which `take_written` was last called
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
         self.reset()
@@ -187,7 +200,7 @@ class Core:
         self._lines = np.zeros(pages + 1, np.uint64)
         self._rvc = expansions()
         self._decode_table = _decode_table()
-        self._pointers = np.zeros(18, np.uint64)
+        self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
 
@@ -197,7 +210,7 @@ class Core:
         arrays: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
             *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, self._rvc),
-            *(self._decode_table, self._checks, self._traps, self._log),
+            *(self._decode_table, self._checks, self._traps, self._log, memory.dirty_lines),
         )
         for index, array in enumerate(arrays):
             self._pointers[index] = array.ctypes.data
@@ -280,6 +293,28 @@ class Core:
         """Return the numbers of the pages written in generation `since` or later, ascending."""
         return (self.memory.written[: self.memory.pages] >= since).nonzero()[0]
 
+    def touched(self, since: int) -> tuple[Pages, Pages]:
+        """Return the pages read and the pages executed in generation `since` or later, ascending: two u32[n]."""
+        memory = self.memory
+        read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
+        return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
+
+    def take_written(self) -> tuple[Pages, Words]:
+        """Return what was written since the last call, and start afresh (a new generation included).
+
+        Stores, DMA and loaded pages count, whether they change a value or not.
+
+        Returns:
+            The pages, ascending, u32[n], and for each of them u64[n]: bit i stands for its 64-byte line i.
+        """
+        rows = self.memory.dirty_lines.reshape(self.memory.pages, LINES_PER_PAGE)
+        pages = self.dirty_pages(self._taken)
+        lines = np.packbits(rows[pages], axis=1, bitorder="little").view("<u8").reshape(len(pages))
+        rows[pages] = 0
+        # a page that a TLB lets pass would not be noticed again in this generation
+        self._taken = self.new_generation()
+        return pages.astype(np.uint32), lines
+
     # ---- memory from outside -----------------------------------------------------------------------------------------
     def write(self, address: int, data: bytes) -> None:
         """Store into RAM as a device does: pages get dirty, stale code is dropped, reservations break."""
@@ -290,6 +325,7 @@ class Core:
         memory.ram[start : start + len(data)] = np.frombuffer(data, np.uint8)
         first, last = start // PAGE_BYTES, (start + len(data) - 1) // PAGE_BYTES
         memory.written[first : last + 1] = self.mach[L.GENERATION]
+        memory.dirty_lines[start // LINE_BYTES : (start + len(data) - 1) // LINE_BYTES + 1] = 1
         self._forget_code(np.arange(first, last + 1))
         for hart in self.harts:
             if (
@@ -303,6 +339,7 @@ class Core:
         """Put back pages of a snapshot: u8[n, 4096]. They count as written in this generation."""
         self.memory.rows()[numbers] = content
         self.memory.written[numbers] = self.mach[L.GENERATION]
+        self.memory.dirty_lines.reshape(self.memory.pages, LINES_PER_PAGE)[numbers] = 1
         self._forget_code(numbers)
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:

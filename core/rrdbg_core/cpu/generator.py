@@ -119,7 +119,9 @@ def _handler(effect: Effect, key: str) -> list[str]:
                 f"a = {expression(addr)}",
                 "e = WRITE_TLB + bank + (((a >> U(12)) & U(255)) << U(1))",
                 f"if tlb[e] == a & U({(1 << 64) - 4096 | size - 1}):",
-                f"    store{size}(ram, a + tlb[e + U(1)], {expression(value)})",
+                "    o = a + tlb[e + U(1)]",
+                f"    store{size}(ram, o, {expression(value)})",
+                "    store1(dirty, o >> U(6), U(1))",
                 "    ip = nip",
                 "else:",
                 *_indent(_finish(f"slow_store(c, w, a, U({size}), n)")),
@@ -155,6 +157,7 @@ def kernel(c, limit):
     tlb = words_at(c, TLB)
     xtlb = words_at(c, XTLB)
     ram = bytes_at(c, RAM)
+    dirty = bytes_at(c, DIRTY)
     while True:
         icount = m[L.ICOUNT]
         if icount >= limit:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 PAGE_BYTES = 4096
 RAM_BASE = 0x8000_0000
+LINE_BYTES = 64
+LINES_PER_PAGE = PAGE_BYTES // LINE_BYTES
 
 CODE, WATCHED_R, WATCHED_W = 1, 2, 4
 """Flags of a page."""
@@ -16,7 +18,8 @@ class Memory:
     """RAM from `RAM_BASE` on, in pages of 4 KiB.
 
     Shapes: ram u8[bytes]; flags u8[pages + 1]; written, read_, executed u32[pages + 1], the generation in which a page
-    was last written, read or executed (page `pages` stands for an access's second page at the end of RAM).
+    was last written, read or executed (page `pages` stands for an access's second page at the end of RAM);
+    dirty_lines u8[64 * pages], 1 for each 64-byte line that was written since `Core.take_written`.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -32,6 +35,7 @@ class Memory:
         self.written = np.zeros(pages + 1, np.uint32)
         self.read_ = np.zeros(pages + 1, np.uint32)
         self.executed = np.zeros(pages + 1, np.uint32)
+        self.dirty_lines = np.zeros(pages * LINES_PER_PAGE, np.uint8)
 
     def contains(self, address: int, size: int) -> bool:
         """Return True if all `size` bytes from physical `address` on are RAM."""

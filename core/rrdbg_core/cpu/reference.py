@@ -425,6 +425,8 @@ class ReferenceCore(Core):
         generations = self.memory.written if kind == _WRITE else self.memory.read_
         for byte in (address, address + size - 1):
             generations[byte - RAM_BASE >> 12] = m[L.GENERATION]
+            if kind == _WRITE:
+                self.memory.dirty_lines[byte - RAM_BASE >> 6] = 1
         for i in range(m[L.WATCHES]):
             row = L.WATCHES + 1 + i * L.WATCH_WORDS
             start, length, kinds = m[row : row + 3]

@@ -48,10 +48,8 @@ from rrdbg_core.isa.csr import MISA
 U = np.uint64
 
 # the table of pointers
-HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN, LINES, RVC, DECODE, CHECKS, TRAPS, LOG = (
-    U(i) for i in range(18)
-)
-POINTERS = 18
+HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(i) for i in range(12))
+LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY = (U(i) for i in range(12, 19))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(i) for i in range(5))
@@ -406,6 +404,10 @@ def decode_uncached(c, pc):
     if half & U(3) == U(3) and (not in_ram(m, pc + U(2), U(2)) or pmp(c, pc + U(2), U(2), EXEC, h[L.PRIV]) != U(1)):
         return fault(c, EXEC_FAULT, pc + U(2))
     slot = decode_at(c, offset)
+    executed = u32_at(c, XGEN)
+    executed[offset >> U(12)] = np.uint32(m[L.GENERATION])
+    if half & U(3) == U(3):
+        executed[(offset + U(2)) >> U(12)] = np.uint32(m[L.GENERATION])
     if is_break(m, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     run_from_scratch(c, pc, slot)
@@ -678,12 +680,6 @@ def slow_load(c, slot, address, size, signed, left):
 
 
 @njit
-def dirty(c, page):
-    """Mark a page as written in this generation."""
-    u32_at(c, GEN)[page] = np.uint32(words_at(c, MACH)[L.GENERATION])
-
-
-@njit
 def write_ram(c, address, size, value, left):
     """Store to RAM and do what follows from it: dirty page, stale code, watches. Return DONE or DONE_OUT."""
     m = words_at(c, MACH)
@@ -694,11 +690,15 @@ def write_ram(c, address, size, value, left):
     old = load_ram(ram, offset, size)
     store_ram(ram, offset, size, value)
     flags = bytes_at(c, FLAGS)
-    dirty(c, page)
+    written = u32_at(c, GEN)
+    dirty = bytes_at(c, DIRTY)
+    written[page] = np.uint32(m[L.GENERATION])
+    store1(dirty, offset >> U(6), U(1))
+    store1(dirty, (offset + size - U(1)) >> U(6), U(1))
     both = U(flags[page])
     first = size
     if last != page:
-        dirty(c, last)
+        written[last] = np.uint32(m[L.GENERATION])
         first = PAGE - (offset & OFFSET)
         both |= U(flags[last])
         if U(flags[last]) & CODE != U(0):

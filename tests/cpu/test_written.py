@@ -1,0 +1,129 @@
+"""`Core.take_written` and `Core.touched`: exactly what was written, read and executed, and when."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.core import Core, Exit
+from rrdbg_core.cpu.reference import ReferenceCore
+from tests.cpu.guest import CODE, RAM, RAM_BYTES, asm, start
+
+DATA = RAM + 0x10000
+STORES = {"sb": 1, "sh": 2, "sw": 4, "sd": 8}
+KINDS = pytest.mark.parametrize("kind", [Core, ReferenceCore])
+
+
+def mark(model: dict[int, int], address: int, size: int) -> None:
+    """Note each byte's line on its own."""
+    for byte in range(address - RAM, address - RAM + size):
+        model[byte >> 12] |= 1 << (byte >> 6 & 63)
+
+
+def taken(core: Core) -> dict[int, int]:
+    pages, lines = core.take_written()
+    assert pages.dtype == np.uint32
+    assert lines.dtype == np.uint64
+    assert pages.tolist() == sorted(set(pages.tolist()))
+    return dict(zip(pages.tolist(), lines.tolist(), strict=True))
+
+
+def program(rng: random.Random, steps: int) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return code that stores at random places, and what each of its steps writes (address, size; 0: nothing)."""
+    words, writes = [], []
+    while len(words) < steps:
+        kind = rng.random()
+        if kind < 0.1:
+            # x5 points elsewhere: within a page, to its end, or into another page
+            offset = rng.choice((rng.getrandbits(16), rng.getrandbits(4) << 12 | 0xFF8 | rng.getrandbits(3)))
+            words += [asm("lui", 5, imm=offset + 0x800 & ~0xFFF), asm("addi", 5, 5, imm=offset), asm("add", 5, 5, 6)]
+            writes += [(0, 0)] * 3
+            pointer = DATA + offset
+        elif kind < 0.2 and words:
+            words += [asm("andi", 7, 5, imm=~7), asm("amoadd.d", 8, 7, 9, imm=3)]
+            writes += [(0, 0), (pointer & ~7, 8)]
+        elif kind < 0.3 and words:
+            address = pointer & ~7
+            words += [asm("andi", 7, 5, imm=~7), asm("lr.d", 8, 7), asm("sc.d", 8, 7, 9), asm("sc.d", 8, 7, 9)]
+            writes += [(0, 0), (0, 0), (address, 8), (0, 0)]
+        elif words:
+            name = rng.choice(list(STORES))
+            imm = rng.randrange(-2048, 2048)
+            words.append(asm(name, 0, 5, rng.randrange(32), imm))
+            writes.append((pointer + imm, STORES[name]))
+    return words, writes
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(6))
+def test_exactly_the_lines_that_were_written(kind: type[Core], seed: int) -> None:
+    rng = random.Random(seed)
+    core = kind(RAM_BYTES)
+    words, writes = program(rng, 3000)
+    start(core, words)
+    core.hart[L.X + 6] = DATA
+    model: dict[int, int] = defaultdict(int)
+    mark(model, CODE, 4 * len(words))
+    done = 0
+    while done < len(words):
+        upto = min(done + rng.randrange(1, 400), len(words))
+        assert core.run(upto) == Exit.LIMIT
+        for address, size in writes[done:upto]:
+            mark(model, address, size)
+        done = upto
+        match rng.randrange(4):
+            case 0:
+                address, size = DATA + rng.getrandbits(16), rng.choice((1, 64, 65, rng.randrange(1, 9000)))
+                core.write(address, bytes(size))
+                mark(model, address, size)
+            case 1:
+                numbers = np.array(sorted(rng.sample(range(20, 200), 3)))
+                core.load_pages(numbers, np.zeros((3, 4096), np.uint8))
+                for number in numbers.tolist():
+                    mark(model, RAM + 4096 * number, 4096)
+            case 2:
+                core.new_generation()  # somebody else's interest in dirty pages does not disturb
+            case _:
+                assert taken(core) == model
+                assert taken(core) == {}
+                model.clear()
+    assert taken(core) == model
+    assert len(writes) == core.icount
+
+
+@KINDS
+def test_the_last_bytes_of_ram(kind: type[Core]) -> None:
+    core = kind(RAM_BYTES)
+    start(core, [asm("sd", 0, 5, 6, -8), asm("sb", 0, 5, 6, -1)])
+    core.hart[L.X + 5] = RAM + RAM_BYTES
+    core.take_written()
+    core.run(2)
+    assert taken(core) == {RAM_BYTES // 4096 - 1: 1 << 63}
+
+
+@KINDS
+def test_pages_read_and_executed_by_generation(kind: type[Core]) -> None:
+    core = kind(RAM_BYTES)
+    loop = [asm("lw", 7, 5), asm("amoadd.w", 7, 6, 0, imm=2), asm("jal", 0, 0, imm=-8)]
+    start(core, loop, RAM + 0x3FF8)  # the jump lies in the next page
+    core.hart[L.X + 5], core.hart[L.X + 6] = RAM + 0x8FFE, RAM + 0x20000
+    core.run(300)
+    first = core.new_generation()
+    assert [pages.tolist() for pages in core.touched(1)] == [[8, 9, 0x20], [3, 4]]
+    assert [pages.tolist() for pages in core.touched(first)] == [[], []]
+    core.hart[L.X + 5] = RAM + 0x30000
+    core.run(600)
+    assert [pages.tolist() for pages in core.touched(first)] == [[0x20, 0x30], [3, 4]]
+    assert core.touched(first)[0].dtype == np.uint32
+
+
+@KINDS
+def test_an_instruction_across_a_page_end_executes_both(kind: type[Core]) -> None:
+    core = kind(RAM_BYTES)
+    start(core, [asm("addi", 5, 5, imm=1)], RAM + 0x3FFE)
+    core.run(1)
+    assert core.touched(1)[1].tolist() == [3, 4]
