@@ -7,14 +7,16 @@ nothing heavy; each subcommand imports what it needs when it runs.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import import_module
 
 from rrdbg_core import __version__
 from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.cli import host
 
 SUBCOMMANDS = (
     "record",
@@ -35,23 +37,39 @@ SUBCOMMANDS = (
 """Modules of this package, one per subcommand, in the order of the help text. Each has `add_parser` and `run`."""
 
 EPILOG = """\
+examples:
+  rrdbg record guest:hello -o hello.rrt    record a bundled guest
+  rrdbg record firmware.elf                your own, on this terminal's console
+  rrdbg tui hello.rrt                      walk along the run, both ways
+  rrdbg verify hello.rrt --pauses 100      prove that it replays bit by bit
+
 exit codes:
   record exits with the guest's own code. Otherwise:
-   0 done                         67 unknown symbol, position, device or file
-   1 the answer is no             68 the host failed: disk full, permission, no terminal
-   2 wrong command line           69 a limit given on the command line ended the run
-  64 bad guest image              70 the guest sleeps for ever and no input is left
-  65 bad trace                    71 a device breaks the device contract
-  66 replay diverged             130 interrupted
+   0 done                       67 unknown symbol, position, device or file
+   1 the answer is no           68 the host failed: disk full, no terminal
+   2 wrong command line         69 --timeout or --max-size ended the run
+  64 bad guest image            70 the guest sleeps for ever, no input is left
+  65 bad trace                  71 a device breaks the device contract
+  66 replay diverged           130 interrupted
 
 environment:
-  RRDBG_CACHE  where compiled kernels are kept      NO_COLOR  no colours
+  RRDBG_CACHE  where compiled kernels are kept     NO_COLOR  no colours
 """
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
+class Help(argparse.HelpFormatter):
+    """Wraps descriptions, but keeps indented lines and line ends before them as they are written."""
+
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = re.findall(r"(?:^[^ \n].*\n?)+|^.*\n?", text, re.MULTILINE)
+        lines = []
+        for block in filter(None, blocks):
+            flows = block[0] not in " \n"
+            lines.append(textwrap.fill(block, width) if flows else block.rstrip("\n"))
+        return "\n".join(lines)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,38 +78,50 @@ def build_parser() -> argparse.ArgumentParser:
         prog="rrdbg",
         description="Record one run of a RISC-V computer into a file, and walk it in both directions.",
         epilog=EPILOG,
-        formatter_class=_Help,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"rrdbg {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for name in SUBCOMMANDS:
         module = import_module(f"rrdbg.cli.{name}")
-        subparser = module.add_parser(subparsers, formatter_class=_Help)
+        subparser = module.add_parser(subparsers, formatter_class=Help)
         subparser.set_defaults(run=module.run)
     return parser
 
 
+def _dispatch(argv: Sequence[str] | None) -> int:
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as leave:  # --help, --version, or a wrong command line, which argparse has told
+        return leave.code if isinstance(leave.code, int) else ExitCode.USAGE
+    code = int(args.run(args))
+    sys.stdout.flush()
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    args = build_parser().parse_args(argv)
+    host.open_standard_streams()
     try:
-        code = int(args.run(args))
-        sys.stdout.flush()
+        code = _dispatch(argv)
     except RrdbgError as error:
-        print(f"rrdbg: {error}", file=sys.stderr)
-        return error.exit_code
+        host.say(f"rrdbg: {error}")
+        code = error.exit_code
     except KeyboardInterrupt:
-        print("rrdbg: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        host.say("rrdbg: interrupted")
+        code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has seen enough (`rrdbg events x.rrt | head`): not an error of ours.
-        # Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + getattr(signal, "SIGPIPE", 13)
+        code = host.BROKEN_PIPE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"rrdbg: {where}{error.strerror or error}", file=sys.stderr)
-        return ExitCode.HOST_IO
+        host.say(f"rrdbg: {where}{error.strerror or error}")
+        code = ExitCode.NOT_FOUND if isinstance(error, FileNotFoundError) else ExitCode.HOST_IO
+    except MemoryError:
+        host.say("rrdbg: the host has not enough memory for this guest\n  try less RAM: record --memory 128M")
+        code = ExitCode.HOST_IO
+    if not host.finish_stdout() and code == ExitCode.OK:
+        code = host.BROKEN_PIPE
     return code
 
 
