@@ -16,7 +16,7 @@ DESCRIPTION = """\
 Print a script that teaches a shell to complete rrdbg's commands, options, traces and bundled guests.
 
   bash  rrdbg completion bash > ~/.local/share/bash-completion/completions/rrdbg
-  zsh   rrdbg completion zsh > ~/.zfunc/_rrdbg        (with fpath+=~/.zfunc before compinit)
+  zsh   rrdbg completion zsh > ~/.zfunc/_rrdbg     (fpath+=~/.zfunc before compinit)
   fish  rrdbg completion fish > ~/.config/fish/completions/rrdbg.fish"""
 
 _KINDS = {"TRACE": "trace", "FILE": "file", "OUTPUT": "file", "SCRIPT": "file", "IMAGE": "image"}
@@ -86,7 +86,7 @@ _rrdbg() {{
     cur="${{line##*[[:space:]]}}"
     local -a before
     read -ra before <<< "${{line%"$cur"}}"
-    prev="${{before[-1]}}"
+    prev="${{before[${{#before[@]}}-1]}}"
     for word in "${{before[@]:1}}"; do
         case "$word" in -*) ;; *) command="$word"; break ;; esac
     done
@@ -98,11 +98,12 @@ _rrdbg() {{
         words="$(rrdbg guests 2>/dev/null | cut -f1)"
     fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    local IFS=$'\\n'  # names of files may have spaces
     if [[ "$files" == *trace* ]]; then
-        compopt -o filenames
+        compopt -o filenames 2>/dev/null
         COMPREPLY+=($(compgen -f -X '!*.rrt' -- "$cur") $(compgen -d -- "$cur"))
     elif [[ "$files" == *image* && "$cur" != {prefix}* || "$files" == *file* ]]; then
-        compopt -o filenames
+        compopt -o filenames 2>/dev/null
         COMPREPLY+=($(compgen -f -- "$cur"))
     fi
     if [[ "$cur" == *:* && "$COMP_WORDBREAKS" == *:* ]]; then

@@ -14,7 +14,9 @@ IMAGE is an ELF, a raw binary or an Intel hex file, or guest:NAME for a bundled 
 The guest's console is this terminal unless --input, --input-script or --no-input says otherwise;
 in a terminal Ctrl-A x ends the recording, and Ctrl-C belongs to the guest."""
 
-SCRIPT_HELP = """scripted console input, one action a line: `at 1_000_000: text`, `after 2.5ms: text`, `on "pattern": text`"""
+SCRIPT_HELP = (
+    """scripted console input, one action a line: `at 1_000_000: text`, `after 2.5ms: text`, `on "pattern": text`"""
+)
 
 
 def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
