@@ -24,6 +24,7 @@ class ClintState(DeviceState):
     msip = array(1, MAX_HARTS, "Software interrupt of each hart")
     mtimecmp = array(64, MAX_HARTS, "Timer compare of each hart")
     armed = array(1, MAX_HARTS, "mtimecmp was written: as on QEMU, the timer is silent before that")
+    due = array(1, MAX_HARTS, "mtime has reached mtimecmp: the timer interrupt is raised")
     delta = field(64, "What a write to mtime added to the clock")
 
 
@@ -65,9 +66,11 @@ class Clint(Device):
             hart = (offset - _MTIMECMP) // 8
             state.armed[hart] = 1
             state.mtimecmp[hart] = _merge(int(state.mtimecmp[hart]), offset % 8, size, value)
+            self._compare()
         elif _MTIME <= offset < _MTIME + 8:
             wanted = _merge(self.mtime(), offset % 8, size, value)
             state.delta = wanted - self.board.virtual_ns() // TICK_NS
+            self._compare()
         else:
             self.board.guest_error(self, f"write of {size} bytes at 0x{offset:x}: nothing there")
         self.board.update_irq(self)
@@ -75,18 +78,24 @@ class Clint(Device):
     def mip(self, hart: int) -> int:
         """Return the interrupt lines of a hart as mip bits."""
         lines = MSIP if self.state.msip[hart] else 0
-        due = self.state.armed[hart] and self.mtime() >= int(self.state.mtimecmp[hart])
-        return lines | (MTIP if due else 0)
+        return lines | (MTIP if self.state.due[hart] else 0)
+
+    def _compare(self) -> None:
+        """Raise and lower the timer interrupts."""
+        state, now = self.state, self.mtime()
+        for hart in state.armed.nonzero()[0].tolist():
+            state.due[hart] = int(now >= int(state.mtimecmp[hart]))
 
     def next_deadline_ns(self) -> int | None:
-        state, now = self.state, self.mtime()
-        later = [int(state.mtimecmp[hart]) for hart in state.armed.nonzero()[0].tolist()]
-        later = [compare for compare in later if compare > now]
-        if not later:
+        state = self.state
+        waiting = (state.armed & ~state.due).nonzero()[0].tolist()
+        if not waiting:
             return None
-        return (self.board.virtual_ns() // TICK_NS + min(later) - now) * TICK_NS
+        ticks = min(int(state.mtimecmp[hart]) for hart in waiting) - self.mtime()
+        return (self.board.virtual_ns() // TICK_NS + max(ticks, 0)) * TICK_NS
 
     def on_deadline(self) -> None:
+        self._compare()
         self.board.update_irq(self)
 
 
