@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.errors import RrdbgError
@@ -19,6 +20,8 @@ from rrdbg.symbols.table import SymbolTable
 PROGRESS_PERIOD = 0.1
 """Seconds between two reports."""
 
+_IDLE, _RUNNING, _GOING_HOME = range(3)
+
 PRIVS = {0: "U", 1: "S", 3: "M"}
 
 
@@ -32,7 +35,8 @@ class SessionBase:
         self._user = user
         self._closed = False
         self._cancel = False
-        self._depth = 0
+        self._lock = threading.Lock()
+        self._state = _IDLE
         self._title = ""
         self._span: tuple[int, int] = (0, 0)
         self._started = 0.0
@@ -52,27 +56,28 @@ class SessionBase:
             goal: Position where it ends at the latest; may lie before `start`.
         """
         self._check_open()
-        outer = self._depth > 0
-        before = self._engine.icount
-        if not outer:
-            self._cancel = False
-            self._title, self._span = title, (start, goal)
-            self._started = self._reported = time.monotonic()
-        self._depth += 1
+        if self._state:  # part of something longer, which goes home
+            yield
+            return
+        before, undo = self._engine.icount, self._remember()
+        self._title, self._span = title, (start, goal)
+        self._started = self._reported = time.monotonic()
+        self._state = _RUNNING
         try:
             yield
         except BaseException:
-            if not outer:
-                self._cancel = False
-                self._depth += 1000  # going home is not cancelled
-                try:
-                    if self._engine.icount != before:
-                        self._engine.seek(before)
-                finally:
-                    self._depth -= 1000
+            self._state = _GOING_HOME
+            undo()
+            if self._engine.icount != before:
+                self._engine.seek(before)
             raise
         finally:
-            self._depth -= 1
+            with self._lock:
+                self._state, self._cancel = _IDLE, False
+
+    def _remember(self) -> Callable[[], None]:
+        """Return what undoes, after an error, what a motion does to the session beside moving it."""
+        return lambda: None
 
     @contextlib.contextmanager
     def _excursion(self, title: str, start: int = 0, goal: int = 0) -> Iterator[None]:
@@ -85,7 +90,7 @@ class SessionBase:
 
     def _poll(self, icount: int) -> None:
         """Called by the engine while it runs."""
-        if self._depth >= 1000:
+        if self._state == _GOING_HOME:
             return
         if self._cancel:
             raise Cancelled(f"{self._title or 'it'} was cancelled")
@@ -105,8 +110,17 @@ class SessionBase:
 
     def cancel(self) -> None:
         """Make the call that now runs raise `Cancelled` soon."""
-        if self._depth:
-            self._cancel = True
+        with self._lock:
+            self._cancel = self._state == _RUNNING
+
+    def cancel_next(self) -> None:
+        """Make the call that now runs, or that is about to start, raise `Cancelled`: for the engine's process."""
+        with self._lock:
+            self._cancel = self._state != _GOING_HOME
+
+    def cancel_over(self) -> None:
+        """Forget a cancellation that came too late."""
+        self._cancel = False
 
     def _check_open(self) -> None:
         if self._closed:

@@ -28,6 +28,8 @@ class Instruction:
     """Whether it jumps and leaves a return address in ra or t0."""
     is_return: bool
     """Whether it jumps through ra or t0 without leaving one."""
+    through: int
+    """For a return: number of the register that holds the return address."""
     rd: int
     """Number of the register it writes; 0 for none."""
     name: str
@@ -43,7 +45,7 @@ def instruction(word: int, address: int) -> Instruction:
     text = disassemble(word, address)
     decoded = decode(full) if full else None
     if decoded is None:
-        return Instruction(text, length, None, False, False, 0, "")
+        return Instruction(text, length, None, False, False, 0, 0, "")
     name = decoded.insn.name
     opcode = full & 0x7F
     rd, rs1 = full >> 7 & 31, full >> 15 & 31
@@ -54,7 +56,7 @@ def instruction(word: int, address: int) -> Instruction:
         target = address + offset & M64
     call = opcode in (0x6F, 0x67) and rd in _LINKS
     back = opcode == 0x67 and rd == 0 and rs1 in _LINKS
-    return Instruction(text, length, target, call, back, rd if writes else 0, name)
+    return Instruction(text, length, target, call, back, rs1 if back else 0, rd if writes else 0, name)
 
 
 def register_name(number: int) -> str:

@@ -116,5 +116,8 @@ class Engine(Protocol):
     def traps(self, lo: int, hi: int) -> Words:
         """Run the steps lo <= n < hi and return the traps they took: u64[n, 2] of icount and mcause."""
 
+    def console(self, lo: int, hi: int) -> Sequence[tuple[int, bytes]]:
+        """Run the steps lo <= n < hi and return what they printed: first position at which it is visible, and bytes."""
+
     def read(self, address: int, length: int, physical: bool) -> bytes:
         """Read memory without side effects, as far as it can be read."""

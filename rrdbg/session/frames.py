@@ -14,7 +14,8 @@ from rrdbg.session.decoding import Instruction, instruction
 from rrdbg.session.errors import NotFound
 from rrdbg.session.hunt import Goal, Hunt
 
-_INTERRUPT = 1 << 63
+T0 = 5
+"""Register that routines which save registers for others return through."""
 _NEAREST = 64
 """Entries of a function looked at before the search for the current activation is given up."""
 
@@ -58,15 +59,35 @@ class Frames(Hunt):
         """Return the goal of being at one of the addresses in the frame again, or further out."""
         return Goal(addresses, lambda: (now := self._frame()).priv == frame.priv and now.sp >= frame.sp)
 
+    def _after(self, frame: Frame, insn: Instruction) -> Goal:
+        """Return the goal of having returned from a call."""
+        address = frame.pc + insn.length
+        if insn.rd == T0:
+            # routines that save registers for others are called through t0 and move sp
+            return Goal((address,), lambda: self._frame().priv == frame.priv)
+        return self._back_in(frame, address)
+
     def _exactly_in(self, frame: Frame, *addresses: int) -> Goal:
         return Goal(addresses, lambda: (now := self._frame()).priv == frame.priv and now.sp == frame.sp)
 
-    def _trap_of(self, step: int) -> int | None:
-        """Run one step and return the cause of the trap it took, or None. The guest is at its end afterwards."""
-        if self._engine.icount != step:
-            self._engine.seek(step)
-        cause = int(self._row_of(step)[4])
-        return None if cause == 0 else cause if cause & _INTERRUPT else cause - 1
+    def _taken_from(self, frame: Frame) -> Goal:
+        """Return the goal of being where a trap was taken that has returned to `frame`.
+
+        An interrupt returns to where it was taken, an exception there or behind its instruction. sp tells the tasks of
+        a kernel apart, and the levels of nested traps.
+        """
+        places = {frame.pc, *(at for at in (frame.pc - 2, frame.pc - 4) if self._length_at(at) == frame.pc - at)}
+
+        def test() -> bool:
+            hart = self._engine.hart
+            priv = int(hart[L.MSTATUS]) >> 11 & 3
+            return int(hart[L.MEPC]) in places and int(hart[L.X + 2]) == frame.sp and priv == frame.priv
+
+        return Goal(test=test, traps=True)
+
+    def _length_at(self, address: int) -> int:
+        insn = self._instruction(address)
+        return insn.length if insn else 0
 
     def _entry(self) -> Activation:
         """Return how the function around pc was entered, by looking back. The guest then stands anywhere."""

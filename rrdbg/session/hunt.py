@@ -11,18 +11,19 @@ newest window first, and each hit is judged where it happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
-from rrdbg.session.engine import Found, Words
+from rrdbg.session.engine import Found, Targets, Words
 from rrdbg.session.points import Points, PointState, targets_of
 
 _INTERRUPT = 1 << 63
+_FIRST_WINDOW, _LAST_WINDOW = 1 << 12, 1 << 18
+"""Steps that are judged hit by hit in one go. A hit costs some 20 us, were it the millionth in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """An internal breakpoint."""
+    """An internal breakpoint or catchpoint."""
 
-    addresses: tuple[int, ...]
-    """Where."""
+    addresses: tuple[int, ...] = ()
+    """Where: instructions about to be executed."""
     test: Callable[[], bool] = lambda: True
-    """Whether it counts there; called with the guest standing before the instruction."""
+    """Whether it counts; called with the guest standing before the instruction, or behind the trap."""
+    traps: bool = False
+    """Whether steps that take a trap count, instead of addresses. Only backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Hunt(Points):
     def _forward(self, limit: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
         """Run to the first stop, or to `limit`. The start position itself does not count for breakpoints."""
         active = self._active() if points is None else list(points)
-        targets = targets_of(active, goal.addresses if goal else ())
+        targets = _targets(active, goal)
         start = self._engine.icount
         while self._engine.icount < limit:
             found = self._engine.run(limit, targets)
@@ -105,14 +108,16 @@ class Hunt(Points):
         found = [Hit(point) for point in active if point.is_break and pc in point.addresses]
         return found if found and not self._interrupt_due() else []
 
-    def _in_last_step(self, active: Sequence[PointState], found: Found) -> list[Hit]:
+    def _in_last_step(self, active: Sequence[PointState], found: Found, goal: Goal | None = None) -> list[Hit]:
         """Return what was hit in the step that just ended. The guest is at its end, before and after."""
         watching = [point for point in active if not point.is_break]
-        if len(watching) == 1 and watching[0].length:
-            return [self._quick_hit(watching[0], found)]
-        if len(watching) == 1 and watching[0].register:
-            return [Hit(watching[0], "write", None, found.old, found.new)]
-        return self._examine(self._engine.icount - 1, watching)
+        if len(watching) == 1 and not (goal and goal.traps):
+            if watching[0].kind is PointKind.WATCH and watching[0].length:
+                hit = self._quick_hit(watching[0], found)
+                return [hit] if hit.old != hit.new or hit.old is None else []
+            if watching[0].register:
+                return [Hit(watching[0], "write", None, found.old, found.new)]
+        return self._examine(self._engine.icount - 1, watching) if watching else []
 
     def _quick_hit(self, point: PointState, found: Found) -> Hit:
         """Return the hit of the only watchpoint there is, from what the kernel remembers."""
@@ -148,7 +153,15 @@ class Hunt(Points):
         """Run one step with the log on and return its row."""
         rows: list[Words] = []
         self._engine.log(step, step + 1, rows.append)
-        return np.concatenate(rows)[-1]
+        row: Words = rows[-1][-1]
+        return row
+
+    def _trap_of(self, step: int) -> int | None:
+        """Run one step and return the cause of the trap it took, or None. The guest is at its end afterwards."""
+        if self._engine.icount != step:
+            self._engine.seek(step)
+        cause = int(self._row_of(step)[4])
+        return None if cause == 0 else cause if cause & _INTERRUPT else cause - 1
 
     def _compare(self, point: PointState, row: Words, before: bytes, registers: Words) -> Hit | None:
         if point.kind is PointKind.CATCH:
@@ -224,17 +237,28 @@ class Hunt(Points):
             upper = step
 
     def _judged(self, floor: int, active: list[PointState], goal: Goal | None) -> Iterator[tuple[int, list[Hit], bool]]:
-        """Yield the steps that hit something under its condition, the newest first, window by window."""
+        """Yield the steps that hit something under its condition, the newest first.
+
+        The engine finds where something could hit; from there windows are judged hit by hit. They grow, so that the
+        stop that is near is found at once, and the one that is far with few beginnings.
+        """
+        targets = _targets(active, goal)
         upper = self._engine.icount
-        for lower in reversed(list(self._engine.rungs(floor, upper))):
-            yield from reversed(list(self._window(lower, upper, active, goal)))
+        size = _FIRST_WINDOW
+        while targets.any and upper > floor:
+            step = self._engine.last_hit(floor, upper, targets)
+            if step is None:
+                return
+            lower = max(step + 1 - size, floor)
+            yield from reversed(list(self._window(lower, step + 1, active, goal)))
             upper = lower
+            size = min(size * 4, _LAST_WINDOW)
 
     def _window(
         self, lower: int, upper: int, active: list[PointState], goal: Goal | None
     ) -> Iterator[tuple[int, list[Hit], bool]]:
         """Walk a window forwards and yield its hits."""
-        targets = targets_of(active, goal.addresses if goal else ())
+        targets = _targets(active, goal)
         self._engine.seek(lower)
         pending: tuple[int, list[Hit], bool] | None = self._here(active, goal)
         while self._engine.icount < upper:
@@ -242,13 +266,15 @@ class Hunt(Points):
             here = self._engine.icount
             if found is not None and not found.is_break:
                 step = here - 1
-                judged = [hit for hit in map(self._judge, self._in_last_step(active, found)) if hit is not None]
+                hits = self._in_last_step(active, found, goal)
+                judged = [hit for hit in map(self._judge, hits) if hit is not None]
+                reached = goal is not None and goal.traps and goal.test() and self._trap_of(step) is not None
                 if pending is not None and pending[0] == step:
-                    pending = (step, pending[1] + judged, pending[2])
-                elif judged:
+                    pending = (step, pending[1] + judged, pending[2] or reached)
+                elif judged or reached:
                     if pending is not None:
                         yield pending
-                    pending = (step, judged, False)
+                    pending = (step, judged, reached)
             if here < upper:
                 stop = self._here(active, goal)
                 if stop is not None:
@@ -262,6 +288,11 @@ class Hunt(Points):
         hits = [hit for hit in map(self._judge, self._before_next(active)) if hit is not None]
         reached = goal is not None and self._at_goal(goal)
         return (self._engine.icount, hits, reached) if hits or reached else None
+
+
+def _targets(active: Sequence[PointState], goal: Goal | None) -> Targets:
+    targets = targets_of(active, goal.addresses if goal else ())
+    return replace(targets, exceptions=True, interrupts=True) if goal and goal.traps else targets
 
 
 def accesses_of(row: Words) -> list[tuple[str, int, int, int]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rrdbg.session.api import Position, Stop, StopReason
+from rrdbg.session.decoding import Instruction
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.frames import Frame, Frames
+from rrdbg.session.frames import T0, Frame, Frames
 from rrdbg.session.hunt import Goal, Hit, Outcome
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.wording import stop_text
@@ -203,7 +204,7 @@ class Motion(Frames):
                 trapped = self._trap_of(here) is not None
                 goal = self._exactly_in(frame, frame.pc, frame.pc + length)
                 if not trapped:
-                    goal = self._back_in(frame, frame.pc + length)
+                    goal = self._after(frame, insn)
             elif now.pc != frame.pc + length and self._trap_of(here) is not None:
                 goal = self._exactly_in(frame, frame.pc, frame.pc + length)
             else:
@@ -225,7 +226,10 @@ class Motion(Frames):
             if outcome.hits:
                 return self._stop(StopReason.STEP, outcome.hits, reverse=True)
             before = self._instruction(self._frame().pc)
-            goal = self._way_in(frame, before.is_return if before else False, before.name if before else "")
+            goal = self._way_in(frame, before) if before is not None else None
+            if goal is not None and self._trap_of(start - 1) is not None:
+                goal = None  # that instruction was not executed: a trap came first
+            self._engine.seek(start - 1)
             if goal is None:
                 return self._stop(StopReason.STEP, (), reverse=True)
             outcome = self._backward(0, goal)
@@ -239,18 +243,19 @@ class Motion(Frames):
                 return self._stop(StopReason.STEP, (), reverse=True)
             # back where an interrupt was taken: the instruction before it is still to be undone
 
-    def _way_in(self, frame: Frame, is_return: bool, name: str) -> Goal | None:
-        """Return where the code that has just returned to `frame` was entered from."""
-        if is_return:
-            calls = [
-                frame.pc - length
-                for length in (2, 4)
-                if (insn := self._instruction(frame.pc - length)) and insn.is_call and insn.length == length
-            ]
-            return self._exactly_in(frame, *calls) if calls else None
-        if name in ("mret", "sret"):
+    def _way_in(self, frame: Frame, insn: Instruction) -> Goal | None:
+        """Return where the code that has just returned to `frame` was entered from, by its last instruction."""
+        if insn.name == "mret":
             return self._taken_from(frame)
-        return None
+        if not insn.is_return:
+            return None
+        calls = [(at, call) for at in (frame.pc - 2, frame.pc - 4) if (call := self._instruction(at)) is not None]
+        sites = [at for at, call in calls if call.is_call and call.rd == insn.through and at + call.length == frame.pc]
+        if not sites:
+            return None
+        if insn.through == T0:
+            return Goal(tuple(sites), lambda: self._frame().priv == frame.priv)
+        return self._exactly_in(frame, *sites)
 
     def _stepped(self, outcome: Outcome, goal: int | None, *, reverse: bool = False) -> Stop:
         """Return the stop of a run that was to end at `goal`, or nowhere in particular."""

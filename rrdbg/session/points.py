@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.isa.registers import ABI, REGISTERS
@@ -115,6 +116,16 @@ class Points(Inspect):
         self._points: dict[int, PointState] = {}
         self._next_point = 1
 
+    def _remember(self) -> Callable[[], None]:
+        saved = [(point, point.hits, point.ignore) for point in self._points.values()]
+
+        def undo() -> None:
+            for point, hits, ignore in saved:
+                point.hits, point.ignore = hits, ignore
+                self._points[point.number] = point
+
+        return undo
+
     def add_break(self, location: str | int, *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
         """Set a breakpoint."""
         self._check_open()
@@ -178,10 +189,9 @@ class Points(Inspect):
         if not text.strip():
             return None
         expression = parse(text)
-        try:
-            expression.evaluate(self)  # unknown names are told now
-        except (Unreadable, DivisionByZero):
-            pass  # what cannot be computed here may be where the point hits
+        # unknown names are told now; what cannot be computed here may be where the point hits
+        with contextlib.suppress(Unreadable, DivisionByZero):
+            expression.evaluate(self)
         return expression
 
     def _code_addresses(self, location: str | int) -> tuple[int, ...]:

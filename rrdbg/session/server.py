@@ -48,6 +48,8 @@ class Server:
                 with self._lock:
                     self._current = None
                     self._cancelled.discard(number)
+                    if self._session is not None:
+                        self._session.cancel_over()
             self._answer(answer)
             if call["call"] == "close":
                 return
@@ -88,7 +90,7 @@ class Server:
                     if message["cancel"] != self._current:
                         self._cancelled.add(message["cancel"])
                     elif self._session is not None:
-                        self._session.cancel()
+                        self._session.cancel_next()
             else:
                 self._calls.put(message)
 

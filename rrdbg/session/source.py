@@ -1,4 +1,4 @@
-"""What is known of a trace without running it: events, virtual time, how it ended."""
+"""The trace behind a session: events, virtual time, how it ended, and whether it replays."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.events import Event, EventKind
+from rrdbg_core.trace.model import EpochIndex
 
-from rrdbg.session.api import EventRow, TraceInfo
+from rrdbg.session.api import EventRow, TraceInfo, VerifyResult
 from rrdbg.symbols.escape import harmless, harmless_bytes
 
 MAX_PAYLOAD = 4096
@@ -16,25 +18,13 @@ MAX_PAYLOAD = 4096
 _SHOWN = 48
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What the trace's index says about a stretch of 2^24 steps."""
-
-    start: int
-    """First step."""
-    stop: int
-    """One past the last step."""
-    traps: int
-    """Exceptions taken."""
-    interrupts: int
-    """Interrupts taken."""
-    console: tuple[tuple[int, bytes], ...]
-    """Console output: the position at which each piece is visible first, and its bytes."""
+def _no_verify(pauses: int, seed: int, poll: Callable[[int], None]) -> VerifyResult:
+    raise RrdbgError("there is nothing to verify against")
 
 
 @dataclass(slots=True)
 class TraceSource:
-    """The still parts of a trace."""
+    """A trace, all but the guest in it."""
 
     path: str
     """File name as it was opened."""
@@ -44,8 +34,12 @@ class TraceSource:
     """The journal."""
     info: Callable[[], TraceInfo]
     """Returns what is known now; takes in what a recorder has added."""
-    epochs: Callable[[], Sequence[Epoch]] = tuple
+    epochs: Callable[[], Sequence[EpochIndex]] = tuple
     """Returns the index, ascending; stretches may be missing."""
+    verify: Callable[[int, int, Callable[[int], None]], VerifyResult] = _no_verify
+    """Replays the trace against its digests: pauses, seed, and what to call with the position that is reached."""
+    close: Callable[[], None] = lambda: None
+    """Lets go of the file."""
     _icounts: list[int] = field(default_factory=list)
     _warps: list[int] = field(default_factory=list)
 
@@ -74,6 +68,11 @@ class TraceSource:
             return 0
         inside = starts[index - 1] + -(-(ns - times[index - 1]) >> self.shift)
         return min(inside, starts[index]) if index < len(starts) else inside
+
+    def inputs(self, lo: int, hi: int) -> list[int]:
+        """Return the positions lo <= p < hi at which something reached the guest from outside."""
+        first, last = self.first_event_at(lo), self.first_event_at(hi)
+        return [event.icount for event in self.events[first:last] if event.kind is not EventKind.WARP]
 
     def first_event_at(self, icount: int) -> int:
         """Return the number of the first event at or after a position."""

@@ -284,7 +284,7 @@ class Lane:
     counts: tuple[int, ...]
     """How many happened in each bucket (bytes, for console); a bucket spread from coarser knowledge has its share."""
     exact: bool = True
-    """False when the counts are spread evenly from the index's 2^24-step epochs."""
+    """False when counts are spread evenly over 2^18 steps, which is what the index knows, or a stretch is not known."""
 
 
 @dataclass(frozen=True, slots=True)

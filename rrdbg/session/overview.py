@@ -1,0 +1,214 @@
+"""The trace as a whole: what is known of it, its events, its console output and its timeline.
+
+The trace's index answers for whole epochs. What it does not cover (the stretch after the last whole epoch of a
+recording that was killed or still runs) is replayed once and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
+
+from rrdbg.session.api import ConsoleChunk, EventRow, Lane, Timeline, TraceInfo
+from rrdbg.session.errors import UsageError
+from rrdbg.session.motion import Motion
+
+BIN = EPOCH // BINS
+"""Steps in which the index counts traps together."""
+EXACT_STEPS = 4 * BIN
+"""Windows up to this are replayed: some 10 ms of work, and the counts are exact."""
+MAX_REPLAYED = 4 * EPOCH
+"""Steps outside of the index that a timeline replays; what is beyond stays empty."""
+MAX_BUCKETS = 1 << 16
+_REMEMBERED = 256
+
+Counts = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
+Stretch = tuple[int, int]
+
+
+class Overview(Motion):
+    """The part of a session that knows the whole trace."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._found_traps: dict[Stretch, tuple[Positions, Positions]] = {}
+        self._found_console: dict[Stretch, Sequence[tuple[int, bytes]]] = {}
+
+    def info(self) -> TraceInfo:
+        """Return what is known of the whole trace."""
+        self._check_open()
+        return self._source.info()
+
+    def events(self, first: int = 0, count: int = 1000) -> tuple[EventRow, ...]:
+        """Return journal events by number."""
+        self._check_open()
+        return self._source.event_rows(first, count)
+
+    # console
+
+    def console(self, lo: int = 0, hi: int | None = None) -> tuple[ConsoleChunk, ...]:
+        """Return console output that appeared at positions lo < p <= hi."""
+        self._check_open()
+        lo, hi = max(lo, 0), self.icount if hi is None else min(hi, self.end)
+        if lo >= hi:
+            return ()
+        pieces = self._console(lo, hi, self._gaps(lo, hi))
+        return tuple(ConsoleChunk(at, data) for at, data in pieces if lo < at <= hi)
+
+    def _console(self, lo: int, hi: int, gaps: Sequence[Stretch]) -> list[tuple[int, bytes]]:
+        """Return what the index and the gaps hold of a stretch, by position; some pieces may lie outside."""
+        pieces = [piece for epoch in self._epochs(lo, hi) for piece in epoch.console]
+        missing = [gap for gap in gaps if gap not in self._found_console]
+        if missing:
+            with self._excursion("looking for console output", missing[0][0], missing[-1][1]):
+                for gap in missing:
+                    self._found_console[gap] = self._engine.console(*gap)
+        for gap in gaps:
+            pieces += self._found_console[gap]
+        return sorted(pieces, key=lambda piece: piece[0])
+
+    # the index
+
+    def _epochs(self, lo: int, hi: int) -> list[EpochIndex]:
+        return [epoch for epoch in self._source.epochs() if epoch.start < hi and lo < epoch.stop]
+
+    def _gaps(self, lo: int, hi: int) -> list[Stretch]:
+        """Return the stretches around a window that the index does not cover; none is longer than an epoch."""
+        gaps: list[Stretch] = []
+        at = 0
+        for start, stop in [*((epoch.start, epoch.stop) for epoch in self._source.epochs()), (self.end, self.end)]:
+            while at < start:
+                end = min(at - at % EPOCH + EPOCH, start)
+                if at < hi and lo < end:
+                    gaps.append((at, end))
+                at = end
+            at = max(at, stop)
+        return gaps
+
+    # timeline
+
+    def timeline(self, lo: int, hi: int, buckets: int) -> Timeline:
+        """Return the timeline of positions lo <= p < hi."""
+        self._check_open()
+        if not (0 <= lo < hi and 0 < buckets <= MAX_BUCKETS):
+            raise UsageError(f"no timeline from {lo:_} to {hi:_} in {buckets} parts")
+        count = _Counter(lo, hi, buckets)
+        stop = min(hi, self.end)
+        gaps = self._gaps(lo, stop)
+        known = sum(b - a for a, b in gaps) <= MAX_REPLAYED
+        if not known:
+            gaps = []
+        if hi - lo <= EXACT_STEPS:
+            traps, interrupts = self._exact_traps(lo, stop)
+            lanes = [count.lane("traps", traps), count.lane("interrupts", interrupts)]
+        else:
+            lanes = [
+                self._wide("traps", count, gaps, known, lambda epoch: epoch.exceptions, 0),
+                self._wide("interrupts", count, gaps, known, lambda epoch: epoch.interrupts, 1),
+            ]
+        pieces = self._console(lo, stop, gaps)
+        # output belongs to the step that made it
+        lanes.append(count.lane("console", [at - 1 for at, _ in pieces], [len(data) for _, data in pieces], known))
+        lanes += [
+            count.lane("input", self._source.inputs(lo, hi)),
+            count.lane("bookmarks", [mark.icount for mark in self._user.bookmarks()]),
+            count.lane("notes", [note.icount for note in self._user.notes()]),
+            count.lane("snapshots", self._source.info().snapshots),
+        ]
+        return Timeline(lo, hi, buckets, tuple(lanes))
+
+    def _wide(
+        self,
+        name: str,
+        count: _Counter,
+        gaps: Sequence[Stretch],
+        known: bool,
+        counts_of: Callable[[EpochIndex], Sequence[int] | npt.NDArray[np.uint32]],
+        which: int,
+    ) -> Lane:
+        bins: list[tuple[int, int, int]] = []
+        for epoch in self._epochs(count.lo, count.hi):
+            base = epoch.start - epoch.start % EPOCH
+            counts = np.asarray(counts_of(epoch))
+            for index in counts.nonzero()[0].tolist():
+                start = base + index * BIN
+                bins.append((max(start, epoch.start), min(start + BIN, epoch.stop), int(counts[index])))
+        spread, exact = count.spread(bins)
+        for gap in gaps:
+            spread += count.of(self._traps(gap)[which])
+        return Lane(name, tuple(spread.tolist()), exact and known)
+
+    def _exact_traps(self, lo: int, hi: int) -> tuple[Positions, Positions]:
+        """Return where exceptions and interrupts were taken, by replaying whole bins."""
+        found = [self._traps((start, min(start + BIN, self.end))) for start in range(lo - lo % BIN, hi, BIN)]
+        empty = np.zeros(0, np.int64)
+        return (
+            np.concatenate([empty, *(traps for traps, _ in found)]),
+            np.concatenate([empty, *(interrupts for _, interrupts in found)]),
+        )
+
+    def _traps(self, stretch: Stretch) -> tuple[Positions, Positions]:
+        found = self._found_traps.get(stretch)
+        if found is None:
+            with self._excursion("looking for traps", *stretch):
+                rows = self._engine.traps(*stretch)
+            taken = rows[:, 1] >> np.uint64(63) != 0
+            found = rows[~taken, 0].astype(np.int64), rows[taken, 0].astype(np.int64)
+            _forget(self._found_traps)
+            self._found_traps[stretch] = found
+        return found
+
+
+class _Counter:
+    """Counts positions in the buckets of a window."""
+
+    def __init__(self, lo: int, hi: int, buckets: int) -> None:
+        self.lo, self.hi, self.buckets = lo, hi, buckets
+
+    def of(self, positions: Iterable[int] | Positions, weights: Sequence[int] | None = None) -> Counts:
+        """Return the counts of positions; those outside of the window do not count."""
+        at = positions if isinstance(positions, np.ndarray) else np.array(list(positions), np.int64)
+        inside = (at >= self.lo) & (at < self.hi)
+        # Python's integers: the product may need more than 64 bits
+        span = self.hi - self.lo
+        index = np.array([(int(p) - self.lo) * self.buckets // span for p in at[inside]], np.int64)
+        weight = None if weights is None else np.array(weights, np.int64)[inside]
+        return np.bincount(index, weight, self.buckets).astype(np.int64)
+
+    def lane(
+        self, name: str, positions: Iterable[int] | Positions, weights: Sequence[int] | None = None, exact: bool = True
+    ) -> Lane:
+        """Return a lane of positions."""
+        return Lane(name, tuple(self.of(positions, weights).tolist()), exact)
+
+    def spread(self, bins: Sequence[tuple[int, int, int]]) -> tuple[Counts, bool]:
+        """Return counts of which only (start, stop, count) is known, and whether each lies in one bucket.
+
+        Those that span buckets are spread evenly, as whole numbers: their sum stays what it is.
+        """
+        counts = np.zeros(self.buckets, np.int64)
+        exact = True
+        span = self.hi - self.lo
+        for start, stop, count in bins:
+            first = max((start - self.lo) * self.buckets // span, 0)
+            last = min((stop - 1 - self.lo) * self.buckets // span, self.buckets - 1)
+            if first == last and start >= self.lo and stop <= self.hi:
+                counts[first] += count
+                continue
+            exact = False
+            # the edges of the buckets, as parts of the bin
+            edges = self.lo + np.arange(first, last + 2, dtype=np.float64) * span / self.buckets
+            parts = np.clip((edges - start) / (stop - start), 0, 1)
+            counts[first : last + 1] += np.diff(np.floor(parts * count + 0.5)).astype(np.int64)
+        return counts, exact
+
+
+def _forget(memory: dict[Stretch, Any]) -> None:
+    """Make room for one more."""
+    while len(memory) >= _REMEMBERED:
+        del memory[next(iter(memory))]

@@ -1,0 +1,168 @@
+"""The session's engine over the replayer, and what it needs of the trace file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.replay.replayer import Replayer
+from rrdbg_core.trace import Trace
+
+from rrdbg.session.api import Progress, ProgressCallback, TraceInfo, VerifyResult
+from rrdbg.session.engine import Engine, Found, Targets, Words
+from rrdbg.session.source import TraceSource
+from rrdbg.session.userdata import UserData
+from rrdbg.symbols.table import SymbolTable
+
+Parts = tuple[Engine, TraceSource, SymbolTable, UserData]
+
+
+class ReplayEngine:
+    """`Engine` over a replayer."""
+
+    def __init__(self, replayer: Replayer) -> None:
+        self._replayer = replayer
+
+    @property
+    def poll(self) -> Callable[[int], None]:
+        """Called with the current position while something runs."""
+        return self._replayer.poll
+
+    @poll.setter
+    def poll(self, poll: Callable[[int], None]) -> None:
+        self._replayer.poll = poll
+
+    @property
+    def icount(self) -> int:
+        """The current position."""
+        return self._replayer.icount
+
+    @property
+    def end(self) -> int:
+        """The last position."""
+        return self._replayer.end
+
+    @property
+    def hart(self) -> Words:
+        """State words of the selected hart."""
+        return self._replayer.machine.core.hart
+
+    @property
+    def mach(self) -> Words:
+        """State words of the machine."""
+        return self._replayer.machine.core.mach
+
+    def seek(self, icount: int) -> None:
+        """Go to a position."""
+        self._replayer.seek(icount)
+
+    def run(self, limit: int, targets: Targets) -> Found | None:
+        """Run forwards to the first hit, or to a position."""
+        return self._replayer.run(limit, targets)
+
+    def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
+        """Return the number of the last step in lo <= n < hi that hits."""
+        return self._replayer.last_hit(lo, hi, targets)
+
+    def rungs(self, lo: int, hi: int) -> Sequence[int]:
+        """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""
+        return self._replayer.rungs(lo, hi)
+
+    def log(self, lo: int, hi: int, sink: Callable[[Words], None]) -> None:
+        """Run the steps lo <= n < hi and hand over their rows."""
+        self._replayer.log(lo, hi, sink)
+
+    def traps(self, lo: int, hi: int) -> Words:
+        """Run the steps lo <= n < hi and return the traps they took."""
+        return self._replayer.traps(lo, hi)
+
+    def console(self, lo: int, hi: int) -> Sequence[tuple[int, bytes]]:
+        """Run the steps lo <= n < hi and return what they printed."""
+        return self._replayer.console(lo, hi)
+
+    def read(self, address: int, length: int, physical: bool) -> bytes:
+        """Read memory without side effects, as far as it can be read."""
+        return self._replayer.read(address, length, physical)
+
+
+def open_parts(path: str, progress: ProgressCallback | None) -> Parts:
+    """Return what a session over a trace file is made of.
+
+    Raises:
+        RrdbgError: The trace cannot be read.
+    """
+    trace = Trace.open(path)
+    try:
+        tell = None if progress is None else lambda text: progress(Progress(text, 0, 0, 0.0, None))
+        engine = ReplayEngine(Replayer(trace, progress=tell))
+    except BaseException:
+        trace.close()
+        raise
+    return engine, source_of(trace, path), symbols_of(trace), UserData(path)
+
+
+def symbols_of(trace: Trace) -> SymbolTable:
+    """Return the symbols of the images, the first one first; read when first asked for."""
+    refs = trace.manifest.config.images
+    return SymbolTable([trace.images[ref.digest] for ref in refs if ref.kind == "elf"])
+
+
+def source_of(trace: Trace, path: str) -> TraceSource:
+    """Return a trace file as the session sees it."""
+    source = TraceSource(
+        path,
+        trace.manifest.config.shift,
+        trace.events,
+        info=lambda: _info(trace, source),
+        epochs=lambda: trace.epochs,
+        verify=lambda pauses, seed, poll: _verify(trace, pauses, seed, poll),
+        close=trace.close,
+    )
+    return source
+
+
+def _info(trace: Trace, source: TraceSource) -> TraceInfo:
+    trace.refresh()
+    source.events = trace.events
+    config, ending = trace.manifest.config, trace.ending
+    return TraceInfo(
+        source.path,
+        trace.end_icount,
+        source.virtual_at(trace.end_icount),
+        config.shift,
+        config.machine,
+        config.harts,
+        RAM_BASE,
+        config.ram_bytes,
+        len(trace.events),
+        tuple(snapshot.icount for snapshot in trace.snapshots),
+        ending is not None,
+        _reason(trace),
+        ending.exit_code if ending else None,
+        trace.damage,
+    )
+
+
+_REASONS = {
+    "idle": "the guest sleeps for ever",
+    "until": "the recording was to end here",
+    "interrupted": "the recording was interrupted",
+    "timeout": "the recording's time was up",
+    "max-size": "the trace reached its size limit",
+}
+
+
+def _reason(trace: Trace) -> str:
+    ending = trace.ending
+    if ending is None:
+        return "the recording was not ended: it was killed, or still runs"
+    if ending.exit_code is not None:
+        return f"the guest exited with code {ending.exit_code}"
+    return _REASONS.get(ending.reason, ending.reason)
+
+
+def _verify(trace: Trace, pauses: int, seed: int, poll: Callable[[int], None]) -> VerifyResult:
+    from rrdbg_core.replay.verify import verify
+
+    report = verify(trace, pauses=pauses, seed=seed, progress=poll)
+    return VerifyResult(report.ok, report.text, report.icount)
