@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
+import threading
 import time
+
+from rrdbg.cli import host
 
 
 def count(n: int) -> str:
@@ -46,7 +50,7 @@ class ProgressLine:
 
     def __init__(self, label: str, *, enabled: bool | None = None, period: float = 0.1) -> None:
         self.label = label
-        self.enabled = sys.stderr.isatty() if enabled is None else enabled
+        self.enabled = host.is_terminal(2) if enabled is None else enabled
         self.period = period
         self._started = time.monotonic()
         self._next = self._started + 0.3  # what is done sooner needs no progress line
@@ -65,8 +69,7 @@ class ProgressLine:
             return
         self._next = now + self.period
         line = f"{self.label}: {text}"[: shutil.get_terminal_size().columns - 1]
-        sys.stderr.write("\r" + line.ljust(self._width))
-        sys.stderr.flush()
+        self._put("\r" + line.ljust(self._width))
         self._width = len(line)
 
     def update(self, done: float, total: float, unit: str = "") -> None:
@@ -81,6 +84,50 @@ class ProgressLine:
     def clear(self) -> None:
         """Wipe the line."""
         if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-            sys.stderr.flush()
+            self._put("\r" + " " * self._width + "\r")
             self._width = 0
+
+    @staticmethod
+    def _put(text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be gone, the work goes on
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+class Compiling:
+    """Says on stderr that the guest CPU is being compiled, and for how long already; silent when it need not be.
+
+    Used as a context manager; `start` is the callback that the compiler calls. Where stderr is no terminal, one plain
+    line says it.
+    """
+
+    EXPECTED = "about 20 s"
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Compiling:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def start(self, text: str) -> None:
+        """Begin to show `text`."""
+        if self._quiet or self._thread is not None:
+            return
+        if not host.is_terminal(2):
+            host.say(f"rrdbg: {text} ({self.EXPECTED})")
+            return
+        self._thread = threading.Thread(target=self._tick, args=(text,), name="rrdbg-compiling", daemon=True)
+        self._thread.start()
+
+    def _tick(self, text: str) -> None:
+        started = time.monotonic()
+        with ProgressLine("rrdbg", period=0) as line:
+            while not self._done.wait(0.5):
+                line.text(f"{text}: {duration(time.monotonic() - started)} of {self.EXPECTED}")
