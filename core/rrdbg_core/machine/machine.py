@@ -30,7 +30,7 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
-from rrdbg_core.machine.source import EventSource, Idle, Now
+from rrdbg_core.machine.source import Divergence, EventSource, Idle, Now
 from rrdbg_core.machine.virt import Mapping, populate
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ SLICE = 1 << 21
 """Steps between looks at the source and at interruption, about 10 ms of host time."""
 _M64 = (1 << 64) - 1
 _HASH_MULTIPLIER = 0x9E3779B97F4A7C15
+
+_OF_A_DEVICE = (EventKind.UART_INPUT, EventKind.BH, EventKind.BH_ONESHOT)
 
 # words of the board's own state
 _OFF, _EXIT_CODE, _RESETS, _RESET_WANTED = range(4)
@@ -62,12 +64,6 @@ class StopReason(Enum):
     """The guest sleeps for ever and no input is left."""
     INTERRUPTED = "interrupted"
     """The caller asked to stop, or the recording ends here."""
-
-
-class Divergence(RrdbgError):
-    """Replay differs from the recording."""
-
-    exit_code = ExitCode.DIVERGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +125,16 @@ class Machine:
         self._state_words = {owner: np.array(L.state_words(owner)) for owner in ("hart", "mach")}
         self._bind_devices()
         self.on_console: Callable[[int, bytes], None] | None = None
-        """Called with icount and bytes when the guest prints."""
+        """Called with the step in which the guest prints, see `step`, and bytes."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with each event once it is applied."""
         self.on_guest_error: Callable[[int, str, str], None] | None = None
         """Called with icount, device and text when the guest misuses a device."""
         self.on_access: Callable[[Accesses], None] | None = None
         """Called with each device access; for divergence reports."""
+        self.on_store: Callable[[int, bytes], None] | None = None
+        """Called with address and bytes before anything but the hart writes RAM."""
+        self._serving = False  # a step waits for a device or for the host
         self._hash_generation = 0
         self._page_hashes: npt.NDArray[np.uint8] = np.zeros((0, 16), np.uint8)
         self._hosted = _Host(self)
@@ -166,7 +165,7 @@ class Machine:
                         f"outside RAM (0x80000000 to 0x{0x8000_0000 + self.memory.size - 1:x})",
                         hint="link the guest at 0x80000000, or give it more RAM with --memory",
                     )
-                self.core.write(segment.address, segment.data.ljust(segment.size, b"\0"))
+                self._store(segment.address, segment.data.ljust(segment.size, b"\0"))
             entry = program.entry if entry is None else entry
         if entry is not None and (entry & 1 or not self.memory.contains(entry, 2)):
             raise loader.BadImage(f"the first instruction, 0x{entry:x}, does not lie in RAM")
@@ -186,6 +185,7 @@ class Machine:
         for device in self.devices.values():
             device.reset()
         self.halves[:] = 0
+        self.source.reset()
         self.board[_RESET_WANTED] = 0
         self.board[_RESETS] += np.uint64(1)
         self._load()
@@ -207,6 +207,11 @@ class Machine:
         """Return the virtual clock in ns."""
         mach = self.core.mach
         return (int(mach[L.ICOUNT]) << self.config.shift) + int(mach[L.WARP_NS])
+
+    @property
+    def step(self) -> int:
+        """The step that what happens now belongs to: between two steps, the one before (-1 at the very start)."""
+        return self.icount - (0 if self._serving else 1)
 
     def rtc_ns(self) -> int:
         """Return the guest's wall clock in ns since 1970."""
@@ -273,14 +278,18 @@ class Machine:
         reason = core.run(limit)
         while True:
             if reason in (Exit.MMIO_READ, Exit.MMIO_WRITE):
+                self._serving = True
                 self._device_access()
+                self._serving = False
                 # a device may have moved its deadline: complete this one step, then look again
                 reason = core.run(core.icount + 1)
                 if reason not in (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST):
                     return self._stop(reason)
             elif reason == Exit.SEMIHOST:
                 hart = core.hart
+                self._serving = True
                 hart[L.X + 10] = semihosting.call(self._hosted, int(hart[L.X + 10]), int(hart[L.X + 11]))
+                self._serving = False
                 core.semihosting_done()
                 reason = core.run(core.icount + 1)
             else:
@@ -342,9 +351,12 @@ class Machine:
             Divergence: The event does not fit the machine's state.
         """
         where = f"at icount {event.icount}: the journal's {event.kind.name} event"
-        if event.device and event.device not in self.devices:
+        if event.device not in self.devices and (event.device or event.kind in _OF_A_DEVICE):
             raise Divergence(f"{where} names a device {event.device!r} that the machine does not have")
         self.core.mach[L.WARP_NS] = event.warp_ns
+        # place and content of every event tell in the next check word, even if the guest never looks at it
+        text = f"{event.device}\0{event.name}\0".encode() + event.payload
+        self._fold(self.icount, event.kind, event.warp_ns, xxhash.xxh3_64_intdigest(text))
         match event.kind:
             case EventKind.UART_INPUT:
                 self.devices[event.device].receive(event.payload)
@@ -447,8 +459,14 @@ class Machine:
         """See `Board`."""
         if not self.memory.contains(address, len(data)):
             raise BusFault
-        self.core.write(address, data)
+        self._store(address, data)
         self._fold(address, xxhash.xxh3_64_intdigest(data))
+
+    def _store(self, address: int, data: bytes) -> None:
+        """Write RAM on behalf of anything but the hart."""
+        if self.on_store:
+            self.on_store(address, data)
+        self.core.write(address, data)
 
     # ---- what the guest says -----------------------------------------------------------------------------------------
     def console_out(self, device: Device, data: bytes) -> None:
@@ -457,10 +475,10 @@ class Machine:
 
     def console_write(self, data: bytes) -> None:
         """Print, whatever device it came from."""
-        icount = self.icount
-        self.source.console(icount, data)
+        step = self.step
+        self.source.console(step, data)
         if self.on_console:
-            self.on_console(icount, data)
+            self.on_console(step, data)
 
     def guest_error(self, device: Device, text: str) -> None:
         """See `Board`."""
@@ -486,7 +504,7 @@ class Machine:
             self.power_off(value >> 1)
         elif value >> 48 == 0x0101:
             self.console_write(bytes([value & 0xFF]))
-            self.core.write(self._tohost, bytes(8))
+            self._store(self._tohost, bytes(8))
 
     # ---- state -------------------------------------------------------------------------------------------------------
     def save(self) -> MachineState:
@@ -517,6 +535,7 @@ class Machine:
                 self.core.mach[self._state_words["mach"]] = state[name]
             else:
                 parts[name][:] = state[name]
+        self._serving = False
         mach = self.core.mach
         mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
         self.core._flush_tlb()

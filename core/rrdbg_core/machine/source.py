@@ -10,10 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.events import Event
 
 FOREVER = 1 << 62
 """An icount that no run reaches."""
+
+
+class Divergence(RrdbgError):
+    """Replay differs from the recording."""
+
+    exit_code = ExitCode.DIVERGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,12 @@ class EventSource(Protocol):
         """Learn that a bottom half was scheduled: the host's part of the work may start."""
         ...
 
-    def console(self, icount: int, data: bytes) -> None:
-        """Learn what the guest printed in step `icount`."""
+    def console(self, step: int, data: bytes) -> None:
+        """Learn what the guest printed in a step."""
+        ...
+
+    def reset(self) -> None:
+        """Learn that the machine is reset: bottom halves that were pending never run."""
         ...
 
 
@@ -105,6 +116,10 @@ class ReplaySource:
         """An event of an idle machine comes behind the deadlines up to its own virtual time."""
         if event.warp_ns == now.warp_ns:
             return True
+        if event.warp_ns < now.warp_ns:
+            raise Divergence(
+                f"at icount {now.icount}: the journal's {event.kind.name} event comes at a virtual time that has passed"
+            )
         if not now.idle:
             return False
         if now.deadline_ns is None:
@@ -124,5 +139,8 @@ class ReplaySource:
     def scheduled(self, device: str, name: str, request: bytes, oneshot: bool) -> None:
         """The journal knows when it completed."""
 
-    def console(self, icount: int, data: bytes) -> None:
+    def console(self, step: int, data: bytes) -> None:
         """Output is derived."""
+
+    def reset(self) -> None:
+        """The journal does not complete what is gone."""
