@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 import rrdbg
 
+if TYPE_CHECKING:
+    from rrdbg.session.api import Session
 
-def run_script(script: str, arguments: Sequence[str]) -> int:
+Guard = Callable[["Session"], AbstractContextManager[None]]
+"""Something that is in force while a session is in use."""
+
+
+def run_script(script: str, arguments: Sequence[str], guard: Guard = nullcontext) -> int:
     """Run a Python script on a trace and return the exit code.
 
     The script runs as `__main__` with `sys.argv` set to its own name and the arguments, of which the first is the
@@ -22,10 +30,14 @@ def run_script(script: str, arguments: Sequence[str]) -> int:
 
     Exit codes: 0 when it ends, its own with `sys.exit`, that of an RrdbgError it lets through (told in one message),
     1 for any other exception, with the traceback of the script's own frames.
+
+    Args:
+        script: Its file.
+        arguments: The trace, and what else the script is given.
+        guard: In force while the script runs.
     """
-    path = Path(script)
     try:
-        source = path.read_bytes()
+        source = Path(script).read_bytes()
     except OSError as error:
         raise RrdbgError(f"cannot read script {script}: {error.strerror}", exit_code=ExitCode.NOT_FOUND) from error
     try:
@@ -33,26 +45,36 @@ def run_script(script: str, arguments: Sequence[str]) -> int:
     except (SyntaxError, ValueError) as error:
         traceback.print_exception(type(error), error, None)
         return ExitCode.FAILED
-    with rrdbg.open(arguments[0]) as session:
-        names = {"__name__": "__main__", "__file__": script, "session": session, "rrdbg": rrdbg}
-        saved_argv, saved_path = sys.argv, sys.path[:]
-        sys.argv, sys.path[:] = [script, *arguments], [str(path.resolve().parent), *sys.path]
+    with rrdbg.open(arguments[0]) as session, guard(session), _as_main(script, arguments) as module:
+        module.__dict__.update(session=session, rrdbg=rrdbg)
         try:
-            exec(code, names)
+            exec(code, module.__dict__)
         except SystemExit as error:
             return _exit_code(error.code)
         except RrdbgError as error:
-            line = _frames(error.__traceback__, script)
-            where = f"{script}:{line.tb_lineno}: " if line else ""
+            line = _line(error.__traceback__, script)
+            where = f"{script}:{line}: " if line else ""
             raise RrdbgError(f"{where}{error.message}", hint=error.hint, exit_code=error.exit_code) from error
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             _print_users_frames(error)
             return ExitCode.FAILED
-        finally:
-            sys.argv, sys.path[:] = saved_argv, saved_path
     return ExitCode.OK
+
+
+@contextmanager
+def _as_main(script: str, arguments: Sequence[str]) -> Iterator[ModuleType]:
+    """Give a script the place of the program."""
+    module = ModuleType("__main__")
+    module.__file__ = script
+    saved = sys.argv, sys.path[:], sys.modules["__main__"]
+    sys.argv, sys.path[:] = [script, *arguments], [str(Path(script).resolve().parent), *sys.path]
+    sys.modules["__main__"] = module
+    try:
+        yield module
+    finally:
+        sys.argv, sys.path[:], sys.modules["__main__"] = saved
 
 
 def _exit_code(code: object) -> int:
@@ -64,11 +86,14 @@ def _exit_code(code: object) -> int:
     return ExitCode.FAILED
 
 
-def _frames(trace: TracebackType | None, script: str) -> TracebackType | None:
-    """Return a traceback from the first frame of the script on."""
-    while trace is not None and trace.tb_frame.f_code.co_filename != script:
+def _line(trace: TracebackType | None, script: str) -> int:
+    """Return the innermost line of the script in a traceback, or 0."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == script:
+            line = trace.tb_lineno
         trace = trace.tb_next
-    return trace
+    return line
 
 
 def _print_users_frames(error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rrdbg.commands.resolve import resolve
@@ -18,13 +19,23 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "e": "\x1b", "a": "\a", "r": "\r"}
     "help", Group.SUPPORT, "explain a command, or list them all", "[COMMAND]", aliases=("h", "?"), args=(Arg.COMMAND,)
 )
 def _help(interpreter: Interpreter, call: Call) -> Output:
-    if not call.args:
-        return Output(_overview(interpreter.commands), [row.name for row in interpreter.commands])
-    under = [row for row in interpreter.commands if row.name.startswith(call.args + " ")]
-    if under and not any(row.name == call.args for row in interpreter.commands):
-        return Output("\n".join(_line(row) for row in under), [row.name for row in under])
-    row, _ = resolve(call.args, interpreter.commands)
-    return Output(explain(row), row.name)
+    text = help_text(call.args, interpreter.commands)
+    return Output(text.removesuffix("\n"), text)
+
+
+def help_text(name: str, commands: Sequence[Command]) -> str:
+    """Return the help of a command, of all that start with a word, or of all, with a newline.
+
+    Raises:
+        UsageError: There is no such command.
+    """
+    if not name:
+        return _overview(commands) + "\n"
+    under = [row for row in commands if row.name.startswith(name + " ")]
+    if under and not any(row.name == name for row in commands):
+        return "\n".join(_line(row) for row in under) + "\n"
+    row, _ = resolve(name, commands)
+    return explain(row) + "\n"
 
 
 def explain(row: Command) -> str:
@@ -34,7 +45,7 @@ def explain(row: Command) -> str:
     return "\n".join([*lines, row.details] if row.details else lines)
 
 
-def _overview(commands: tuple[Command, ...]) -> str:
+def _overview(commands: Sequence[Command]) -> str:
     lines: list[str] = []
     for group in Group:
         lines.append(f"{group.value}:")

@@ -105,8 +105,11 @@ class Session(Protocol):
     def close(self) -> None:
         """Let go of the trace (and end the engine's process). Further calls raise RrdbgError."""
 
-    def cancel(self) -> None:
-        """Make the call that now runs raise `Cancelled` soon. From any thread, and harmless when nothing runs."""
+    def cancel(self) -> bool:
+        """Make the call that now runs raise `Cancelled` soon, and return whether there is one.
+
+        From any thread and from signal handlers; harmless when nothing runs.
+        """
 
     # where and what
 

@@ -35,7 +35,7 @@ class SessionBase:
         self._user = user
         self._closed = False
         self._cancel = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel while its own thread holds it
         self._state = _IDLE
         self._title = ""
         self._span: tuple[int, int] = (0, 0)
@@ -108,10 +108,11 @@ class SessionBase:
         rate = done / max(now - self._started, 1e-9)
         return Progress(self._title, done, total, rate, (total - done) / rate if rate and total else None)
 
-    def cancel(self) -> None:
-        """Make the call that now runs raise `Cancelled` soon."""
+    def cancel(self) -> bool:
+        """Make the call that now runs raise `Cancelled` soon, and return whether there is one."""
         with self._lock:
             self._cancel = self._state == _RUNNING
+            return self._state != _IDLE
 
     def cancel_next(self) -> None:
         """Make the call that now runs, or that is about to start, raise `Cancelled`: for the engine's process."""

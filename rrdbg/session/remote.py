@@ -102,12 +102,13 @@ class RemoteSession:
             yield from rows
             lo += len(rows)
 
-    def cancel(self) -> None:
-        """Make the running call raise `Cancelled` soon."""
+    def cancel(self) -> bool:
+        """Make the running call raise `Cancelled` soon, and return whether there is one."""
         running = self._running
         if running is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._channel.send({"cancel": running})
+        return running is not None
 
     def close(self) -> None:
         """End the engine."""
