@@ -1,6 +1,6 @@
 """Compile the kernel with numba, keep its object code on disk, and load it without numba.
 
-Importing numba costs half a second and compiling the kernel many; loading the object code through llvmlite costs 0.15 s.
+Importing numba costs half a second and compiling the kernel many; loading the object code through llvmlite is quick.
 The cache holds executable code: its directory is ours alone (mode 0700, owner checked), a file's name carries a hash of
 everything that went into it, files are written whole under a lock, and a damaged one is compiled anew.
 """
@@ -218,6 +218,22 @@ def object_code(progress: Progress | None = None) -> tuple[str, bytes]:
     return unsealed
 
 
+# numba's error path, which nothing in the kernel takes
+_UNUSED = (
+    *("NRT_Free", "PyBytes_FromStringAndSize", "PyErr_Clear", "PyErr_SetNone", "PyErr_SetString"),
+    *("PyErr_WriteUnraisable", "PyExc_RuntimeError", "PyExc_StopIteration", "PyExc_SystemError"),
+    *("PyUnicode_FromString", "Py_DecRef", "numba_do_raise", "numba_gil_ensure", "numba_gil_release"),
+    *("numba_runtime_build_excinfo_struct", "numba_unpickle"),
+)
+SYMBOLS: dict[str, Any] = {
+    # LLVM makes calls of these out of loops
+    "memset": ctypes.memset,
+    "memcpy": ctypes.memmove,
+    "memmove": ctypes.memmove,
+    **dict.fromkeys(_UNUSED, ctypes.pythonapi.Py_IsInitialized),
+}
+"""All that the object code may name. One name that is not found leaves every one of them at address 0, unsaid."""
+
 _loaded: list[Any] = []
 
 
@@ -231,12 +247,11 @@ def load(progress: Progress | None = None) -> Callable[[int, int], int]:
         name, code = object_code(progress)
         machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        # named by numba's error path, which nothing in the kernel takes
-        for symbol in ("numba_gil_ensure", "numba_gil_release"):
-            llvm.add_symbol(symbol, ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value)
+        for symbol, function in SYMBOLS.items():
+            llvm.add_symbol(symbol, ctypes.cast(function, ctypes.c_void_p).value)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         _loaded.extend((prototype(engine.get_function_address(name)), engine))
-    function: Callable[[int, int], int] = _loaded[0]
-    return function
+    kernel: Callable[[int, int], int] = _loaded[0]
+    return kernel

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STRIDE = 2056
 """Words of a decoded page, see cpu/slow.py."""
+NO_TAG = 0x800
+"""A TLB tag that no address equals, see cpu/slow.py."""
 POINTERS = 19
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
@@ -280,8 +282,8 @@ class Core:
         self._flush_tlb()
 
     def _flush_tlb(self) -> None:
-        self._tlb[::2] = 1  # a tag that no masked address equals
-        self._xtlb[::2] = 1
+        self._tlb[::2] = NO_TAG
+        self._xtlb[::2] = NO_TAG
 
     def new_generation(self) -> int:
         """Start a new generation of dirty pages and return it: pages written from now on carry its number or more."""

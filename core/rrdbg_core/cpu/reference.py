@@ -611,11 +611,12 @@ class ReferenceCore(Core):
                     value &= ~_MPP
                 h[L.MSTATUS] = value & (_MIE | _MPIE | _MPP | _MPRV | _TW)
             case 0x320:
-                after = self._m[L.ICOUNT] + 1
-                cycle, instret = self._counts(L.MCYCLE, 1, after), self._counts(L.MINSTRET, 4, after)
+                # Whether this step counts is up to the new value.
+                icount = self._m[L.ICOUNT]
+                counts = [(at, bit, self._counts(at, bit, icount)) for at, bit in ((L.MCYCLE, 1), (L.MINSTRET, 4))]
                 h[L.MCOUNTINHIBIT] = value & 5
-                self._set_count(L.MCYCLE, 1, cycle)
-                self._set_count(L.MINSTRET, 4, instret)
+                for at, bit, count in counts:
+                    h[at] = count if value & bit else count - icount & M64
             case 0xB00:
                 self._set_count(L.MCYCLE, 1, value)
             case 0xB02:

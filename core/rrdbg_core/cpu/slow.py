@@ -73,7 +73,7 @@ PAGE_MASK = U(0xFFFF_FFFF_FFFF_F000)
 STRIDE = U(2056)  # words of a decoded page: 2048 slots and a tail of OP_FETCH
 BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
 WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
-NO_TAG = U(1)  # never equals an address that was masked
+NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(i) for i in range(4))
 FIRST_OP = 4
@@ -955,11 +955,12 @@ def csr_write(c, number, value, icount):
     elif number == U(0x30A):
         h[L.MENVCFG] = value & U(1)
     elif number == U(0x320):
-        cycle = counter(h, L.MCYCLE, U(1), icount + U(1))
-        instret = counter(h, L.MINSTRET, U(4), icount + U(1))
+        # takes effect at once: this step counts if counting is on after it
+        cycle = counter(h, L.MCYCLE, U(1), icount)
+        instret = counter(h, L.MINSTRET, U(4), icount)
         h[L.MCOUNTINHIBIT] = value & U(5)
-        set_counter(h, L.MCYCLE, U(1), cycle, icount)
-        set_counter(h, L.MINSTRET, U(4), instret, icount)
+        h[L.MCYCLE] = cycle if value & U(1) != U(0) else cycle - icount
+        h[L.MINSTRET] = instret if value & U(4) != U(0) else instret - icount
     elif number == U(0x340):
         h[L.MSCRATCH] = value
     elif number == U(0x341):

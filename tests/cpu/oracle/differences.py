@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+RAM_BASE, RAM_END = 0x8000_0000, 0x8002_0000
 MISA = 0x301
+WFI = 0x1050_0073
 CYCLE_COUNTERS = frozenset((0xB00, 0xC00, 0xC01))
 INSTRET = 0xC02
 # Spike has these; rrdbg's hart has no such feature.
 ABSENT = frozenset((0x747, *range(0x7A0, 0x7A9), *range(0x7B0, 0x7B4)))
+IDENTITY = frozenset((0xF11, 0xF12, 0xF13))
+HIGH_PMP = frozenset((*range(0x3A4, 0x3B0), *range(0x3C0, 0x3F0)))
+# pc, privilege and CSRs of a step that traps on one side and not on the other
+TRAP = frozenset(("pc", "priv", "mstatus", "mepc", "mcause", "mtval", "minstret"))
+REGISTERS = frozenset(f"x{i}" for i in range(32))
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class Difference:
     name: str
     why: str
     """The sentence of the specification."""
-    matches: Callable[[int], bool]
-    """Whether the 32-bit instruction word about to execute is covered."""
+    matches: Callable[[int, int | None], bool]
+    """Whether the instruction about to execute is covered, given its 32-bit word and the address that it accesses."""
     fields: frozenset[str] | None = None
     """The only fields that may differ; None: any."""
 
@@ -36,35 +43,71 @@ def csr_of(word: int) -> int | None:
     return word >> 20
 
 
+def in_ram(address: int) -> bool:
+    """Return whether an address lies in the RAM that both sides have."""
+    return RAM_BASE <= address < RAM_END
+
+
 ACCEPTED: tuple[Difference, ...] = (
     Difference(
         "misa is hard-wired",
         'Privileged 3.1.1: "The misa CSR is a WARL read-write register"; a legal value may be the only one. '
         "Spike lets a program switch A, B, C and M off.",
-        lambda word: csr_of(word) == MISA,
+        lambda word, _: csr_of(word) == MISA,
     ),
     Difference(
         "cycle and time",
         'Unprivileged 7.1: "The rate at which a cycle counter advances depends on the implementation"; '
         "time is real time, which Spike does not advance when stepped.",
-        lambda word: csr_of(word) in CYCLE_COUNTERS,
+        lambda word, _: csr_of(word) in CYCLE_COUNTERS,
     ),
     Difference(
         "misaligned atomics",
         'Unprivileged 14.2: "If the address is not naturally aligned, an address-misaligned exception or an '
         'access-fault exception will be generated." Spike with Zicclsm raises the latter, QEMU and rrdbg the former.',
-        lambda word: word & 0x7F == 0x2F,
+        lambda word, _: word & 0x7F == 0x2F,
         frozenset({"mcause"}),
+    ),
+    Difference(
+        "wfi in user mode",
+        'Privileged 3.3.3: "WFI is available in all privileged modes, and optionally available to U-mode"; '
+        "rrdbg raises illegal instruction, as QEMU's `virt` does, whose hart has S mode.",
+        lambda word, _: word == WFI,
+        TRAP,
+    ),
+    Difference(
+        "misaligned and atomic device accesses",
+        'Privileged 3.6: PMAs say "which atomic operations" and which "misaligned accesses" a region supports, '
+        '"and, when a memory operation violates a PMA check, the core raises an access exception"; rrdbg\'s devices '
+        "take naturally aligned loads and stores. Spike takes a misaligned access apart, and its CLINT takes atomics.",
+        lambda word, address: address is not None and not in_ram(address),
+        TRAP | REGISTERS,
+    ),
+    Difference(
+        "vendor, architecture and implementation id",
+        'Privileged 3.1.2 to 3.1.4: "a value of 0 can be returned to indicate the field is not implemented".',
+        lambda word, _: csr_of(word) in IDENTITY,
+        REGISTERS,
+    ),
+    Difference(
+        "PMP entries 16 to 63",
+        'Privileged 3.7.1: "Implementations may implement zero, 16, or 64 PMP entries"; with 16, the CSRs of the '
+        "others do not exist on QEMU and rrdbg, and read as zero on Spike.",
+        lambda word, _: csr_of(word) in HIGH_PMP,
+        TRAP | REGISTERS,
     ),
     Difference(
         "debug and trigger CSRs, mseccfg",
         "Privileged 2.1: access to a CSR that does not exist is an illegal instruction. "
         "Sdtrig and Smepmp are optional.",
-        lambda word: csr_of(word) in ABSENT,
+        lambda word, _: csr_of(word) in ABSENT,
     ),
 )
 
 
-def accepted(word: int, fields: Collection[str]) -> Difference | None:
-    """Return the entry that covers the instruction `word` when `fields` differ after it, if any."""
-    return next((d for d in ACCEPTED if d.matches(word) and (d.fields is None or d.fields.issuperset(fields))), None)
+def accepted(word: int, address: int | None, fields: Collection[str]) -> Difference | None:
+    """Return the entry that covers an instruction when `fields` differ after it, if any."""
+    for difference in ACCEPTED:
+        if difference.matches(word, address) and (difference.fields is None or difference.fields.issuperset(fields)):
+            return difference
+    return None
