@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ Guard = Callable[["Session"], AbstractContextManager[None]]
 """Something that is in force while a session is in use."""
 
 
-def run_script(script: str, arguments: Sequence[str], guard: Guard = nullcontext) -> int:
+def run_script(script: str, arguments: Sequence[str], guard: Guard | None = None) -> int:
     """Run a Python script on a trace and return the exit code.
 
     The script runs as `__main__` with `sys.argv` set to its own name and the arguments, of which the first is the
@@ -45,7 +45,11 @@ def run_script(script: str, arguments: Sequence[str], guard: Guard = nullcontext
     except (SyntaxError, ValueError) as error:
         traceback.print_exception(type(error), error, None)
         return ExitCode.FAILED
-    with rrdbg.open(arguments[0]) as session, guard(session), _as_main(script, arguments) as module:
+    with ExitStack() as stack:
+        session = stack.enter_context(rrdbg.open(arguments[0]))
+        if guard is not None:
+            stack.enter_context(guard(session))
+        module = stack.enter_context(_as_main(script, arguments))
         module.__dict__.update(session=session, rrdbg=rrdbg)
         try:
             exec(code, module.__dict__)
