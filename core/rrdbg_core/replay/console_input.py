@@ -1,0 +1,127 @@
+"""Where console input comes from while a guest is recorded: nowhere, some bytes, or a live user.
+
+`script.py` has the scripted input. What a source offers is a function of the guest alone, except for a live one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rrdbg_core.machine.source import FOREVER, Now
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """When a source has something to offer, if nothing but time passes."""
+
+    icount: int = FOREVER
+    """By then, counted in steps."""
+    virtual_ns: int | None = None
+    """By then, on the virtual clock."""
+
+
+class ConsoleInput:
+    """Console input. This one has none."""
+
+    def __init__(self) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        """Called, from any thread, when a live source has something new."""
+
+    @property
+    def live(self) -> bool:
+        """Whether input comes from somebody who lives in host time."""
+        return False
+
+    def offer(self, now: Now, room: int) -> int:
+        """Return how many bytes there are for the guest now; its console would take `room`."""
+        return 0
+
+    def take(self, size: int, now: Now) -> bytes:
+        """Hand over bytes that were offered; at least one, at most `size`."""
+        raise AssertionError("nothing was offered")
+
+    def wake(self, now: Now) -> Wake:
+        """Return when there will be more, if only time passes; asked when there is nothing now."""
+        return Wake()
+
+    def printed(self, step: int, data: bytes) -> None:
+        """Learn what the guest printed."""
+
+    def leftover(self) -> str:
+        """Return what never reached the guest, in words, or ""."""
+        return ""
+
+
+START_NS = 10_000_000
+"""A guest that shows no sign of a console gets its input after this much virtual time."""
+
+
+class BytesInput(ConsoleInput):
+    """Bytes, fed as fast as the guest takes them.
+
+    They start when the guest has set up its console: a guest that turns the FIFO on clears it, and with it a byte that
+    came too early. Set up means that it printed, that it waits for an interrupt, or that `START_NS` have passed; a UART
+    with its FIFO on takes more than one byte.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+        self._at = 0
+        self._started = False
+
+    def offer(self, now: Now, room: int) -> int:
+        if not self._started and (room > 1 or now.idle or now.virtual_ns >= START_NS):
+            self._started = True
+        return len(self._data) - self._at if self._started else 0
+
+    def take(self, size: int, now: Now) -> bytes:
+        piece = self._data[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def wake(self, now: Now) -> Wake:
+        return Wake() if self._started else Wake(virtual_ns=START_NS)
+
+    def printed(self, step: int, data: bytes) -> None:
+        self._started = True
+
+    def leftover(self) -> str:
+        left = len(self._data) - self._at
+        return f"{left} bytes of input were never read" if left else ""
+
+
+class HostInput(ConsoleInput):
+    """Somebody types: bytes come from another thread, whenever they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._data = bytearray()
+        self._open = True
+
+    @property
+    def live(self) -> bool:
+        return self._open
+
+    def feed(self, data: bytes) -> None:
+        """Hand over what was typed. Any thread may call."""
+        with self._lock:
+            self._data += data
+        self.on_change()
+
+    def close(self) -> None:
+        """Say that nobody types any more. Any thread may call; what was fed still reaches the guest."""
+        self._open = False
+        self.on_change()
+
+    def offer(self, now: Now, room: int) -> int:
+        return len(self._data)
+
+    def take(self, size: int, now: Now) -> bytes:
+        with self._lock:
+            piece = bytes(self._data[:size])
+            del self._data[:size]
+        return piece

@@ -1,0 +1,322 @@
+"""The events of a live run: console input, completions of host back ends, resets, and what to do while idle.
+
+A source made of a script or of bytes and a seed acts at icounts that are a function of the guest alone. Live back ends
+(a user, the host's entropy) act when they do; then an idle machine waits in host time. A position that the machine has
+left once never gets another event: what comes later comes at a later icount.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.machine.config import MachineConfig
+from rrdbg_core.machine.events import Event, EventKind
+from rrdbg_core.machine.source import FOREVER, Idle, Now
+from rrdbg_core.replay.backends import Backend, Registered, Registry
+from rrdbg_core.replay.console_input import ConsoleInput
+
+CONSOLE = "uart"
+"""Device that takes console input."""
+TICK_S = 0.05
+"""Longest wait in host time between two looks at whether the run shall end."""
+BATCH = 8
+"""Bytes of room in a FIFO that input waits for, if there is that much of it: an event for each byte that the guest
+reads would make a long journal."""
+PATIENCE_NS = 1_000_000
+"""Virtual time after which less room will do."""
+MAX_PAYLOAD = 1 << 20
+"""Bytes that a host back end may hand over at once."""
+
+
+@dataclass(slots=True)
+class _Request:
+    """A bottom half that is under way."""
+
+    device: str
+    name: str
+    oneshot: bool
+    backend: Backend
+    number: int
+    content: bytes
+    due_ns: int | None = None  # on the virtual clock, once known
+
+
+class LiveSource:
+    """An `EventSource` for recording.
+
+    Args:
+        config: The machine's.
+        console: Where console input comes from.
+        backends: Host back ends beside the standard ones.
+        warp: Never wait in host time while the guest is idle.
+    """
+
+    def __init__(
+        self,
+        config: MachineConfig,
+        console: ConsoleInput | None = None,
+        *,
+        backends: Registry | None = None,
+        warp: bool = False,
+    ) -> None:
+        self.console_input = ConsoleInput() if console is None else console
+        self.stop: Callable[[], bool] = lambda: False
+        """Asked while the machine is idle, at least every `TICK_S`; True ends the run. May do work of its own."""
+        self.until_ns: int | None = None
+        """Virtual time at which an idle machine stops."""
+        self._warp = warp
+        self._shift = config.shift
+        self._registered = Registered(config, backends or {})
+        self._changed = threading.Condition()
+        self._reset_wanted = False
+        self._was_live = self.console_input.live
+        # bottom halves
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._waiting: list[_Request] = []  # deterministic ones, in the order of their requests
+        self._running: list[_Request] = []  # in threads
+        self._completed: deque[tuple[_Request, bytes | Exception]] = deque()
+        # what the machine told
+        self._room = 0
+        self._fifo = False
+        self._input_ns = 0  # when input went in last
+        self._settled = -1  # icount that gets no more events
+        self._next_icount = 0
+        self._ready: Event | None = None
+        self._stopping = False
+        # the idle period: icount, host time and virtual time at its start, and the warp that the journal knows
+        self._idle_icount = -1
+        self._idle_began = 0.0
+        self._idle_ns = 0
+        self._told_warp = (-1, 0)
+        self.console_input.on_change = self._wake
+
+    # ---- from other threads ------------------------------------------------------------------------------------------
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def request_reset(self) -> None:
+        """Reset the guest as soon as may be. Any thread may call."""
+        self._reset_wanted = True
+        self._wake()
+
+    # ---- EventSource -------------------------------------------------------------------------------------------------
+    def next_icount(self) -> int:
+        return self._next_icount
+
+    def take(self, now: Now) -> Event | None:
+        if now.icount == self._settled:
+            return None
+        if self._told_warp[0] != now.icount:
+            self._told_warp = now.icount, now.warp_ns
+        event, self._ready = self._ready, None
+        if event is None:
+            event = self._due(now)
+        if event is not None:
+            self._told_warp = event.icount, event.warp_ns
+        elif not now.idle:
+            self._settled = now.icount
+            self._next_icount = self._later(now)
+        return event
+
+    def room(self, device: str, size: int) -> None:
+        if device == CONSOLE:
+            self._room = size
+            self._fifo = self._fifo or size > 1
+
+    def console(self, step: int, data: bytes) -> None:
+        self.console_input.printed(step, data)
+
+    def reset(self) -> None:
+        self._fifo = False
+        self._waiting.clear()
+        self._running.clear()
+
+    def scheduled(self, device: str, name: str, request: bytes, oneshot: bool) -> None:
+        key = device, name
+        number = self._numbers.get(key, 0)
+        self._numbers[key] = number + 1
+        entry = _Request(device, name, oneshot, self._registered.find(device, name), number, request)
+        if not entry.backend.live:
+            self._waiting.append(entry)
+            return
+        self._running.append(entry)
+        threading.Thread(target=self._serve, args=(entry,), name=f"{device}.{name}", daemon=True).start()
+
+    def _serve(self, request: _Request) -> None:
+        """Do the host's part of a request, in a thread of its own."""
+        answer: bytes | Exception
+        try:
+            answer = request.backend.answer(request.number, request.content)
+        except Exception as error:
+            answer = error
+        self._completed.append((request, answer))
+        self._wake()
+
+    # ---- what happens now --------------------------------------------------------------------------------------------
+    def _due(self, now: Now) -> Event | None:
+        """Return the next event at this very moment."""
+        if self._reset_wanted:
+            self._reset_wanted = False
+            return self._event(now, EventKind.RESET, "")
+        return self._completion(now) or self._input(now)
+
+    @staticmethod
+    def _event(now: Now, kind: EventKind, device: str, name: str = "", payload: bytes = b"") -> Event:
+        return Event(now.icount, kind, device, name, payload, now.warp_ns)
+
+    def _completion(self, now: Now) -> Event | None:
+        for request in self._waiting:
+            if request.due_ns is None:
+                request.due_ns = now.virtual_ns + request.backend.latency_ns
+        done = min(self._waiting, key=lambda request: request.due_ns or 0, default=None)
+        if done is not None and (done.due_ns or 0) <= now.virtual_ns:
+            self._waiting.remove(done)
+            return self._completed_event(now, done, done.backend.answer(done.number, done.content))
+        while self._completed:
+            request, answer = self._completed.popleft()
+            if not any(request is running for running in self._running):
+                continue  # the machine was reset in the meantime
+            self._running = [running for running in self._running if running is not request]
+            if isinstance(answer, Exception):
+                raise RrdbgError(
+                    f"the host back end of {request.device}.{request.name} failed: {answer}",
+                    exit_code=ExitCode.DEVICE_BROKEN,
+                ) from answer
+            return self._completed_event(now, request, answer)
+        return None
+
+    def _completed_event(self, now: Now, request: _Request, payload: bytes) -> Event:
+        if len(payload) > MAX_PAYLOAD:
+            raise RrdbgError(
+                f"the host back end of {request.device}.{request.name} handed over {len(payload)} bytes; "
+                f"{MAX_PAYLOAD} are the most",
+                exit_code=ExitCode.DEVICE_BROKEN,
+            )
+        kind = EventKind.BH_ONESHOT if request.oneshot else EventKind.BH
+        return self._event(now, kind, request.device, request.name, payload)
+
+    def _input(self, now: Now) -> Event | None:
+        size = self._takes(now)
+        if size:
+            self._input_ns = now.virtual_ns
+            return self._event(now, EventKind.UART_INPUT, CONSOLE, payload=self.console_input.take(size, now))
+        if self._detached(now):
+            self._was_live = False
+            return self._event(now, EventKind.DETACH, CONSOLE)
+        return None
+
+    def _takes(self, now: Now) -> int:
+        """Return how many bytes of input go in now."""
+        offered = self.console_input.offer(now, self._room)
+        wanted = min(offered, BATCH) if self._fifo else 1
+        if self._room < wanted and not now.idle and now.virtual_ns < self._input_ns + PATIENCE_NS:
+            return 0
+        return min(offered, self._room)
+
+    def _detached(self, now: Now) -> bool:
+        """Return whether a live console was closed and all of its input is in."""
+        return self._was_live and not self.console_input.live and not self.console_input.offer(now, self._room)
+
+    # ---- what happens later ------------------------------------------------------------------------------------------
+    def _later_ns(self, now: Now) -> int | None:
+        """Return the virtual time of the next event that only time brings."""
+        times = [request.due_ns for request in self._waiting if request.due_ns is not None]
+        wake = self.console_input.wake(now).virtual_ns
+        if wake is not None and self._room:
+            times.append(wake)
+        if self._room and self.console_input.offer(now, self._room):
+            times.append(self._input_ns + PATIENCE_NS)
+        return min(times, default=None)
+
+    def _later(self, now: Now) -> int:
+        """Return the icount of the next event that only time brings."""
+        icount = self.console_input.wake(now).icount
+        due_ns = self._later_ns(now)
+        if due_ns is not None:
+            icount = min(icount, now.icount + (-(-(due_ns - now.virtual_ns) >> self._shift)))
+        return max(icount, now.icount + 1)
+
+    # ---- idle --------------------------------------------------------------------------------------------------------
+    def idle(self, now: Now) -> str:
+        if self._idle_icount != now.icount:
+            self._idle_icount, self._idle_began, self._idle_ns = now.icount, time.monotonic(), now.virtual_ns
+        late = self.until_ns is not None and now.virtual_ns >= self.until_ns
+        if self._stopping or late or self.stop():
+            return self._finish(now, Idle.STOP)
+        due_ns = self._later_ns(now)
+        deadline_ns = now.deadline_ns
+        live = self._is_live()
+        until_ns = self.until_ns if live or due_ns is not None or deadline_ns is not None else None
+        moments = [moment for moment in (due_ns, deadline_ns, until_ns) if moment is not None]
+        goal_ns = min(moments, default=None)
+        if live and not (self._warp and goal_ns is not None):
+            reached = self._wait(now, goal_ns)
+            if reached is None:
+                return self._finish(now, Idle.STOP)
+            if reached is not now:
+                return self._give(reached)
+        if goal_ns is None:
+            return self._finish(now, Idle.END)
+        if goal_ns == deadline_ns:
+            return Idle.JUMP
+        later = self._at(now, goal_ns)
+        if goal_ns == until_ns:
+            self._stopping = True
+            return self._finish(later, Idle.STOP)
+        return self._give(later)
+
+    def _is_live(self) -> bool:
+        return self.console_input.live or bool(self._running) or bool(self._completed)
+
+    @staticmethod
+    def _at(now: Now, virtual_ns: int) -> Now:
+        """Return the same idle machine at a later virtual time."""
+        return replace(now, virtual_ns=virtual_ns, warp_ns=now.warp_ns + virtual_ns - now.virtual_ns)
+
+    def _give(self, later: Now) -> str:
+        """Let the machine take what happens at a moment."""
+        self._ready = self._due(later) or self._event(later, EventKind.WARP, "")
+        return Idle.EVENT
+
+    def _finish(self, now: Now, how: str) -> str:
+        """End the run here; the journal must know how far virtual time has come."""
+        if self._told_warp != (now.icount, now.warp_ns):
+            self._ready = self._event(now, EventKind.WARP, "")
+            return Idle.EVENT
+        return how
+
+    def _wait(self, now: Now, goal_ns: int | None) -> Now | None:
+        """Wait in host time until the virtual time `goal_ns` is due, or something happens.
+
+        Returns:
+            `now` itself once the time has come; the moment at which something happened; None if the run shall end.
+        """
+        while True:
+            passed_ns = int((time.monotonic() - self._idle_began) * 1e9)
+            here_ns = self._idle_ns + passed_ns
+            if goal_ns is not None and here_ns >= goal_ns:
+                return now
+            moment = self._at(now, max(here_ns, now.virtual_ns))
+            if self._pressing(moment):
+                return moment
+            if self.stop():
+                return None
+            timeout = TICK_S if goal_ns is None else min(TICK_S, (goal_ns - here_ns) / 1e9)
+            with self._changed:
+                if not self._pressing(moment):
+                    self._changed.wait(timeout)
+
+    def _pressing(self, now: Now) -> bool:
+        """Return whether `_due` has something, without taking it."""
+        return bool(self._takes(now) or self._completed or self._reset_wanted or self._detached(now))
+
+
+def icount_at(virtual_ns: int, warp_ns: int, shift: int) -> int:
+    """Return the first icount at which the virtual clock shows `virtual_ns`, if nothing warps it further."""
+    return min(-(-(virtual_ns - warp_ns) >> shift), FOREVER) if virtual_ns > warp_ns else 0
