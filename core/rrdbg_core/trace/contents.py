@@ -1,0 +1,205 @@
+"""What stands in the small chunks: image parts, snapshots, digests, check words, progress, index, end."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.trace import varint
+from rrdbg_core.trace.cursor import Cursor, ascending, text
+from rrdbg_core.trace.model import BINS, EPOCH, Ending, EpochIndex, Snapshot
+from rrdbg_core.trace.varint import Malformed
+
+IMAGE_PART_BYTES = 8 << 20
+"""Bytes of an image that one chunk holds at most."""
+MAX_IMAGE_BYTES = 1 << 36
+MAX_STATE_PARTS = 4096
+MAX_CONSOLE_PIECES = 1 << 22
+
+_IMAGE = struct.Struct("<16sQQ")
+_SNAPSHOT = struct.Struct("<QIH")
+_DIGEST = struct.Struct("<Q16s")
+_PROGRESS = struct.Struct("<Q")
+_END = struct.Struct("<QBqQ")
+_HAS_EXIT_CODE, _HAS_VIRTUAL_TIME = 1, 2
+
+
+def image_digest(content: bytes) -> str:
+    """Return the name of an image in a trace: BLAKE2b of its content, 128 bits, in hexadecimal."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+# ---- images: digest 16 bytes, size of the whole u64, offset of this part u64, bytes ----------------------------------
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """A part of an image."""
+
+    digest: str
+    """Name of the whole."""
+    size: int
+    """Bytes of the whole."""
+    offset: int
+    """Where the part begins."""
+    data: memoryview
+    """The part."""
+
+
+def encode_image_part(digest: str, size: int, offset: int, data: bytes) -> bytes:
+    """Encode a part of an image."""
+    return _IMAGE.pack(bytes.fromhex(digest), size, offset) + data
+
+
+def decode_image_part(payload: bytes) -> ImagePart:
+    """Decode a part of an image."""
+    cursor = Cursor(payload)
+    digest, size, offset = _IMAGE.unpack(cursor.take(_IMAGE.size))
+    data = cursor.take(cursor.left)
+    if size > MAX_IMAGE_BYTES or offset + len(data) > size:
+        raise Malformed(f"{len(data)} bytes at {offset} of an image of {size}")
+    return ImagePart(digest.hex(), size, offset, data)
+
+
+# ---- snapshots: events u64, versions u32, parts u16; parts x (name, words u32); all words u64 -----------------------
+def encode_snapshot(snapshot: Snapshot, versions: int) -> bytes:
+    """Encode a snapshot; `versions` is the number of page versions up to here."""
+    parts = [_SNAPSHOT.pack(snapshot.events, versions, len(snapshot.state))]
+    parts += [text(name) + struct.pack("<I", len(words)) for name, words in snapshot.state.items()]
+    parts += [np.ascontiguousarray(words, "<u8").tobytes() for words in snapshot.state.values()]
+    return b"".join(parts)
+
+
+def decode_snapshot_head(payload: bytes) -> tuple[int, int]:
+    """Return the number of events applied and the number of page versions up to a snapshot."""
+    events, versions, _ = Cursor(payload).fixed(_SNAPSHOT)
+    return events, versions
+
+
+def decode_snapshot(payload: bytes, icount: int) -> Snapshot:
+    """Decode a snapshot."""
+    cursor = Cursor(payload)
+    events, _, count = cursor.fixed(_SNAPSHOT)
+    if count > MAX_STATE_PARTS:
+        raise Malformed(f"it claims {count} parts of state")
+    sizes = [(cursor.text(), int.from_bytes(cursor.take(4), "little")) for _ in range(count)]
+    state = {name: cursor.words(size) for name, size in sizes}
+    if len(state) != count:
+        raise Malformed("a part of the state is there twice")
+    cursor.end()
+    return Snapshot(icount, events, state)
+
+
+# ---- digests: events u64, hash 16 bytes ------------------------------------------------------------------------------
+def encode_digest(events: int, digest: bytes) -> bytes:
+    """Encode a digest."""
+    return _DIGEST.pack(events, digest)
+
+
+def decode_digest(payload: bytes) -> tuple[int, bytes]:
+    """Return the number of events applied at a digest, and the digest."""
+    cursor = Cursor(payload)
+    events, digest = _DIGEST.unpack(cursor.take(_DIGEST.size))
+    cursor.end()
+    return events, digest
+
+
+# ---- check words: u64 each -------------------------------------------------------------------------------------------
+def encode_checks(words: npt.NDArray[np.uint64]) -> bytes:
+    """Encode check words."""
+    return np.ascontiguousarray(words, "<u8").tobytes()
+
+
+def decode_checks(payload: bytes) -> npt.NDArray[np.uint64]:
+    """Decode check words."""
+    cursor = Cursor(payload)
+    words = cursor.words(cursor.left // 8)
+    cursor.end()
+    return words
+
+
+# ---- progress: events u64 --------------------------------------------------------------------------------------------
+def encode_progress(events: int) -> bytes:
+    """Encode the number of events written so far."""
+    return _PROGRESS.pack(events)
+
+
+def decode_progress(payload: bytes) -> int:
+    """Return the number of events written so far."""
+    cursor = Cursor(payload)
+    (events,) = cursor.fixed(_PROGRESS)
+    cursor.end()
+    return events
+
+
+# ---- end: events u64, flags u8, exit code i64, virtual time u64, reason ----------------------------------------------
+def encode_end(events: int, ending: Ending) -> bytes:
+    """Encode the end."""
+    flags = _HAS_EXIT_CODE * (ending.exit_code is not None) | _HAS_VIRTUAL_TIME * (ending.virtual_ns is not None)
+    return _END.pack(events, flags, ending.exit_code or 0, ending.virtual_ns or 0) + text(ending.reason)
+
+
+def decode_end(payload: bytes, icount: int) -> tuple[int, Ending]:
+    """Return the number of events in the trace, and the end."""
+    cursor = Cursor(payload)
+    events, flags, code, virtual_ns = cursor.fixed(_END)
+    reason = cursor.text()
+    cursor.end()
+    return events, Ending(
+        icount,
+        reason,
+        code if flags & _HAS_EXIT_CODE else None,
+        virtual_ns if flags & _HAS_VIRTUAL_TIME else None,
+    )
+
+
+# ---- index: see docs/format.md ---------------------------------------------------------------------------------------
+def encode_index(epoch: EpochIndex) -> bytes:
+    """Encode the index of an epoch."""
+    places = np.array([icount for icount, _ in epoch.console], np.int64)
+    pieces = [piece for _, piece in epoch.console]
+    parts = [varint.encode(epoch.exceptions), varint.encode(epoch.interrupts)]
+    for pages in (epoch.written, epoch.read, epoch.executed):
+        parts += [varint.encode([len(pages)]), ascending(pages)]
+    parts += [
+        np.ascontiguousarray(epoch.written_lines, "<u8").tobytes(),
+        varint.encode([len(pieces)]),
+        varint.encode(np.diff(places, prepend=epoch.start)),
+        varint.encode([len(piece) for piece in pieces]),
+        *pieces,
+    ]
+    return b"".join(parts)
+
+
+def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochIndex:
+    """Decode the index of an epoch of a machine with so many pages of RAM."""
+    if stop > (start // EPOCH + 1) * EPOCH:
+        raise Malformed("it spans two epochs")
+    cursor = Cursor(payload)
+    exceptions, interrupts = _counts(cursor), _counts(cursor)
+    written, read, executed = (cursor.ascending(cursor.varint(), pages, "page") for _ in range(3))
+    lines = cursor.words(len(written))
+    count = cursor.varint()
+    if count > MAX_CONSOLE_PIECES:
+        raise Malformed(f"it claims {count} pieces of console output")
+    steps = cursor.varints(count)
+    sizes = cursor.varints(count)
+    if count and (int(sizes.max()) > cursor.left or int(steps.max()) > stop - start):
+        raise Malformed("its console output lies outside the epoch")
+    places = np.cumsum(steps, dtype=np.uint64) + np.uint64(start)
+    if count and int(places[-1]) > stop:
+        raise Malformed("its console output lies outside the epoch")
+    console = tuple(
+        (place, bytes(cursor.take(size))) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
+    )
+    cursor.end()
+    return EpochIndex(start, stop, exceptions, interrupts, written, lines, read, executed, console)
+
+
+def _counts(cursor: Cursor) -> npt.NDArray[np.uint32]:
+    counts = cursor.varints(BINS)
+    if int(counts.max()) >= 1 << 32:
+        raise Malformed("it counts more traps than there are steps")
+    return counts.astype(np.uint32)

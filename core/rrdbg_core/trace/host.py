@@ -1,0 +1,65 @@
+"""What differs between operating systems: reading at an offset, the recorder's lock, forcing data to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_seek_lock = threading.Lock()
+OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Flags for every `os.open`."""
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+"""Flag with which opening a pipe does not wait for its other end."""
+
+
+def read_at(fd: int, size: int, offset: int) -> bytes:
+    """Read up to `size` bytes at `offset`; fewer only at the end of the file."""
+    parts: list[bytes] = []
+    while size > 0:
+        part = _pread(fd, min(size, 1 << 30), offset)
+        if not part:
+            break
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _pread(fd: int, size: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, offset)
+    with _seek_lock:
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+
+
+def lock(fd: int) -> None:
+    """Mark the file as being recorded until the descriptor is closed, by whatever death of the process."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # file systems without locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def is_locked(fd: int) -> bool:
+    """Return whether a recorder holds the file; False where nobody can tell."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
+
+
+def sync(fd: int) -> None:
+    """Have the file's content survive a power cut."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(fd)

@@ -1,0 +1,98 @@
+"""What a trace holds, as values: the same whether they go into a file or come out of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from rrdbg_core.machine.config import MachineConfig
+
+FORMAT_VERSION = 0
+"""Version of the file format; 0 may change between releases."""
+EPOCH = 1 << 24
+"""Steps between digests; snapshots lie at multiples."""
+CHECK_PERIOD = 1 << 16
+"""Steps between check words."""
+BINS = 64
+"""Parts of an epoch in which the index counts traps."""
+
+
+class ParentRef(BaseModel):
+    """The trace that this one branches off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file_id: str
+    """Hexadecimal id of its file."""
+    icount: int
+    """Position of the branch."""
+
+
+class Manifest(BaseModel):
+    """First chunk of every trace."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: MachineConfig
+    """What the machine is made of."""
+    start_icount: int = Field(default=0, ge=0, lt=1 << 62)
+    """Position of the first snapshot; 0: power-on."""
+    parent: ParentRef | None = None
+    """For a branch: where it comes from."""
+    created: str = ""
+    """Wall clock at the start of the recording, ISO 8601, for people."""
+    creator: str = ""
+    """Program and version that recorded it, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a recording ended."""
+
+    icount: int
+    """Last position."""
+    reason: str
+    """"exit", "idle", "until", "interrupted", "timeout", "max-size" or "disk-full"."""
+    exit_code: int | None = None
+    """The guest's exit code, if it ended the run itself."""
+    virtual_ns: int | None = None
+    """Virtual time at the last position, if the recorder told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochIndex:
+    """What happened in the steps start <= n < stop, at most one epoch. Derived: replay can make it again."""
+
+    start: int
+    """First step."""
+    stop: int
+    """One past the last step."""
+    exceptions: npt.NDArray[np.uint32]
+    """u32[BINS]: exceptions taken, by 2^18 steps from `start` rounded down to a multiple of EPOCH."""
+    interrupts: npt.NDArray[np.uint32]
+    """u32[BINS]: interrupts taken, likewise."""
+    written: npt.NDArray[np.uint32]
+    """u32[n]: numbers of the RAM pages written, ascending."""
+    written_lines: npt.NDArray[np.uint64]
+    """u64[n]: for each of them the 64-byte lines written; bit k is bytes 64 k to 64 k + 63."""
+    read: npt.NDArray[np.uint32]
+    """u32[m]: numbers of the RAM pages read, ascending."""
+    executed: npt.NDArray[np.uint32]
+    """u32[k]: numbers of the RAM pages executed, ascending."""
+    console: tuple[tuple[int, bytes], ...] = ()
+    """Console output: the position at which each piece is visible first, and its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Guest state at a position, all but RAM, and which pages to find where."""
+
+    icount: int
+    """Position."""
+    events: int
+    """Journal events applied up to and with this position."""
+    state: dict[str, npt.NDArray[np.uint64]] = field(repr=False)
+    """`Machine.save()`."""

@@ -1,0 +1,187 @@
+"""Page packs: pages of RAM as masks of 64-byte lines, and the lines, in groups that decompress on their own.
+
+Every entry of a pack makes a new version of one page. Versions are numbered from 1 through the whole file, in order;
+version 0 of any page is all zero. An entry lists some lines of its page. The others are those of the page's version
+before, if the entry is a delta, and zero otherwise.
+
+    first version u32, entries u32, zeros u32, groups u32, directory stored u32, directory raw u32
+    directory, an LZ4 block:
+        page numbers of the entries, ascending      (varints, see `Cursor.ascending`)
+        page numbers that become all zero           (likewise)
+        bit map of deltas                           (entries + 7) / 8 bytes, low bit first
+        masks                                       u64 x entries; bit k: bytes 64 k to 64 k + 63
+        entries of each group, stored bytes of each (varint x groups, twice)
+    groups: the lines of their entries, one behind the other, as an LZ4 block; as they are if that is no smaller
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import lz4.block
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.trace import varint
+from rrdbg_core.trace.cursor import Cursor, ascending
+from rrdbg_core.trace.frame import decompress
+from rrdbg_core.trace.varint import Malformed
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+
+PAGE_BYTES, LINE_BYTES, LINES = 4096, 64, 64
+LINE = np.dtype("V64")
+ALL_LINES = np.uint64((1 << 64) - 1)
+MAX_ENTRIES = 4096
+"""Entries of a pack, and all-zero pages of a pack: 16 MiB."""
+MAX_CHAIN = 8
+"""Versions that a page is made of at most: one that stands alone, and deltas."""
+GROUP_LINES = 512
+"""Lines after which a group ends: 32 KiB. Smaller groups load single pages faster, larger ones compress better."""
+DELTA_LINES = 40
+"""A page of which more lines changed is written whole."""
+
+_HEAD = struct.Struct("<IIIIII")
+
+
+def masks_of(content: U8) -> U64:
+    """Return which lines of pages are not all zero.
+
+    Shapes: content u8[n, 4096], contiguous; result u64[n].
+    """
+    words = content.view(np.uint64).reshape(-1, LINES, 8)
+    used = words[:, :, 0] | words[:, :, 1]
+    for k in range(2, 8):
+        used |= words[:, :, k]
+    return np.packbits(used != 0, axis=1, bitorder="little").view("<u8").ravel().astype(np.uint64, copy=False)
+
+
+def line_numbers(masks: U64) -> I64:
+    """Return the numbers of the lines in masks: 64 i + k for bit k of mask i, ascending."""
+    return np.flatnonzero(np.unpackbits(masks.astype("<u8", copy=False).view(np.uint8), bitorder="little"))
+
+
+def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, content: U8, zeros: U32) -> bytes:
+    """Encode a pack.
+
+    Args:
+        first: Version number of the first entry.
+        pages: Page numbers, ascending.
+        deltas: Which entries are deltas.
+        masks: Their lines.
+        content: Their pages, u8[n, 4096].
+        zeros: Numbers of other pages, which became all zero, ascending.
+    """
+    counts = np.bitwise_count(masks).astype(np.int64)
+    ends = np.cumsum(counts)
+    every = content.reshape(-1).view(LINE)
+    picked = every if len(ends) and ends[-1] == len(every) else every[line_numbers(masks)]
+    lines = memoryview(picked.tobytes())
+    # an entry belongs to the group in which its first line falls
+    edges = np.flatnonzero(np.diff((ends - counts) // GROUP_LINES, prepend=-1)) if len(pages) else np.zeros(0, np.int64)
+    starts = (ends - counts)[edges]
+    stops = np.append(starts[1:], ends[-1:])
+    groups = []
+    for start, stop in zip((starts * LINE_BYTES).tolist(), (stops * LINE_BYTES).tolist(), strict=True):
+        packed = lz4.block.compress(lines[start:stop], store_size=False)
+        groups.append(packed if len(packed) < stop - start else lines[start:stop])
+    directory = b"".join(
+        (
+            ascending(pages),
+            ascending(zeros),
+            np.packbits(deltas, bitorder="little").tobytes(),
+            masks.astype("<u8", copy=False).tobytes(),
+            varint.encode(np.diff(edges, append=len(pages))),
+            varint.encode([len(group) for group in groups]),
+        )
+    )
+    packed = lz4.block.compress(directory, store_size=False)
+    head = _HEAD.pack(first, len(pages), len(zeros), len(groups), len(packed), len(directory))
+    return b"".join((head, packed, *groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What a pack holds and where."""
+
+    first: int
+    """Version number of the first entry."""
+    pages: U32
+    """u32[entries]: page numbers."""
+    zeros: U32
+    """u32[z]: numbers of pages that became all zero."""
+    deltas: npt.NDArray[np.bool_]
+    """bool[entries]: which are deltas."""
+    masks: U64
+    """u64[entries]: lines of each."""
+    counts: I64
+    """i64[entries]: number of lines of each."""
+    starts: I64
+    """i64[entries]: first line of each, counted through the pack."""
+    group: I64
+    """i64[entries]: group of each."""
+    group_starts: I64
+    """i64[groups + 1]: first line of each group, and the number of all lines."""
+    group_offsets: I64
+    """i64[groups + 1]: where each group begins in the content of the chunk, and where the last ends."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "first")
+
+
+def head_bytes(payload: bytes) -> int:
+    """Return the number of bytes in front of the groups."""
+    cursor = Cursor(payload)
+    return _HEAD.size + cursor.fixed(_HEAD)[4]
+
+
+def decode(payload: bytes, size: int, ram_pages: int) -> Directory:
+    """Decode the directory of a pack.
+
+    Args:
+        payload: At least the first `head_bytes` of its content.
+        size: Bytes of all its content.
+        ram_pages: Pages of RAM.
+
+    Raises:
+        Malformed: It contradicts itself.
+    """
+    cursor = Cursor(payload)
+    first, entries, zero_count, groups, stored, raw = cursor.fixed(_HEAD)
+    if max(entries, zero_count, groups) > MAX_ENTRIES or not 0 < raw <= 32 * MAX_ENTRIES or first == 0:
+        raise Malformed(f"it claims {entries} and {zero_count} pages in {groups} groups")
+    inner = Cursor(decompress(cursor.take(stored), raw))
+    pages = inner.ascending(entries, ram_pages, "page")
+    zeros = inner.ascending(zero_count, ram_pages, "page")
+    if len(np.intersect1d(pages, zeros, assume_unique=True)):
+        raise Malformed("a page is both all zero and not")
+    bits = np.frombuffer(inner.take((entries + 7) // 8), np.uint8)
+    deltas = np.unpackbits(bits, count=entries, bitorder="little").astype(np.bool_)
+    masks = inner.words(entries)
+    sizes = inner.varints(groups)
+    stored_sizes = inner.varints(groups)
+    inner.end()
+    if groups and (int(sizes.max()) > entries or int(sizes.min()) == 0 or int(stored_sizes.max()) > size):
+        raise Malformed("its groups do not fit")
+    counts = np.bitwise_count(masks).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    group_ends = np.cumsum(sizes.astype(np.int64))
+    offsets = np.cumsum(np.append(np.int64(cursor.offset), stored_sizes.astype(np.int64)))
+    if (int(group_ends[-1]) if groups else 0) != entries or int(offsets[-1]) != size:
+        raise Malformed("its groups do not fit")
+    group = np.repeat(np.arange(groups), sizes.astype(np.int64))
+    total = np.append(starts, counts.sum())
+    group_starts = total[np.append(np.int64(0), group_ends)]
+    return Directory(first, pages, zeros, deltas, masks, counts, starts, group, group_starts, offsets)
+
+
+def decode_group(stored: bytes, lines: int) -> bytes:
+    """Return the lines of a group."""
+    size = lines * LINE_BYTES
+    return stored if len(stored) == size else decompress(stored, size)
