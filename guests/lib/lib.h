@@ -14,6 +14,7 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 // uart.c
 #define UART_RX_INTERRUPT 1
 #define UART_TX_INTERRUPT 2
+#define UART_CAUSE_TX 2
 void uart_init(void);
 void uart_interrupts(u8 which);
 u8 uart_interrupt_cause(void);
@@ -56,13 +57,17 @@ struct frame {
   u64 pc;
   u64 x[31];  // x1 to x31
   u64 status;
+  u64 unused;  // the stack stays aligned to 16
 };
-#define FRAME_RA 0
 #define FRAME_SP 1
+#define FRAME_GP 2
 #define FRAME_A0 9
 #define FRAME_A1 10
 #define FRAME_A7 16
 void trap_init(void);
+// makes the frame of a task that has not run yet; status: MSTATUS_MPP_M, or 0 for U mode.
+// A frame for U mode is the top of the task's kernel stack: the next trap saves its registers there.
+void frame_init(struct frame *frame, void (*entry)(void), void *stack_top, u64 status);
 // answers a trap; resumes at the frame returned. A guest that takes traps defines its own.
 struct frame *trap(struct frame *frame);
 _Noreturn void resume(struct frame *frame);

@@ -37,6 +37,13 @@ typedef long i64;
 #define CAUSE_ECALL_U 8
 #define CAUSE_ECALL_M 11
 
+#define PMP_R 1
+#define PMP_W 2
+#define PMP_X 4
+#define PMP_TOR (1 << 3)    // from the address of the entry before
+#define PMP_NA4 (2 << 3)    // 4 bytes
+#define PMP_NAPOT (3 << 3)  // a power of two
+
 static inline void interrupts_on(void) { csr_set(mstatus, MSTATUS_MIE); }
 static inline void interrupts_off(void) { csr_clear(mstatus, MSTATUS_MIE); }
 static inline void wait_for_interrupt(void) { asm volatile("wfi" : : : "memory"); }

@@ -1,4 +1,4 @@
-// traps that no guest asked for
+// traps that no guest asked for, and frames to start with
 #include "lib.h"
 
 static const char *const exceptions[] = {
@@ -15,3 +15,11 @@ _Noreturn void trap_panic(struct frame *frame) {
 }
 
 __attribute__((weak)) struct frame *trap(struct frame *frame) { trap_panic(frame); }
+
+void frame_init(struct frame *frame, void (*entry)(void), void *stack_top, u64 status) {
+  memset(frame, 0, sizeof *frame);
+  frame->pc = (u64)entry;
+  frame->x[FRAME_SP] = (u64)stack_top;
+  asm volatile("mv %0, gp" : "=r"(frame->x[FRAME_GP]));
+  frame->status = status | MSTATUS_MPIE;
+}
