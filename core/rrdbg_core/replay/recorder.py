@@ -1,0 +1,344 @@
+"""Run a guest and write a trace of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+
+from rrdbg_core.errors import ExitCode
+from rrdbg_core.machine.config import MachineConfig
+from rrdbg_core.machine.events import Event
+from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
+from rrdbg_core.replay.live import LiveSource, icount_at
+from rrdbg_core.replay.thinning import Thinning
+from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot
+from rrdbg_core.trace.output import TraceFull
+from rrdbg_core.trace.writer import TraceWriter
+
+FLUSH_S = 0.9
+"""Host time between two promises that everything so far is in the file; a second is promised to users."""
+PROGRESS_S = 0.1
+"""Host time between two calls of `on_progress`."""
+GUEST_ERRORS = 1000
+"""Guest errors that are handed on; more are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Where a recording ends, if nothing ends it before. What is None never does."""
+
+    icount: int | None = None
+    """At this position."""
+    virtual_ns: int | None = None
+    """At the first position at or behind this virtual time."""
+    pattern: bytes | None = None
+    """Behind the step that prints the last byte of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is."""
+
+    icount: int
+    """Steps so far."""
+    virtual_ns: int
+    """The virtual clock."""
+    trace_bytes: int
+    """Size of the file so far."""
+    events: int
+    """Journal events so far."""
+    host_seconds: float
+    """Host time since the first step."""
+    idle: bool
+    """The guest waits for input or for a timer, in host time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was recorded."""
+
+    ending: Ending
+    """Where and why it ended."""
+    virtual_ns: int
+    """The virtual clock at the end."""
+    host_seconds: float
+    """Host time that it took."""
+    trace_bytes: int
+    """Size of the file."""
+    events: int
+    """Journal events."""
+    snapshots: int
+    """Snapshots."""
+    guest_errors: int
+    """Times that the guest used a device wrongly."""
+    leftover: str
+    """Input that the guest never took, in words, or ""."""
+
+
+def record(
+    config: MachineConfig,
+    images: Mapping[str, bytes],
+    source: LiveSource,
+    path: str | PathLike[str],
+    *,
+    force: bool = False,
+    max_bytes: int | None = None,
+    until: Until | None = None,
+    timeout_s: float | None = None,
+    interrupt: Callable[[], bool] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_console: Callable[[bytes], None] | None = None,
+    on_guest_error: Callable[[int, str, str], None] | None = None,
+    on_compile: Callable[[str], None] | None = None,
+    created: str = "",
+    creator: str = "",
+) -> Recording:
+    """Run a guest from power-on and write its trace.
+
+    Args:
+        config: What the machine is made of.
+        images: Content of its images by digest.
+        source: Where its events come from.
+        path: The trace.
+        force: Overwrite an existing one.
+        max_bytes: Size of the file at which the recording ends.
+        until: Where it ends, if nothing ends it before.
+        timeout_s: Host seconds after which it ends.
+        interrupt: Asked at least every 50 ms or so; True ends the recording.
+        on_progress: Told about every 0.1 s how far it is.
+        on_console: Handed what the guest prints.
+        on_guest_error: Handed icount, device and text when the guest misuses a device, `GUEST_ERRORS` times at most.
+        on_compile: Told if the guest CPU has to be compiled first.
+        created: Wall clock at the start, for people.
+        creator: Program and version, for people.
+
+    Returns:
+        How it went. A full trace (`max_bytes`) ends a recording as well as anything.
+
+    Raises:
+        RrdbgError: The image cannot be loaded or the file cannot be written.
+        TraceFull: The disk is full. What was recorded until then replays.
+    """
+    # the machine first: an image that cannot be loaded leaves no file behind
+    machine = Machine(config, dict(images), source, progress=on_compile)
+    manifest = Manifest(config=config, created=created, creator=creator)
+    writer = TraceWriter(path, manifest, images, force=force, max_bytes=max_bytes)
+    recorder = _Recorder(machine, source, writer, until or Until(), timeout_s, interrupt)
+    recorder.on_progress, recorder.on_console, recorder.on_guest_error = on_progress, on_console, on_guest_error
+    try:
+        return recorder.run()
+    finally:
+        writer.close()
+
+
+class _Recorder:
+    """One recording under way."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        source: LiveSource,
+        writer: TraceWriter,
+        until: Until,
+        timeout_s: float | None,
+        interrupt: Callable[[], bool] | None,
+    ) -> None:
+        self.on_progress: Callable[[Progress], None] | None = None
+        self.on_console: Callable[[bytes], None] | None = None
+        self.on_guest_error: Callable[[int, str, str], None] | None = None
+        self._machine, self._source, self._writer = machine, source, writer
+        self._until = until
+        self._interrupt = interrupt
+        self._events: list[Event] = []
+        self._event_count = self._snapshots = self._guest_errors = 0
+        self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
+        self._thinning = Thinning(machine.memory.pages)
+        self._heard = b""
+        self._reason = ""  # why the recording shall end at the next position
+        self._started = self._flushed = self._shown = time.monotonic()
+        self._deadline = None if timeout_s is None else self._started + timeout_s
+        self._promised = -1
+        self._collector = EpochCollector(machine.core, 0)
+        machine.on_event = self._events.append
+        machine.on_console = self._printed
+        machine.on_guest_error = self._guest_error
+        source.stop = self._idle
+        source.until_ns = until.virtual_ns
+
+    # ---- the loop ----------------------------------------------------------------------------------------------------
+    def run(self) -> Recording:
+        """Record until something ends it."""
+        try:
+            reason = self._record()
+        except TraceFull as error:
+            if error.exit_code != ExitCode.LIMIT:
+                raise
+            reason = "max-size"
+        return self._end(reason)
+
+    def _record(self) -> str:
+        machine = self._machine
+        machine.run(0)
+        loaded = machine.core.dirty_pages(1)
+        self._hand_over_events()
+        self._snapshot(loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32), None)
+        self._writer.flush()
+        while not self._is_over():
+            goal = self._goal()
+            stop = machine.run(goal, interrupt=self._look)
+            if stop is StopReason.EXIT:
+                return "exit"
+            if stop is StopReason.IDLE:
+                return "idle"
+            if machine.icount == goal and goal % EPOCH == 0:
+                self._epoch()
+            if self._reason:
+                return self._reason
+            if time.monotonic() - self._flushed >= FLUSH_S:
+                self._promise(machine.icount)
+        return "until"
+
+    def _goal(self) -> int:
+        """Return how far the machine may run before it is looked at."""
+        machine, until = self._machine, self._until
+        goal = (machine.icount // EPOCH + 1) * EPOCH
+        if until.icount is not None:
+            goal = min(goal, until.icount)
+        if until.virtual_ns is not None:
+            goal = min(goal, icount_at(until.virtual_ns, machine.warp_ns, machine.config.shift))
+        return max(goal, machine.icount)
+
+    def _is_over(self) -> bool:
+        """Return whether the end that the user set is reached."""
+        machine, until = self._machine, self._until
+        if until.icount is not None and machine.icount >= until.icount:
+            return True
+        return until.virtual_ns is not None and machine.virtual_ns() >= until.virtual_ns
+
+    def _look(self) -> bool:
+        """Look, between two steps, whether the machine has to stop for anything."""
+        now = time.monotonic()
+        self._show(now, idle=False)
+        if self._wants_to_end(now) or now - self._flushed >= FLUSH_S:
+            return True
+        ns = self._until.virtual_ns
+        return ns is not None and self._machine.virtual_ns() >= ns
+
+    def _wants_to_end(self, now: float) -> bool:
+        if not self._reason and self._interrupt is not None and self._interrupt():
+            self._reason = "interrupted"
+        if not self._reason and self._deadline is not None and now >= self._deadline:
+            self._reason = "timeout"
+        return bool(self._reason)
+
+    def _idle(self) -> bool:
+        """Do the same while the machine is idle: what lies before the step that made it so can be promised."""
+        now = time.monotonic()
+        self._show(now, idle=True)
+        if now - self._flushed >= FLUSH_S:
+            self._promise(self._machine.icount - 1)
+        return self._wants_to_end(now)
+
+    def _show(self, now: float, *, idle: bool) -> None:
+        if self.on_progress is None or now - self._shown < PROGRESS_S:
+            return
+        self._shown = now
+        machine = self._machine
+        count = self._event_count + len(self._events)
+        self.on_progress(
+            Progress(machine.icount, machine.virtual_ns(), self._writer.size, count, now - self._started, idle)
+        )
+
+    # ---- what the machine tells --------------------------------------------------------------------------------------
+    def _printed(self, step: int, data: bytes) -> None:
+        self._collector.printed(step, data)
+        if self.on_console:
+            self.on_console(data)
+        pattern = self._until.pattern
+        if pattern is not None and not self._reason:
+            self._heard += data
+            if pattern in self._heard:
+                self._reason = "until"
+            self._heard = self._heard[-len(pattern) :]
+
+    def _guest_error(self, icount: int, device: str, text: str) -> None:
+        self._guest_errors += 1
+        if self.on_guest_error and self._guest_errors <= GUEST_ERRORS:
+            self.on_guest_error(icount, device, text)
+
+    # ---- what goes into the file -------------------------------------------------------------------------------------
+    def _hand_over_events(self, before: int | None = None) -> None:
+        """Give the writer the events, all or those before a position, and the check words."""
+        events = self._events
+        count = len(events) if before is None else sum(event.icount < before for event in events)
+        self._event_count += count
+        ready, self._events[:] = events[:count], events[count:]
+        # counted first: a writer that is full has taken them
+        self._writer.events(ready)
+        self._writer.checks(self._machine.core.take_checks())
+
+    def _promise(self, icount: int) -> None:
+        """Promise that everything up to a position is in the file, and see to it."""
+        self._flushed = time.monotonic()
+        if icount > self._promised:
+            self._hand_over_events(icount + 1)
+            self._writer.progress(icount)
+            self._writer.flush()
+            self._promised = icount
+
+    def _epoch(self) -> None:
+        """Close an epoch: index, digest, and a snapshot if it can be afforded."""
+        machine, writer = self._machine, self._writer
+        icount = machine.icount
+        self._hand_over_events()
+        index, pages, lines = self._collector.take(icount)
+        self._changed[pages] |= lines
+        writer.index(index)
+        writer.digest(icount, machine.digest())
+        self._thinning.earn(EPOCH)
+        changed = self._changed.nonzero()[0].astype(np.uint32)
+        if self._thinning.pay(len(changed)):
+            self._snapshot(changed, self._changed[changed])
+        writer.flush()
+        self._promised, self._flushed = icount, time.monotonic()
+
+    def _snapshot(self, pages: Pages, lines: Words | None) -> None:
+        machine = self._machine
+        snap = Snapshot(machine.icount, self._event_count, machine.save())
+        self._writer.snapshot(snap, pages, lines, machine.memory.rows()[pages])
+        self._changed[:] = 0
+        self._snapshots += 1
+        self._promised = machine.icount
+
+    def _end(self, reason: str) -> Recording:
+        """Write the end. A trace that is full ends without index and digest of its last epoch."""
+        machine, writer = self._machine, self._writer
+        icount = machine.icount
+        host_seconds = time.monotonic() - self._started
+        try:
+            self._hand_over_events()
+            index, _, _ = self._collector.take(icount)
+            if index.stop > index.start:
+                writer.index(index)
+            writer.digest(icount, machine.digest())
+        except TraceFull as error:
+            if error.exit_code != ExitCode.LIMIT:
+                raise
+        code = machine.exit_code if reason == "exit" else None
+        ending = Ending(icount, reason, code, machine.virtual_ns())
+        writer.end(ending)
+        return Recording(
+            ending,
+            machine.virtual_ns(),
+            host_seconds,
+            writer.size,
+            self._event_count,
+            self._snapshots,
+            self._guest_errors,
+            self._source.console_input.leftover(),
+        )
