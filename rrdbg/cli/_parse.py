@@ -54,3 +54,33 @@ def seed(text: str) -> int:
     if not 0 <= value < 1 << 64:
         raise argparse.ArgumentTypeError(f"{text!r} is not a seed; try a number below 2^64")
     return value
+
+
+def until(text: str) -> tuple[str, int | str]:
+    """Parse where a recording ends: ("icount", steps), ("virtual", ns) or ("text", pattern)."""
+    if text.startswith("text:") and len(text) > 5:
+        return "text", text[5:]
+    for kind, parse in (("icount", step_count), ("virtual", duration_ns)):
+        try:
+            return kind, parse(text)
+        except argparse.ArgumentTypeError:
+            continue
+    raise argparse.ArgumentTypeError(f"{text!r} is no end; try an icount (5M), virtual time (2.5s) or text:PATTERN")
+
+
+def date_ns(text: str) -> int:
+    """Parse a date, ISO 8601 and UTC unless it says otherwise, or `now`, into ns since 1970."""
+    import time
+    from datetime import UTC, datetime
+
+    if text == "now":
+        return time.time_ns()
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        date = None
+    if date is None or (date := date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date since 1970; try 2026-01-31T12:00:00 or now")
+    # integers only: a float has no room for ns
+    delta = date - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000

@@ -23,7 +23,8 @@ class Console:
         self.fd = fd
         self.closed = False
         """Nobody reads what the guest prints any more."""
-        self._shared = host.same_terminal(fd, STDERR)
+        self.shared = host.same_terminal(fd, STDERR)
+        """Our own words appear on the same screen."""
         self._at_line_start = True
         self._line = ProgressLine("recording", enabled=progress and host.is_terminal(STDERR))
 
@@ -31,7 +32,7 @@ class Console:
         """Print."""
         if self.closed or not data:
             return
-        if self._shared:
+        if self.shared:
             self._line.clear()
         self._at_line_start = data.endswith(b"\n")
         try:
@@ -41,7 +42,7 @@ class Console:
 
     def progress(self, text: str) -> None:
         """Show how far the recording is, unless that would disturb the guest's output."""
-        if self._at_line_start or not self._shared:
+        if self._at_line_start or not self.shared:
             self._line.text(text)
 
     def say(self, text: str) -> None:
@@ -52,6 +53,6 @@ class Console:
     def finish(self) -> None:
         """Leave stderr at the start of a line."""
         self._line.clear()
-        if self._shared and not self._at_line_start:
+        if self.shared and not self._at_line_start:
             host.say("")
             self._at_line_start = True

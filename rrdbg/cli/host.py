@@ -32,12 +32,15 @@ def is_terminal(fd: int) -> bool:
         return False
 
 
-def is_regular_file(fd: int) -> bool:
-    """Return whether a descriptor is a file on disk, which says the same each time it is read."""
+def is_repeatable(fd: int) -> bool:
+    """Return whether a descriptor says the same each time it is read: a file on disk, or nothing at all."""
     try:
-        return stat.S_ISREG(os.fstat(fd).st_mode)
+        info = os.fstat(fd)
+        return stat.S_ISREG(info.st_mode) or (
+            stat.S_ISCHR(info.st_mode) and info.st_rdev == os.stat(os.devnull).st_rdev
+        )
     except OSError:
-        return False
+        return True
 
 
 def same_terminal(one: int, other: int) -> bool:
@@ -146,17 +149,12 @@ if sys.platform == "win32":
 
 
 class StopSignals:
-    """While entered, the signals that ask a program to end only set `caught`; the second one raises KeyboardInterrupt.
-
-    Args:
-        wake: Called at the first signal, in the main thread between two instructions of Python.
-    """
+    """While entered, signals that ask a program to end only set `caught`; the second one raises KeyboardInterrupt."""
 
     NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 
-    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.caught: int | None = None
-        self._wake = wake
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -177,8 +175,6 @@ class StopSignals:
         if self.caught is not None:
             raise KeyboardInterrupt
         self.caught = number
-        if self._wake is not None:
-            self._wake()
 
 
 class Reader:
@@ -225,6 +221,14 @@ class Reader:
         import select
 
         return bool(select.select([self._fd], [], [], POLL_S)[0])
+
+
+def read_all(fd: int) -> bytes:
+    """Return everything up to the end of the input."""
+    parts = []
+    while part := os.read(fd, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -6,11 +6,11 @@ ESCAPE = 0x01
 """Ctrl-A."""
 
 HELP = """\
-Ctrl-A h  this help                Ctrl-A x  end the recording
-Ctrl-A c  where the recording is   Ctrl-A Ctrl-A  a Ctrl-A for the guest
-"""
+Ctrl-A x  end the recording         Ctrl-A r  reset the guest
+Ctrl-A c  where the recording is    Ctrl-A h  this help
+Ctrl-A Ctrl-A  a Ctrl-A for the guest"""
 
-COMMANDS = frozenset("hcx?")
+COMMANDS = frozenset("hcrx?")
 """Letters behind Ctrl-A that mean something; others are dropped with the Ctrl-A, as in QEMU."""
 
 

@@ -1,0 +1,135 @@
+"""What `rrdbg record` does: from the command line's options to a trace, an exit code and a summary."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+from rrdbg_core import __version__
+from rrdbg_core.cpu import build
+from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.machine import loader
+from rrdbg_core.machine.config import ImageRef, MachineConfig
+from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
+from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.recorder import Until, record
+from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
+from rrdbg_core.trace.contents import image_digest
+
+from rrdbg.cli import host
+from rrdbg.cli.console import STDERR, STDOUT, Console
+from rrdbg.cli.devices import device_refs
+from rrdbg.cli.images import PREFIX, resolve_image
+from rrdbg.cli.summary import exit_code, summary, summary_fields
+from rrdbg.cli.terminal import Compiling
+from rrdbg.cli.user import STDIN, User
+
+
+def run_recording(args: argparse.Namespace) -> int:
+    """Record as the options say, and return the exit code."""
+    path = resolve_image(args.image)
+    content = _read(path, ExitCode.BAD_IMAGE)
+    kind = loader.detect(path, content, args.load_address)
+    loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
+    image = ImageRef.model_validate(
+        {"kind": kind, "digest": image_digest(content), "name": path.name, "load_address": args.load_address}
+    )
+    config = _config(args, image)
+    until = _until(args.until)
+    user = User(_console_input(args), Console(STDERR if args.json else STDOUT, progress=not args.quiet))
+    output = args.output or f"{path.stem}.rrt"
+    with Compiling(quiet=args.quiet) as compiling:
+        build.load(compiling.start)
+    source = LiveSource(config, user.input, warp=args.warp)
+    with user.attached(source, quiet=args.quiet):
+        result = record(
+            config,
+            {image.digest: content},
+            source,
+            output,
+            force=args.force,
+            max_bytes=args.max_size,
+            until=until,
+            timeout_s=None if args.timeout is None else args.timeout / 1e9,
+            interrupt=user.wants_to_end,
+            on_progress=user.on_progress,
+            on_console=user.console.write,
+            on_guest_error=user.on_guest_error,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            creator=f"rrdbg {__version__}",
+        )
+    reason = user.reason(result)
+    if not args.quiet:
+        for line in summary(result, reason, output, user.first_error):
+            user.console.say(f"rrdbg: {line}")
+    if args.json:
+        print(json.dumps(summary_fields(result, reason, output)))
+    return exit_code(reason, result.ending.exit_code)
+
+
+# ---- options ---------------------------------------------------------------------------------------------------------
+def _read(path: Path, code: ExitCode) -> bytes:
+    """Return the content of an input file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        hint = f"bundled guests are called {PREFIX}NAME; `rrdbg guests` lists them"
+        raise RrdbgError(
+            f"{path}: no such file", hint=hint if code == ExitCode.BAD_IMAGE else None, exit_code=ExitCode.NOT_FOUND
+        ) from error
+    except IsADirectoryError as error:
+        raise RrdbgError(f"{path} is a directory", exit_code=code) from error
+    except OSError as error:
+        raise RrdbgError(f"cannot read {path}: {error.strerror}", exit_code=ExitCode.HOST_IO) from error
+
+
+def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
+    devices = device_refs(args.device)
+    try:
+        return MachineConfig(
+            ram_bytes=args.memory,
+            shift=args.shift,
+            seed=args.seed,
+            rtc_base_ns=args.rtc_base,
+            semihosting=not args.no_semihosting,
+            images=(image,),
+            entry=args.entry,
+            devices=devices,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = {"ram_bytes": "--memory"}.get(str(first["loc"][0]), f"--{first['loc'][0]}")
+        raise RrdbgError(f"{option} {first['input']}: {first['msg'].lower()}", exit_code=ExitCode.USAGE) from error
+
+
+def _until(what: tuple[str, int | str] | None) -> Until:
+    match what:
+        case ("icount", int(n)):
+            return Until(icount=n)
+        case ("virtual", int(ns)):
+            return Until(virtual_ns=ns)
+        case ("text", str(text)):
+            try:
+                return Until(pattern=unescape(text))
+            except ValueError as error:
+                raise RrdbgError(f"--until text:{text}: {error}", exit_code=ExitCode.USAGE) from error
+    return Until()
+
+
+def _console_input(args: argparse.Namespace) -> ConsoleInput:
+    if args.no_input:
+        return ConsoleInput()
+    if args.input_script:
+        text = _read(Path(args.input_script), ExitCode.USAGE)
+        try:
+            return ScriptInput(parse_script(text.decode(), args.input_script))
+        except UnicodeDecodeError as error:
+            raise RrdbgError(f"{args.input_script}: not UTF-8 text", exit_code=ExitCode.USAGE) from error
+    if args.input and args.input != "-":
+        return BytesInput(_read(Path(args.input), ExitCode.USAGE))
+    if host.is_repeatable(STDIN):
+        return BytesInput(host.read_all(STDIN))
+    return HostInput()
