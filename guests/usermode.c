@@ -134,15 +134,19 @@ static int current, killed, failed;
 extern char text_end[];  // kernel.ld: end of code and constants, on a page boundary
 
 // entry 0 ends where RAM starts, entry 1 lets U mode read and execute from there on, entry 2 is the task's page
+#define PMP_TEXT ((u64)(PMP_TOR | PMP_R | PMP_X) << 8)
+#define PMP_PAGE ((u64)(PMP_NAPOT | PMP_R | PMP_W) << 16)
+
 static void pmp_init(void) {
   csr_write(pmpaddr0, RAM >> 2);
   csr_write(pmpaddr1, (u64)text_end >> 2);
-  csr_write(pmpcfg0, (u64)(PMP_NAPOT | PMP_R | PMP_W) << 16 | (PMP_TOR | PMP_R | PMP_X) << 8);
 }
 
 // a naturally aligned region: the low bits of its address, all ones, say how large it is
 static void pmp_page(u64 page) {
+  csr_write(pmpcfg0, PMP_TEXT);
   csr_write(pmpaddr2, page >> 2 | (PAGE / 8 - 1));
+  csr_write(pmpcfg0, PMP_TEXT | PMP_PAGE);
 }
 
 static int may_read(u64 address, u64 size) {
