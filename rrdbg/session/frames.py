@@ -115,13 +115,32 @@ class Frames(Hunt):
 
     def _activation(self, entered: int) -> Activation:
         """Return the activation that begins at a position. The guest then stands anywhere."""
+        entered = self._before_traps(entered)
+        if entered == 0:
+            raise NotFound("this is the outermost function: nothing called it", hint="the guest starts with it")
         self._engine.seek(entered)
         entry = self._frame()
         returns_to = int(self._engine.hart[L.X + 1])
-        if entered and self._trap_of(entered - 1) is not None:
+        if self._trap_of(entered - 1) is not None:
             self._engine.seek(entered - 1)
             caller = self._frame()
             insn = self._instruction(caller.pc)
             after = caller.pc + (insn.length if insn else 4)
             return Activation(entered, self._exactly_in(caller, caller.pc, after))
         return Activation(entered, self._back_in(entry, returns_to))
+
+    def _before_traps(self, entered: int) -> int:
+        """Return when a place was reached first, that a trap was taken at before its instruction was executed."""
+        while entered:
+            self._engine.seek(entered)
+            frame = self._frame()
+            self._engine.seek(entered - 1)
+            insn = self._instruction(self._frame().pc)
+            if insn is None or insn.name != "mret" or self._trap_of(entered - 1) is not None:
+                break
+            self._engine.seek(entered - 1)
+            taken = self._backward(0, self._taken_from(frame), ()).goal
+            if not taken or self._frame().pc != frame.pc:
+                break
+            entered = self._engine.icount
+        return entered
