@@ -1,0 +1,114 @@
+"""Set a machine up to stop at targets, or to remember where they hit last."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.core import REGISTER_HIT, Watch, WatchKind
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.machine.machine import Machine
+from rrdbg_core.replay.targets import Found, MemoryWatch, Targets
+
+NOTHING = Targets()
+
+
+class Armed:
+    """What a machine's core stops at. Setting it up takes about a millisecond: it stays until something else is wanted.
+
+    Writes to RAM by anything but the hart are compared here: they belong to the step they happen in or behind. Nobody
+    looks at reads by devices.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._targets = NOTHING
+        self.searching = False
+        """Whether hits are passed over."""
+        self.store: Found | None = None
+        """The first write by a device that hits, since `set`."""
+        self._store_step: int | None = None
+
+    def set(self, targets: Targets, *, search: bool = False) -> None:
+        """Stop at `targets`; or pass over them and remember the newest hit.
+
+        Raises:
+            RrdbgError: There are more than fit.
+        """
+        core = self._machine.core
+        if targets != self._targets:
+            watches = self._watches(targets)
+            room = L.MAX_WATCHES - len(core._tracked)
+            if len(targets.breaks) > L.MAX_BREAKS or len(watches) > room:
+                raise RrdbgError(
+                    f"at most {L.MAX_BREAKS} breakpoints and {room} watchpoints at once", exit_code=ExitCode.USAGE
+                )
+            if targets.breaks != self._targets.breaks:
+                core.set_breakpoints(targets.breaks)
+            core.set_watches(watches)
+            core.watch_registers(targets.registers & ~1)
+            core.catch_traps(exceptions=targets.exceptions, interrupts=targets.interrupts)
+            self._targets = targets
+        if search or self.searching:
+            core.search(search)
+        self.searching = search
+        self.store = self._store_step = None
+        self._machine.on_store = self._stored if any(w.writes or w.changes for w in targets.watches) else None
+
+    def _watches(self, targets: Targets) -> list[Watch]:
+        """Return the kernel's watches: the part of each that lies in RAM, reads and writes apart."""
+        found = []
+        for watch in targets.watches:
+            start, stop = self._clipped(watch)
+            if start < stop and watch.reads:
+                found.append(Watch(start, stop - start, WatchKind.READ))
+            if start < stop and (watch.writes or watch.changes):
+                kind = WatchKind.WRITE if watch.writes else WatchKind.CHANGE
+                found.append(Watch(start, stop - start, kind))
+        return found
+
+    def _clipped(self, watch: MemoryWatch) -> tuple[int, int]:
+        end = RAM_BASE + self._machine.memory.size
+        return max(watch.address, RAM_BASE), min(watch.address + watch.length, end)
+
+    def _stored(self, address: int, data: bytes) -> None:
+        """Look at a write by anything but the hart, before it happens."""
+        for watch in self._targets.watches:
+            start, stop = max(watch.address, address), min(watch.address + watch.length, address + len(data))
+            if start >= stop or not (watch.writes or watch.changes):
+                continue
+            old = self._machine.memory.read(start, stop - start)
+            new = data[start - address : stop - address]
+            if not watch.writes:
+                if old == new:
+                    continue
+                first = next(i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
+                start, old, new = start + first, old[first:], new[first:]
+            self._store_step = self._machine.step
+            if self.store is None:
+                size = min(len(new), 8)
+                before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
+                self.store = Found(False, start, size, True, before, after)
+            return
+
+    def found(self) -> Found:
+        """Return what the step that stopped the core did."""
+        hit = self._machine.core.hit
+        if hit.index >= REGISTER_HIT:
+            return Found(False, old=hit.old, new=hit.new)
+        return Found(False, hit.address, hit.size, hit.is_write, hit.old, hit.new)
+
+    def newest(self) -> int | None:
+        """Return the step of the newest hit of a search."""
+        hit = self._machine.core.last_hit
+        steps = [step for step in (hit[0] if hit else None, self._store_step) if step is not None]
+        return max(steps, default=None)
+
+    def pass_break(self) -> None:
+        """Let the next step leave a breakpoint at which it stands."""
+        self._machine.core.skip_break_once()
+
+    def meet_break(self) -> None:
+        """Let a breakpoint at which the machine stands count."""
+        self._machine.core.mach[L.SKIP_BREAK] = np.uint64(0)

@@ -1,0 +1,168 @@
+"""The places that a replay can start from: recorded snapshots, and rungs, which are snapshots kept in memory.
+
+A rung is the machine's state and the pages that differ from a recorded snapshot, its base. Rungs share copies of pages.
+Under the byte budget the rungs nearest to the cursor stay.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.machine.machine import Machine
+from rrdbg_core.machine.source import ReplaySource
+from rrdbg_core.replay.pages import Ids, PageIds, blocks_of
+from rrdbg_core.trace.reader import Trace
+
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A snapshot in memory."""
+
+    icount: int
+    """Position."""
+    events: int
+    """Journal events applied up to and with this position."""
+    state: dict[str, Words]
+    """`Machine.save()`."""
+    base: int
+    """Number of the recorded snapshot below; -1: RAM that is all zero."""
+    pages: npt.NDArray[np.int64]
+    """Pages that differ from it."""
+    ids: Ids
+    """What they hold."""
+    blocks: list[int]
+    """Blocks of copies among them."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes, without the copies of pages."""
+        return 16 * len(self.pages) + sum(words.nbytes for words in self.state.values()) + 1024
+
+
+class Ladder:
+    """Snapshots and rungs of a trace, and which of them the machine's RAM is nearest to.
+
+    Args:
+        trace: The trace.
+        machine: The machine that replays it, at power-on.
+        source: Its source of events.
+        budget: Bytes for rungs.
+    """
+
+    def __init__(self, trace: Trace, machine: Machine, source: ReplaySource, budget: int) -> None:
+        self._trace, self._machine, self._source = trace, machine, source
+        self._budget = budget
+        self._pages = PageIds(trace, machine.core)
+        self._rungs: dict[int, Rung] = {}
+        self._order: list[int] = []
+        self._uses: Counter[int] = Counter()
+        self._rung_bytes = 0
+        self._base = -1
+        self._base_ids: Ids = np.zeros(machine.memory.pages, np.int64)
+        self.snapshot_icounts: list[int] = []
+        """Positions of the recorded snapshots."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what the trace has got."""
+        self.snapshot_icounts = list(self._trace.snapshot_icounts)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the rungs take."""
+        return self._pages.bytes + self._rung_bytes
+
+    def positions(self, lo: int, hi: int) -> list[int]:
+        """Return the positions lo <= p < hi of snapshots and rungs, ascending."""
+        found: set[int] = set()
+        for icounts in (self.snapshot_icounts, self._order):
+            found.update(icounts[bisect_left(icounts, lo) : bisect_left(icounts, hi)])
+        return sorted(found)
+
+    def below(self, icount: int) -> int | None:
+        """Return the last position at or before `icount` that can be restored."""
+        found = [
+            icounts[index - 1]
+            for icounts in (self.snapshot_icounts, self._order)
+            if (index := bisect_right(icounts, icount))
+        ]
+        return max(found, default=None)
+
+    def restore(self, position: int) -> None:
+        """Put the machine back to a rung or snapshot."""
+        self._pages.look()
+        rung = self._rungs.get(position)
+        if rung is None:
+            number = bisect_left(self.snapshot_icounts, position)
+            snapshot = self._trace.snapshots[number]
+            self._rebase(number)
+            self._pages.load(self._base_ids)
+            state, events = snapshot.state, snapshot.events
+        else:
+            self._rebase(rung.base)
+            want = self._base_ids.copy()
+            want[rung.pages] = rung.ids
+            self._pages.load(want)
+            state, events = rung.state, rung.events
+        self._machine.restore(state)
+        self._source.seek(events)
+
+    def _rebase(self, number: int) -> None:
+        if number != self._base:
+            self._base = number
+            if number < 0:
+                self._base_ids = np.zeros_like(self._base_ids)
+            else:
+                self._base_ids = self._trace.versions(number).astype(np.int64)
+
+    def passed(self, position: int) -> None:
+        """Note that the machine, running forward, stands at a position: a snapshot there says what RAM holds."""
+        number = bisect_left(self.snapshot_icounts, position)
+        if number < len(self.snapshot_icounts) and self.snapshot_icounts[number] == position:
+            self._rebase(number)
+            self._pages.declare(self._base_ids)
+
+    def keep(self) -> None:
+        """Make a rung of where the machine stands, if there is none."""
+        icount = self._machine.icount
+        if icount in self._rungs or icount in self.snapshot_icounts[bisect_left(self.snapshot_icounts, icount) :][:1]:
+            return
+        self._pages.look()
+        pages = np.flatnonzero(self._pages.have != self._base_ids)
+        self._pages.copy(pages)
+        ids = self._pages.have[pages]
+        rung = Rung(icount, self._source.position, self._machine.save(), self._base, pages, ids, blocks_of(ids))
+        self._rungs[icount] = rung
+        insort(self._order, icount)
+        self._uses.update(rung.blocks)
+        self._rung_bytes += rung.bytes
+        self._thin(icount)
+
+    def _thin(self, cursor: int) -> None:
+        """Drop the rungs that lie farthest from the cursor until the budget is kept."""
+        while self.bytes > self._budget and len(self._order) > 1:
+            first, last = self._order[0], self._order[-1]
+            self.drop(first if cursor - first > last - cursor else last)
+
+    def drop(self, icount: int) -> None:
+        """Forget a rung."""
+        rung = self._rungs.pop(icount)
+        del self._order[bisect_left(self._order, icount)]
+        self._rung_bytes -= rung.bytes
+        for block in rung.blocks:
+            self._uses[block] -= 1
+            if not self._uses[block]:
+                del self._uses[block]
+                self._pages.drop(block)
+
+    def clear(self) -> None:
+        """Forget all rungs."""
+        for icount in list(self._order):
+            self.drop(icount)

@@ -1,0 +1,270 @@
+"""Walk a recording in both directions: `Replayer`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.machine.source import Divergence, ReplaySource
+from rrdbg_core.replay.armed import NOTHING, Armed
+from rrdbg_core.replay.checking import HINT, Checker
+from rrdbg_core.replay.ladder import Ladder
+from rrdbg_core.replay.search import windows
+from rrdbg_core.replay.targets import Found, Targets
+from rrdbg_core.trace.model import EPOCH
+from rrdbg_core.trace.reader import Trace
+
+Words = npt.NDArray[np.uint64]
+
+POLL_S = 0.008
+"""Host time between two calls of `poll`."""
+MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 21
+"""Steps between two chances to call it; as many as take half of that time."""
+NEAR, NEAR_SPACING = 1 << 21, 1 << 18
+"""So near to the target of a motion, rungs are so far apart: running on from one of them takes a millisecond or two."""
+FAR, FAR_SPACING = EPOCH, 1 << 20
+"""Farther away, up to an epoch. Beyond, rungs stand at the ends of epochs."""
+LOG_ROWS = 4096
+RESTORE_STEPS = 1 << 18
+"""Steps that take as long as going back to a rung: if the target is that near, run on."""
+
+
+class Replayer:
+    """The guest of a trace at a position of its choice.
+
+    A motion restores the nearest of recorded snapshots and rungs, unless the present state is as near, and runs on from
+    there; what it passes is compared with the recording. Positions lie between the start and the end of the trace.
+    After an exception the guest stands anywhere; every motion is still possible.
+
+    Args:
+        trace: The trace.
+        progress: Told if the guest CPU has to be compiled first.
+        ladder_bytes: Memory for rungs.
+
+    Raises of all motions:
+        Divergence: The replay differs from the recording.
+    """
+
+    def __init__(
+        self, trace: Trace, *, progress: Callable[[str], None] | None = None, ladder_bytes: int = 192 << 20
+    ) -> None:
+        self.trace = trace
+        """The trace."""
+        self._source = ReplaySource(trace.events, trace.end_icount)
+        self.machine = Machine(trace.manifest.config, dict(trace.images), self._source, progress=progress)
+        """The machine that replays it."""
+        self.poll: Callable[[int], None] = lambda icount: None
+        """Called at least every 10 ms or so with the position, while something runs; raises to end it."""
+        self._armed = Armed(self.machine)
+        self._ladder = Ladder(trace, self.machine, self._source, ladder_bytes)
+        self._checker = Checker(trace, self.machine)
+        self._polled = 0.0
+        self._chunk = 1 << 17
+        self._traps: list[Words] | None = None
+        # whether the state is that of a position: not after an error in the middle of a step
+        self._clean = True
+        if self._ladder.below(trace.start_icount) is None:
+            self.machine.run(trace.start_icount)
+            self._ladder.keep()
+        self.seek(trace.start_icount)
+
+    @property
+    def icount(self) -> int:
+        """The position."""
+        return self.machine.icount
+
+    @property
+    def start(self) -> int:
+        """The first position."""
+        return self.trace.start_icount
+
+    @property
+    def end(self) -> int:
+        """The last position."""
+        return self.trace.end_icount
+
+    def refresh(self) -> bool:
+        """Take in what a recorder has added to the trace; return whether there was anything."""
+        if not self.trace.refresh():
+            return False
+        self._source.events, self._source.end_icount = self.trace.events, self.trace.end_icount
+        self._ladder.refresh()
+        self._checker.refresh()
+        return True
+
+    # ---- motions -----------------------------------------------------------------------------------------------------
+    def seek(self, icount: int) -> None:
+        """Go to a position."""
+        if not self.start <= icount <= self.end:
+            raise ValueError(f"position {icount} lies outside of {self.start} to {self.end}")
+        below = self._ladder.below(icount)
+        assert below is not None
+        here = self.icount
+        if not self._clean or not below - RESTORE_STEPS <= here <= icount:
+            self._ladder.restore(below)
+            self._checker.moved()
+            self.machine.core.take_traps()
+            self._clean = True
+        if self.icount != icount:
+            self._armed.set(NOTHING)
+            self._advance(icount)
+
+    def run(self, limit: int, targets: Targets) -> Found | None:
+        """Run forwards to the first hit and return it, or to position `limit` and return None.
+
+        A break that stands at the current position is passed over. A break hit stops before its instruction, any other
+        hit after its step. A break at `limit` itself is not looked at.
+        """
+        limit = min(limit, self.end)
+        self._recover()
+        if self.icount >= limit:
+            return None
+        self._armed.set(targets)
+        self._armed.pass_break()
+        reason = self._advance(limit, ladder=FAR_SPACING)
+        if reason is StopReason.BREAKPOINT:
+            return Found(True)
+        if reason is StopReason.WATCHPOINT:
+            found = self._armed.found()
+            self.machine.run(self.icount)  # the position behind the step comes after its events
+            return found
+        return self._armed.store
+
+    def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
+        """Return the number of the last step in lo <= n < hi that hits; the guest then stands anywhere."""
+        lo, hi = max(lo, self.start), min(hi, self.end)
+        places = self._ladder.positions(lo + 1, hi)
+        for start, stop in windows(lo, hi, places, targets, self.trace.epochs):
+            self.seek(start)
+            self._armed.set(targets, search=True)
+            self._armed.meet_break()
+            self._advance(stop, ladder=FAR_SPACING)
+            hit = self._armed.newest()
+            if hit is not None:
+                return hit
+        return None
+
+    def rungs(self, lo: int, hi: int) -> Sequence[int]:
+        """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""
+        return [lo, *self._ladder.positions(lo + 1, hi)]
+
+    def log(self, lo: int, hi: int, sink: Callable[[Words], None]) -> None:
+        """Run the steps lo <= n < hi and hand over their rows (cpu/layout.py LOG_WORDS), in blocks."""
+        self.seek(lo)
+        self._armed.set(NOTHING)
+        core = self.machine.core
+        core.log_steps(LOG_ROWS, sink)
+        try:
+            self._advance(min(hi, self.end), ladder=0)
+        finally:
+            core.log_steps(0, None)
+
+    def traps(self, lo: int, hi: int) -> Words:
+        """Run the steps lo <= n < hi and return the traps they took: u64[n, 2] of icount and mcause."""
+        self.seek(lo)
+        self._armed.set(NOTHING)
+        self._traps = []
+        try:
+            self._advance(min(hi, self.end))
+            return np.concatenate([np.zeros((0, 2), np.uint64), *self._traps])
+        finally:
+            self._traps = None
+
+    def console(self, lo: int, hi: int) -> list[tuple[int, bytes]]:
+        """Run the steps lo <= n < hi and return what they printed: first position at which it is visible, and bytes."""
+        pieces: list[tuple[int, bytes]] = []
+        self.seek(lo)
+        self._armed.set(NOTHING)
+        self.machine.on_console = lambda step, data: pieces.append((step + 1, data))
+        try:
+            self._advance(min(hi, self.end))
+        finally:
+            self.machine.on_console = None
+        return pieces
+
+    def read(self, address: int, length: int, physical: bool = True) -> bytes:
+        """Read RAM without side effects, as far as it can be read. Without paging virtual addresses are physical."""
+        memory = self.machine.memory
+        if not RAM_BASE <= address < RAM_BASE + memory.size:
+            return b""
+        return memory.read(address, min(length, RAM_BASE + memory.size - address))
+
+    # ---- running -----------------------------------------------------------------------------------------------------
+    def _recover(self) -> None:
+        """Come back to a position after an error in the middle of a step."""
+        if not self._clean:
+            self.seek(min(self.icount, self.end))
+
+    def _interrupt(self) -> bool:
+        """Look, between two steps, whether the run has to stop."""
+        now = time.perf_counter()
+        if now - self._polled >= POLL_S:
+            self._polled = now
+            self._clean = True
+            self.poll(self.icount)
+            self._clean = False
+        return self._armed.store is not None and not self._armed.searching
+
+    def _advance(self, target: int, ladder: int | None = None) -> StopReason:
+        """Run forwards to a position, or to what the core is armed for.
+
+        Args:
+            target: The position.
+            ladder: Distance of the rungs that are made on the way: 0 for none, None for denser ones near the target.
+        """
+        machine, checker = self.machine, self._checker
+        while True:
+            here = machine.icount
+            if here >= target:
+                return StopReason.LIMIT
+            boundary = self._next_rung(here, target, ladder)
+            digest = checker.stop_before(here)
+            stop = min(target, here + self._chunk, boundary, target if digest is None else digest)
+            began = time.perf_counter()
+            self._clean = False
+            reason = machine.run(stop, interrupt=self._interrupt)
+            self._adapt(time.perf_counter() - began, machine.icount - here)
+            traps = machine.core.take_traps()
+            if self._traps is not None:
+                self._traps.append(traps)
+            if reason is not StopReason.WATCHPOINT:
+                checker.compare()
+            self._clean = True
+            if reason in (StopReason.BREAKPOINT, StopReason.WATCHPOINT):
+                return reason
+            if self._armed.store is not None and not self._armed.searching:
+                return reason
+            if machine.icount < stop:
+                self._clean = False
+                raise Divergence(
+                    f"the guest stops at icount {machine.icount} ({reason.value}), the recording goes on to {self.end}",
+                    hint=HINT,
+                )
+            if stop == boundary:
+                self._ladder.passed(stop)
+                if ladder != 0:
+                    self._ladder.keep()
+
+    def _adapt(self, seconds: float, steps: int) -> None:
+        """Choose chunks that take about half of the time between two polls."""
+        if seconds > POLL_S / 2:
+            self._chunk = max(self._chunk // 2, MIN_CHUNK)
+        elif seconds < POLL_S / 4 and steps >= self._chunk:
+            self._chunk = min(self._chunk * 2, MAX_CHUNK)
+
+    def _next_rung(self, here: int, target: int, ladder: int | None) -> int:
+        """Return the next position at which a rung is made, or a snapshot passed."""
+        if ladder == 0:
+            spacing = EPOCH
+        elif ladder is not None:
+            spacing = ladder
+        elif target - here <= NEAR:
+            spacing = NEAR_SPACING
+        else:
+            spacing = FAR_SPACING if target - here <= FAR else EPOCH
+        return (here // spacing + 1) * spacing

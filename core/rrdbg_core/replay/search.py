@@ -1,0 +1,113 @@
+"""Where a backward search has to look: the index of the trace rules most epochs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BASE
+from rrdbg_core.replay.targets import MemoryWatch, Targets
+from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
+
+MIN_WINDOW = 1 << 19
+"""Shortest window: below, going to its start takes longer than running through it."""
+_BIN = EPOCH // BINS
+
+
+def windows(
+    lo: int, hi: int, places: Sequence[int], targets: Targets, epochs: Sequence[EpochIndex]
+) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of lo <= n < hi in which something can hit, the newest first.
+
+    Args:
+        lo: First step.
+        hi: One past the last.
+        places: Positions lo < p < hi that are quick to reach, ascending. A stretch does not span one, unless it would
+            be short.
+        targets: What is searched for.
+        epochs: The index, ascending.
+    """
+    candidates = _candidates(lo, hi, targets, epochs)
+    pending = next(candidates, None)
+    upper = hi
+    for place in reversed([lo, *places]):
+        if upper - place < MIN_WINDOW and place != lo:
+            continue
+        # one pass through what lies between two places, from the first candidate to the last
+        first = last = None
+        while pending is not None and pending[1] > place:
+            if pending[0] < upper:
+                first = max(pending[0], place)
+                last = last or min(pending[1], upper)
+            if pending[0] < place:
+                break
+            pending = next(candidates, None)
+        if first is not None and last is not None:
+            yield first, last
+        upper = place
+
+
+def _candidates(lo: int, hi: int, targets: Targets, epochs: Sequence[EpochIndex]) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of lo <= n < hi that the index does not rule out, the newest first."""
+    upper = hi
+    for number in reversed(range(len(epochs))):
+        epoch = epochs[number]
+        if epoch.start >= hi:
+            continue
+        if epoch.stop < upper:
+            yield max(epoch.stop, lo), upper  # nothing is known of it
+        if epoch.stop <= lo:
+            return
+        start, stop = max(epoch.start, lo), min(epoch.stop, hi)
+        if may_hit(epoch, start, stop, targets):
+            yield start, stop
+        upper = epoch.start
+        if upper <= lo:
+            return
+    if lo < upper:
+        yield lo, upper
+
+
+def may_hit(epoch: EpochIndex, start: int, stop: int, targets: Targets) -> bool:
+    """Return False if nothing can hit in the steps start <= n < stop of an epoch."""
+    if targets.registers:
+        return True
+    if targets.exceptions and _any(epoch.exceptions, start, stop):
+        return True
+    if targets.interrupts and _any(epoch.interrupts, start, stop):
+        return True
+    if targets.breaks:
+        pages = {(address - RAM_BASE) // PAGE_BYTES for address in targets.breaks}
+        if not pages.isdisjoint(epoch.executed.tolist()):
+            return True
+    return any(_touched(epoch, watch) for watch in targets.watches)
+
+
+def _any(bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:
+    base = start - start % EPOCH
+    return bool(bins[(start - base) // _BIN : -(-(stop - base) // _BIN)].any())
+
+
+def _touched(epoch: EpochIndex, watch: MemoryWatch) -> bool:
+    """Return whether a watched stretch was accessed: by page for reads, by 64-byte line for writes."""
+    first, last = watch.address - RAM_BASE, watch.address + watch.length - 1 - RAM_BASE
+    if last < 0:
+        return False
+    pages = max(first, 0) // PAGE_BYTES, last // PAGE_BYTES
+    if watch.reads:
+        at = int(np.searchsorted(epoch.read, pages[0]))
+        if at < len(epoch.read) and int(epoch.read[at]) <= pages[1]:
+            return True
+    if not (watch.writes or watch.changes):
+        return False
+    at = int(np.searchsorted(epoch.written, pages[0]))
+    lines = max(first, 0) // LINE_BYTES, last // LINE_BYTES
+    while at < len(epoch.written) and (page := int(epoch.written[at])) <= pages[1]:
+        low = max(lines[0] - page * LINES_PER_PAGE, 0)
+        high = min(lines[1] - page * LINES_PER_PAGE, LINES_PER_PAGE - 1)
+        if int(epoch.written_lines[at]) >> low & (1 << high - low + 1) - 1:
+            return True
+        at += 1
+    return False
