@@ -20,6 +20,11 @@ try:
 except ImportError:  # Windows, WebAssembly
     termios = None  # type: ignore[assignment]
 
+if termios is not None:
+    _RAW_INPUT = termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+    _RAW_INPUT |= termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
+    _RAW_LOCAL = termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
+
 POLL_S = 0.1
 """How long a reader sleeps before it looks whether it is still wanted."""
 
@@ -86,32 +91,27 @@ class RawTerminal:
         os.kill(os.getpid(), number)
         # here we were continued
         signal.signal(number, self._on_stop)
-        self._set_raw()
+        self._on_continue(number, frame)
 
     def _on_continue(self, number: int, frame: FrameType | None) -> None:
-        # after SIGSTOP, which cannot be caught: the shell has put its own modes back meanwhile
-        self._set_raw()
+        # also after SIGSTOP, which cannot be caught: the shell has put its own modes back meanwhile
+        with contextlib.suppress(OSError):  # the kernel sends SIGCONT too when the terminal goes away
+            self._set_raw()
 
     def _set_raw(self) -> None:
         if sys.platform == "win32":
             self._saved = _windows_raw()
         elif termios is not None:
-            if self._saved is None:
-                self._saved = termios.tcgetattr(self.fd)
-            mode = termios.tcgetattr(self.fd)
-            mode[0] &= ~(
-                termios.IGNBRK
-                | termios.BRKINT
-                | termios.PARMRK
-                | termios.ISTRIP
-                | termios.INLCR
-                | termios.IGNCR
-                | termios.ICRNL
-                | termios.IXON
-            )
-            mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(self.fd, termios.TCSANOW, mode)
+            try:
+                mode = termios.tcgetattr(self.fd)
+                if self._saved is None:
+                    self._saved = termios.tcgetattr(self.fd)
+                mode[0] &= ~_RAW_INPUT
+                mode[3] &= ~_RAW_LOCAL
+                mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+                termios.tcsetattr(self.fd, termios.TCSANOW, mode)
+            except termios.error as error:  # which is no OSError
+                raise OSError(*error.args) from error
 
     def _restore(self) -> None:
         saved, self._saved = self._saved, None
