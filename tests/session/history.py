@@ -15,6 +15,7 @@ from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import FOREVER, ReplaySource
+from rrdbg_core.trace import image_digest
 
 Words = npt.NDArray[np.uint64]
 RAM_BYTES = 1 << 16
@@ -69,8 +70,8 @@ class History:
 
 def config_for(elf: bytes, *, ram_bytes: int = RAM_BYTES, **changes: object) -> tuple[MachineConfig, dict[str, bytes]]:
     """Return the machine for an image, and the image by digest."""
-    ref = ImageRef(kind="elf", digest="image", name="test.elf")
-    return MachineConfig(ram_bytes=ram_bytes, images=(ref,), **changes), {"image": elf}  # type: ignore[arg-type]
+    ref = ImageRef(kind="elf", digest=image_digest(elf), name="test.elf")
+    return MachineConfig(ram_bytes=ram_bytes, images=(ref,), **changes), {ref.digest: elf}  # type: ignore[arg-type]
 
 
 def record(

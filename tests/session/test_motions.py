@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import rrdbg
+
 from .history import History, record
 from .model import session_over
 from .programs import Guest, random_guest
+from .traces import make_trace
 from .walks import walk
 
 
@@ -23,3 +26,12 @@ def recorded(seed: int) -> tuple[Guest, History]:
 def test_a_random_walk(seed: int, tmp_path: Path) -> None:
     guest, history = recorded(seed % 12)
     walk(session_over(history, tmp_path), history, guest, seed)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_random_walk_along_a_trace(seed: int, tmp_path: Path) -> None:
+    guest, history = recorded(seed % 12)
+    make_trace(guest.elf, tmp_path / "run.rrt")
+    with rrdbg.open(tmp_path / "run.rrt") as session:
+        assert session.info().end == history.end
+        walk(session, history, guest, seed)

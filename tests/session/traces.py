@@ -1,0 +1,18 @@
+"""Traces of small guests, recorded by the recorder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rrdbg_core.replay.console_input import ConsoleInput
+from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.recorder import Recording, Until
+from rrdbg_core.replay.recorder import record as record_trace
+
+from .history import config_for
+
+
+def make_trace(elf: bytes, path: Path, *, console: ConsoleInput | None = None, until: int | None = None) -> Recording:
+    """Record a guest into a trace."""
+    config, images = config_for(elf)
+    return record_trace(config, images, LiveSource(config, console, warp=True), path, until=Until(icount=until))
