@@ -66,6 +66,10 @@ class Exit(IntEnum):
     """A buffer is full; `run` empties it and goes on by itself."""
 
 
+_EXITS = tuple(Exit)
+_DRAIN = int(Exit.DRAIN)
+
+
 class WatchKind(IntEnum):
     """What a watch looks for."""
 
@@ -226,12 +230,14 @@ class Core:
 
     def run(self, limit: int) -> Exit:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
-        while True:
-            reason = self._kernel(self._table, limit)
-            if self.mach[L.CHECKS] or self.mach[L.TRAPS] or self.mach[L.LOG_ROWS]:
-                self._drain()
-            if reason != Exit.DRAIN:
-                return Exit(reason)
+        kernel, table = self._kernel, self._table
+        reason = kernel(table, limit)
+        while reason == _DRAIN:
+            self._drain()
+            reason = kernel(table, limit)
+        if self.on_log:
+            self._drain()
+        return _EXITS[reason]
 
     def _drain(self) -> None:
         mach = self.mach
@@ -248,11 +254,13 @@ class Core:
 
     def take_checks(self) -> npt.NDArray[np.uint64]:
         """Return the check words since the last call, one per multiple of 2^16 steps that was reached."""
+        self._drain()
         words, self.check_words = self.check_words, []
         return np.concatenate(words) if words else np.zeros(0, np.uint64)
 
     def take_traps(self) -> npt.NDArray[np.uint64]:
         """Return the traps since the last call: u64[n, 2] of icount and mcause."""
+        self._drain()
         rows, self.trap_rows = self.trap_rows, []
         return np.concatenate(rows) if rows else np.zeros((0, 2), np.uint64)
 
