@@ -193,7 +193,7 @@ def parse_chunk_header(data: bytes, number: int, offset: int) -> Chunk:
         Malformed: It is no header.
     """
     if len(data) < CHUNK_HEADER_BYTES:
-        raise Incomplete
+        raise Incomplete(f"{len(data)} bytes of its header are there")
     magic, kind, version, flags, segment, stored, raw, first, last = CHUNK_HEADER.unpack(data[: CHUNK_HEADER.size])
     (check,) = CHECKSUM.unpack(data[CHUNK_HEADER.size : CHUNK_HEADER_BYTES])
     if magic != CHUNK_MAGIC:

@@ -64,7 +64,7 @@ class LazySequence(Sequence[T]):
 
 
 class EventSequence(Sequence[Event]):
-    """The events of a journal, decoded block by block. It grows when blocks are added and `end_icount` moves."""
+    """The events of a journal, decoded block by block. Added blocks are seen once `promise` says so."""
 
     def __init__(self, decode: Callable[[int], list[Event]]) -> None:
         self._blocks = Cache(decode, 8)
@@ -88,18 +88,20 @@ class EventSequence(Sequence[Event]):
         """Position of the last event of all blocks, -1 if there is none."""
         return self._spans[-1][1] if self._spans else -1
 
-    def cut(self, end_icount: int) -> None:
-        """Show the events up to a position, that of the newest promise."""
-        self._length = self.up_to(end_icount)
+    def promise(self) -> None:
+        """Show everything that was added."""
+        self._length = self.total
 
     def up_to(self, icount: int) -> int:
-        """Return the number of events at or before a position."""
+        """Return the number of events that are seen at or before a position."""
         block = bisect_right(self._spans, (icount, 1 << 63)) - 1
         if block < 0:
             return 0
         if self._spans[block][1] <= icount:
-            return self._starts[block + 1] if block + 1 < len(self._starts) else self.total
-        return self._starts[block] + bisect_right(self._blocks[block], icount, key=lambda event: event.icount)
+            count = self._starts[block + 1] if block + 1 < len(self._starts) else self.total
+        else:
+            count = self._starts[block] + bisect_right(self._blocks[block], icount, key=lambda event: event.icount)
+        return min(count, self._length)
 
     def __len__(self) -> int:
         return self._length

@@ -40,8 +40,8 @@ MAX_ENTRIES = 4096
 """Entries of a pack, and all-zero pages of a pack: 16 MiB."""
 MAX_CHAIN = 8
 """Versions that a page is made of at most: one that stands alone, and deltas."""
-GROUP_LINES = 512
-"""Lines after which a group ends: 32 KiB. Smaller groups load single pages faster, larger ones compress better."""
+GROUP_LINES = 128
+"""Lines after which a group ends: 8 KiB. Smaller groups load single pages faster, larger ones compress better."""
 DELTA_LINES = 40
 """A page of which more lines changed is written whole."""
 
@@ -60,9 +60,14 @@ def masks_of(content: U8) -> U64:
     return np.packbits(used != 0, axis=1, bitorder="little").view("<u8").ravel().astype(np.uint64, copy=False)
 
 
+def bits(masks: U64) -> npt.NDArray[np.bool_]:
+    """Return the bits of masks: element 64 i + k for bit k of mask i."""
+    return np.unpackbits(masks.astype("<u8", copy=False).view(np.uint8), bitorder="little").view(np.bool_)
+
+
 def line_numbers(masks: U64) -> I64:
-    """Return the numbers of the lines in masks: 64 i + k for bit k of mask i, ascending."""
-    return np.flatnonzero(np.unpackbits(masks.astype("<u8", copy=False).view(np.uint8), bitorder="little"))
+    """Return the numbers of the lines in masks, ascending: 64 i + k for bit k of mask i."""
+    return np.flatnonzero(bits(masks))
 
 
 def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, content: U8, zeros: U32) -> bytes:
@@ -181,7 +186,7 @@ def decode(payload: bytes, size: int, ram_pages: int) -> Directory:
     return Directory(first, pages, zeros, deltas, masks, counts, starts, group, group_starts, offsets)
 
 
-def decode_group(stored: bytes, lines: int) -> bytes:
+def decode_group(stored: memoryview, lines: int) -> bytes | memoryview:
     """Return the lines of a group."""
     size = lines * LINE_BYTES
     return stored if len(stored) == size else decompress(stored, size)

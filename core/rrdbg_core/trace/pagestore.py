@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from rrdbg_core.trace import pagepack
 from rrdbg_core.trace.frame import BadTrace, Chunk
-from rrdbg_core.trace.pagepack import LINE, LINES, MAX_CHAIN, PAGE_BYTES, Directory, line_numbers
+from rrdbg_core.trace.pagepack import (
+    LINE,
+    LINE_BYTES,
+    LINES,
+    MAX_CHAIN,
+    MAX_ENTRIES,
+    PAGE_BYTES,
+    Directory,
+    bits,
+    line_numbers,
+)
 from rrdbg_core.trace.varint import Malformed
 
 U8 = npt.NDArray[np.uint8]
@@ -20,6 +30,8 @@ I64 = npt.NDArray[np.int64]
 
 KEYFRAME_BYTES = 32 << 20
 """Memory for tables of page versions; the newest used stays in any case."""
+SPAN_BYTES = 64 << 10
+"""A stretch of a pack that is read at once, even if little of it is wanted."""
 DIRECTORY_BYTES = 16 << 20
 """Memory for directories of page packs."""
 
@@ -111,59 +123,96 @@ class PageStore:
             ValueError: A page has no such version.
             BadTrace: The content of a pack is broken.
         """
-        page_array, version = np.asarray(pages, np.int64), np.asarray(versions, np.int64)
+        page_array, version = np.asarray(pages, np.int64), np.array(versions, np.int64)
         if page_array.shape != version.shape or (version.size and int(version.max()) > self.total):
             raise ValueError("no such page version")
         content = np.zeros((len(version), PAGE_BYTES), np.uint8)
+        # every version that a page is made of, the newest of all pages first
         rows, wanted = [], []
         row = np.flatnonzero(version)
         while row.size:
             rows.append(row)
             wanted.append(version[row])
-            older = self._previous[version[row]].astype(np.int64)
-            version = version.copy()
-            version[row] = older
-            row = row[older != 0]
-        if not rows:
-            return content
-        row, every = np.concatenate(rows), np.concatenate(wanted)
-        # oldest first: a version's lines go over those of the versions before it
-        order = np.argsort(every, kind="stable")
-        row, every = row[order], every[order]
-        numbers = np.searchsorted(np.asarray(self._firsts), every, side="right") - 1
-        edges = np.append(np.flatnonzero(np.diff(numbers, prepend=-1)), len(numbers))
-        for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            pack = self._packs[int(numbers[start])]
-            entries = every[start:stop] - pack.first
-            if (pack.pages[entries] != page_array[row[start:stop]]).any():
-                raise ValueError("no such version of a page")
-            try:
-                self._apply(int(numbers[start]), entries, row[start:stop], content)
-            except Malformed as error:
-                raise BadTrace(f"{pack.chunk.where}: {error}") from error
+            version[row] = self._previous[version[row]]
+            row = row[version[row] != 0]
+        if rows:
+            self._fill(content, page_array, rows, np.concatenate(wanted))
         return content
 
-    def _apply(self, number: int, entries: I64, rows: I64, content: U8) -> None:
-        """Put the lines of some entries of a pack over rows of `content`."""
-        directory = self._directory(number)
-        offset = self._packs[number].chunk.payload_offset
-        groups = np.unique(directory.group[entries])
-        parts = []
-        for group in groups.tolist():
-            start, stop = directory.group_offsets[group : group + 2].tolist()
-            lines = int(directory.group_starts[group + 1] - directory.group_starts[group])
-            parts.append(pagepack.decode_group(self._read_at(stop - start, offset + start), lines))
-        source = np.frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), LINE)
-        # where the lines of each group begin in `source`
-        sizes = directory.group_starts[groups + 1] - directory.group_starts[groups]
-        bases = np.cumsum(sizes) - sizes
-        place = np.searchsorted(groups, directory.group[entries])
-        starts = directory.starts[entries] - directory.group_starts[groups[place]] + bases[place]
-        counts = directory.counts[entries]
-        target = line_numbers(directory.masks[entries])
-        target += np.repeat((rows - np.arange(len(rows))) * LINES, counts)
-        picked = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(len(target))
-        content.reshape(-1).view(LINE)[target] = source[picked]
+    def _fill(self, content: U8, pages: I64, rows: list[I64], versions: I64) -> None:
+        """Copy the lines of versions into rows of `content`: each line from the newest version that has it.
+
+        Shapes: content u8[n, 4096], pages i64[n]; rows and versions: one generation behind the other, newest first.
+        """
+        row = np.concatenate(rows)
+        masks = np.zeros(len(versions), np.uint64)
+        starts, groups = np.zeros(len(versions), np.int64), np.zeros(len(versions), np.int64)
+        for number, place in self._by_pack(versions):
+            directory = self._directory(number)
+            entries = versions[place] - directory.first
+            if (directory.pages[entries] != pages[row[place]]).any():
+                raise ValueError("no such version of a page")
+            masks[place] = directory.masks[entries]
+            group = directory.group[entries]
+            starts[place] = directory.starts[entries] - directory.group_starts[group]
+            groups[place] = number * MAX_ENTRIES + group
+        wanted = masks.copy()
+        covered = np.zeros(len(content), np.uint64)
+        begin = 0
+        for part in rows:
+            wanted[begin : begin + len(part)] &= ~covered[part]
+            covered[part] |= masks[begin : begin + len(part)]
+            begin += len(part)
+        used = wanted != 0
+        row, masks, wanted, starts = row[used], masks[used], wanted[used], starts[used]
+        keys, group = np.unique(groups[used], return_inverse=True)
+        parts = self._groups(keys)
+        sizes = np.array([len(part) // LINE_BYTES for part in parts], np.int64)
+        starts += (np.cumsum(sizes) - sizes)[group]
+        # all lines of those versions, then those of them that are wanted
+        lines = line_numbers(masks)
+        counts = np.bitwise_count(masks).astype(np.int64)
+        source = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(len(lines))
+        target = lines + np.repeat((row - np.arange(len(row))) * LINES, counts)
+        if (wanted != masks).any():
+            keep = bits(wanted)[lines]
+            source, target = source[keep], target[keep]
+        content.reshape(-1).view(LINE)[target] = np.frombuffer(b"".join(parts), LINE)[source]
+
+    def _by_pack(self, versions: I64) -> Iterator[tuple[int, I64]]:
+        """Return the number of each pack that versions are in, and the places of those versions."""
+        order = np.argsort(versions, kind="stable")
+        packs = np.searchsorted(np.asarray(self._firsts), versions[order], side="right") - 1
+        edges = np.append(np.flatnonzero(np.diff(packs, prepend=-1)), len(packs))
+        for start, stop, number in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), packs[edges[:-1]].tolist(), strict=True
+        ):
+            yield number, order[start:stop]
+
+    def _groups(self, keys: I64) -> list[bytes | memoryview]:
+        """Return the lines of groups, given as pack number * MAX_ENTRIES + group, ascending."""
+        parts: list[bytes | memoryview] = []
+        packs = keys // MAX_ENTRIES
+        edges = np.append(np.flatnonzero(np.diff(packs, prepend=-1)), len(packs))
+        for start, stop, number in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), packs[edges[:-1]].tolist(), strict=True
+        ):
+            chunk, directory = self._packs[number].chunk, self._directory(number)
+            wanted = keys[start:stop] % MAX_ENTRIES
+            offsets, ends = directory.group_offsets[wanted], directory.group_offsets[wanted + 1]
+            lines = (directory.group_starts[wanted + 1] - directory.group_starts[wanted]).tolist()
+            low, high = int(offsets[0]), int(ends[-1])
+            if high - low <= SPAN_BYTES or high - low <= 2 * int((ends - offsets).sum()):
+                span = memoryview(self._read_at(high - low, chunk.payload_offset + low))
+                stored = [span[a:b] for a, b in zip((offsets - low).tolist(), (ends - low).tolist(), strict=True)]
+            else:
+                places = zip(offsets.tolist(), (ends - offsets).tolist(), strict=True)
+                stored = [memoryview(self._read_at(size, chunk.payload_offset + a)) for a, size in places]
+            try:
+                parts += [pagepack.decode_group(part, size) for part, size in zip(stored, lines, strict=True)]
+            except Malformed as error:
+                raise BadTrace(f"{chunk.where}: {error}") from error
+        return parts
 
     def _directory(self, number: int) -> Directory:
         found = self._directories.get(number)

@@ -165,7 +165,7 @@ class Trace:
 
     @property
     def events(self) -> Sequence[Event]:
-        """The journal up to `end_icount`."""
+        """The journal, up to the newest promise."""
         return self._events
 
     @property
@@ -286,6 +286,8 @@ class Trace:
 
     def _read_on(self) -> None:
         """Take in the chunks behind the last one."""
+        # a recorder that is gone now will not write any more; asked before the file's size is
+        final = not self.recording
         self._lost = ""
         place = self._file.offset, self._file.number
         try:
@@ -299,8 +301,7 @@ class Trace:
         except Malformed as error:
             fault = f"cannot be read: {error}"
         self._file.offset, self._file.number = place
-        self._events.cut(self._end_icount)
-        if fault and not self.recording:
+        if fault and final:
             self._lost = self._describe_loss(fault)
 
     def _describe_loss(self, fault: str) -> str:
@@ -399,6 +400,7 @@ class Trace:
                 self._digests.append((icount, events, digest))
         if self._events.last_icount > icount:
             raise Malformed("an event behind it is there already")
+        self._events.promise()
         self._end_icount = icount
         self.ending = ending
 

@@ -93,11 +93,14 @@ class ChunkFile:
         while self.offset < size:
             try:
                 found = self._next(size)
-            except Incomplete:
-                self.fault = "is cut off"
+            except Incomplete as error:
+                self.fault = f"is cut off: {error}"
                 return
             except Malformed as error:
                 self.fault = f"is damaged: {error}"
+                return
+            except OSError as error:
+                self.fault = f"cannot be read: {error.strerror}"
                 return
             self.offset = found[0].end
             self.number += 1
@@ -107,10 +110,10 @@ class ChunkFile:
         header = self.read_at(CHUNK_HEADER_BYTES, self.offset)
         chunk = frame.parse_chunk_header(header, self.number, self.offset)
         if chunk.end > size:
-            raise Incomplete
+            raise Incomplete(f"{size - chunk.offset} of {chunk.end - chunk.offset} bytes are there")
         stored = self.read_at(chunk.stored, chunk.payload_offset)
         if len(stored) != chunk.stored:
-            raise Incomplete
+            raise Incomplete("the file has become shorter")
         self._check(chunk, header[: CHUNK_HEADER.size], stored)
         return chunk, stored
 

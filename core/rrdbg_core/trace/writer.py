@@ -179,7 +179,7 @@ class TraceWriter:
         except BaseException:
             self._version[numbers], self._depth[numbers], self._versions = before
             raise
-        for pack in packs:
+        for pack in filter(None, packs):
             self._add(ChunkKind.PAGES, pack, snap.icount, snap.icount, compress=False)
         self._snapshot_icount = snap.icount
         self._promise(ChunkKind.SNAPSHOT, state, snap.icount)
@@ -325,7 +325,7 @@ class TraceWriter:
         self._add(ChunkKind.CHECKS, payload, *positions, compress=False)
 
     def _pack(self, pages: U32, lines: U64, content: U8) -> bytes:
-        """Choose how each page is written, give it its version, and encode."""
+        """Choose how each page is written, give it its version, and encode. Returns b"" if nothing changed."""
         deltas = (
             (np.bitwise_count(lines) <= DELTA_LINES) & (self._version[pages] != 0) & (self._depth[pages] < MAX_CHAIN)
         )
@@ -336,6 +336,8 @@ class TraceWriter:
         zeros = pages[~some & ~deltas]
         if not some.all():
             pages, deltas, masks, content = pages[some], deltas[some], masks[some], content[some]
+        if not len(pages) and not len(zeros):
+            return b""
         pack = pagepack.encode(self._versions + 1, pages, deltas, masks, content, zeros)
         self._version[pages] = np.arange(self._versions + 1, self._versions + 1 + len(pages), dtype=np.uint32)
         self._version[zeros] = 0
