@@ -31,7 +31,7 @@ struct task {
 };
 static struct task tasks[2];
 static u64 current;
-static u64 jitter = 0x5eed;
+static u64 jitter = 1;
 
 // each slice has another length
 static void next_slice(void) {
