@@ -1,6 +1,6 @@
 """SiFive test finisher: how a bare-metal guest ends or resets the machine.
 
-Matches QEMU's `virt` (hw/misc/sifive_test.c).
+Matches QEMU's `virt` (hw/misc/sifive_test.c). It has no state.
 
     0x0  write 0x5555                 exit code 0
          write code << 16 | 0x3333    exit with that code
@@ -9,15 +9,13 @@ Matches QEMU's `virt` (hw/misc/sifive_test.c).
 
 from __future__ import annotations
 
-from rrdbg_core.devices.contract import Device, DeviceState, field
+from rrdbg_core.devices.contract import Device, DeviceState
 
 PASS, FAIL, RESET = 0x5555, 0x3333, 0x7777
 
 
 class FinisherState(DeviceState):
-    """State of the finisher."""
-
-    last = field(32, "What was written last")
+    """State of the finisher: none."""
 
 
 class Finisher(Device):
@@ -32,12 +30,11 @@ class Finisher(Device):
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        self.state.last = value
         status = value & 0xFFFF
         if offset == 0 and status == PASS:
             self.board.power_off(0)
         elif offset == 0 and status == FAIL:
-            self.board.power_off(value >> 16 & 0xFFFF)
+            self.board.power_off(value >> 16)
         elif offset == 0 and status == RESET:
             self.board.request_reset()
         else:

@@ -5,7 +5,7 @@ deterministic.
 
     0x00  TIME_LOW         reading latches the high half
     0x04  TIME_HIGH
-    0x08  ALARM_LOW        writing arms the alarm with ALARM_HIGH
+    0x08  ALARM_LOW        writing arms the alarm
     0x0c  ALARM_HIGH
     0x10  IRQ_ENABLED
     0x14  CLEAR_ALARM
@@ -15,9 +15,10 @@ deterministic.
 
 from __future__ import annotations
 
-from rrdbg_core.devices.contract import Device, DeviceState, field, flag
+from rrdbg_core.devices.contract import Device, DeviceState, field, flag, timer
 
-_M32 = 0xFFFF_FFFF
+_M32, _M64 = 0xFFFF_FFFF, (1 << 64) - 1
+_NEVER_NS = 1 << 63
 
 
 class GoldfishRtcState(DeviceState):
@@ -26,8 +27,8 @@ class GoldfishRtcState(DeviceState):
     offset = field(64, "What writes of the time added to it, in ns")
     time_high = field(32, "High half, latched by a read of the low one")
     alarm = field(64, "Alarm time in ns since 1970")
-    alarm_high = field(32, "High half of the alarm to come")
     alarm_armed = flag("The alarm is armed")
+    alarm_timer = timer("When it goes off")
     irq_pending = flag("The alarm went off")
     irq_enabled = flag("The alarm interrupts")
 
@@ -37,11 +38,18 @@ class GoldfishRtc(Device):
 
     State = GoldfishRtcState
     state: GoldfishRtcState
-    mmio_size = 0x1000
+    mmio_size = 0x24
     access_sizes = (4,)
 
+    def reset(self) -> None:
+        # as on QEMU, the time goes on
+        state = self.state
+        offset, time_high = state.offset, state.time_high
+        state.reset()
+        state.offset, state.time_high = offset, time_high
+
     def _now(self) -> int:
-        return self.board.rtc_ns() + self.state.offset & (1 << 64) - 1
+        return self.board.rtc_ns() + self.state.offset & _M64
 
     def read(self, offset: int, size: int) -> int:
         state = self.state
@@ -67,36 +75,46 @@ class GoldfishRtc(Device):
         state = self.state
         match offset:
             case 0x00:
-                state.offset += (self._now() & ~_M32 | value) - self._now()
+                now = self._now()
+                state.offset += (now & ~_M32 | value) - now
             case 0x04:
-                state.offset += (value << 32 | self._now() & _M32) - self._now()
+                now = self._now()
+                state.offset += (value << 32 | now & _M32) - now
             case 0x08:
-                state.alarm = state.alarm_high << 32 | value
-                if state.alarm <= self._now():
-                    state.alarm_armed, state.irq_pending = 0, 1
-                else:
-                    state.alarm_armed = 1
+                state.alarm = state.alarm & ~_M32 | value
+                self._arm()
             case 0x0C:
-                state.alarm_high = value
+                state.alarm = value << 32 | state.alarm & _M32
             case 0x10:
                 state.irq_enabled = value & 1
+                self.board.update_irq(self)
             case 0x14:
-                state.alarm_armed = 0
+                state.alarm_armed = state.alarm_timer = 0
             case 0x1C:
                 state.irq_pending = 0
+                self.board.update_irq(self)
             case _:
                 self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
-        self.board.update_irq(self)
+
+    def _arm(self) -> None:
+        """Start the timer of the alarm; as on QEMU, setting the time does not move it afterwards."""
+        state = self.state
+        left = state.alarm - self._now()
+        if left <= 0:
+            self.on_deadline()
+            return
+        due_ns = self.board.virtual_ns() + left
+        state.alarm_armed = 1
+        state.alarm_timer = due_ns + 1 if due_ns < _NEVER_NS else 0
 
     def irq_level(self) -> bool:
         return bool(self.state.irq_pending and self.state.irq_enabled)
 
     def next_deadline_ns(self) -> int | None:
-        if not self.state.alarm_armed:
-            return None
-        return self.board.virtual_ns() + max(self.state.alarm - self._now(), 0)
+        due = self.state.alarm_timer
+        return due - 1 if due else None
 
     def on_deadline(self) -> None:
-        if self.state.alarm_armed and self._now() >= self.state.alarm:
-            self.state.alarm_armed, self.state.irq_pending = 0, 1
-            self.board.update_irq(self)
+        self.state.alarm_armed = self.state.alarm_timer = 0
+        self.state.irq_pending = 1
+        self.board.update_irq(self)

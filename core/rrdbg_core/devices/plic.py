@@ -1,8 +1,9 @@
 """PLIC: the platform-level interrupt controller.
 
-RISC-V PLIC specification 1.0.0; matches QEMU's `virt` (hw/intc/sifive_plic.c): 96 sources, priorities 0 to 7, two
-contexts per hart (M, then S). Sources are level-triggered through a gateway: a claimed source does not become pending
-again before it is completed.
+RISC-V PLIC specification 1.0.0, as QEMU's `virt` understands it (hw/intc/sifive_plic.c): sources 1 to 95, priorities 0
+to 7, two contexts per hart (M, then S). A source becomes pending whenever its device looks at its line and finds it
+high; it stays so until it is claimed, even if the line falls. Completion does not look at the line again: a device
+whose interrupt was not served does not interrupt once more by itself.
 
     0x000000 + 4*s         priority of source s
     0x001000 + 4*w         pending bits of sources 32*w to 32*w+31, read-only
@@ -25,9 +26,8 @@ class PlicState(DeviceState):
     """State of the PLIC."""
 
     priority = array(3, SOURCES, "Priority of each source; 0 never interrupts")
-    level = array(1, SOURCES, "Level of each source's line")
-    pending = array(1, SOURCES, "Source waits to be claimed")
-    claimed = array(1, SOURCES, "Source was claimed and not completed")
+    pending = array(32, WORDS, "Sources that wait to be claimed, a bit each")
+    claimed = array(32, WORDS, "Sources that were claimed and not completed, a bit each")
     enable = array(32, CONTEXTS * WORDS, "Enable bits, by context")
     threshold = array(3, CONTEXTS, "Sources up to this priority are masked, by context")
 
@@ -40,24 +40,27 @@ class Plic(Device):
     mmio_size = 0x600000
     access_sizes = (4,)
 
-    def set_line(self, source: int, level: bool) -> None:
-        """Take the level of a device's line."""
-        state = self.state
-        state.level[source] = int(level)
-        if level and not state.claimed[source]:
-            state.pending[source] = 1
-        elif not level:
-            state.pending[source] = 0
-        self.board.update_irq(self)
+    def raise_line(self, source: int) -> None:
+        """Learn that a device's line is high."""
+        pending, word = self.state.pending, source // 32
+        bits = pending[word]
+        if not bits >> source % 32 & 1:
+            pending[word] = bits | 1 << source % 32
+            self.board.update_irq(self)
 
     def _best(self, context: int) -> int:
-        """Return the source that the context would claim, 0 if none."""
+        """Return the source that the context would claim, 0 if none; of equal ones the lowest."""
         state = self.state
-        best, priority = 0, int(state.threshold[context])
-        for source in state.pending.nonzero()[0].tolist():
-            enabled = int(state.enable[context * WORDS + source // 32]) >> source % 32 & 1
-            if enabled and int(state.priority[source]) > priority:
-                best, priority = source, int(state.priority[source])
+        best, priority = 0, state.threshold[context]
+        for word in range(WORDS):
+            bits = state.pending[word]
+            if bits:
+                bits &= state.enable[context * WORDS + word] & ~state.claimed[word]
+            while bits:
+                source = 32 * word + (bits & -bits).bit_length() - 1
+                if state.priority[source] > priority:
+                    best, priority = source, state.priority[source]
+                bits &= bits - 1
         return best
 
     def mip(self, hart: int) -> int:
@@ -67,16 +70,15 @@ class Plic(Device):
     def read(self, offset: int, size: int) -> int:
         state = self.state
         if offset < 4 * SOURCES:
-            return int(state.priority[offset // 4])
+            return state.priority[offset // 4]
         if 0x1000 <= offset < 0x1000 + 4 * WORDS:
-            first = (offset - 0x1000) // 4 * 32
-            return sum(int(state.pending[first + bit]) << bit for bit in range(32))
+            return state.pending[(offset - 0x1000) // 4]
         if 0x2000 <= offset < 0x2000 + 0x80 * CONTEXTS and offset % 0x80 < 4 * WORDS:
-            return int(state.enable[(offset - 0x2000) // 0x80 * WORDS + offset % 0x80 // 4])
+            return state.enable[(offset - 0x2000) // 0x80 * WORDS + offset % 0x80 // 4]
         if 0x200000 <= offset < 0x200000 + 0x1000 * CONTEXTS:
             context = (offset - 0x200000) // 0x1000
             if offset % 0x1000 == 0:
-                return int(state.threshold[context])
+                return state.threshold[context]
             if offset % 0x1000 == 4:
                 return self._claim(context)
         self.board.guest_error(self, f"read at 0x{offset:x}: nothing there")
@@ -85,35 +87,28 @@ class Plic(Device):
     def _claim(self, context: int) -> int:
         source = self._best(context)
         if source:
-            self.state.pending[source] = 0
-            self.state.claimed[source] = 1
+            word, bit = source // 32, 1 << source % 32
+            self.state.pending[word] &= ~bit
+            self.state.claimed[word] |= bit
             self.board.update_irq(self)
         return source
 
     def write(self, offset: int, size: int, value: int) -> None:
         state = self.state
         if 4 <= offset < 4 * SOURCES:
-            state.priority[offset // 4] = value & 7
+            state.priority[offset // 4] = value
         elif 0x2000 <= offset < 0x2000 + 0x80 * CONTEXTS and offset % 0x80 < 4 * WORDS:
-            word = offset % 0x80 // 4
-            state.enable[(offset - 0x2000) // 0x80 * WORDS + word] = value & ~int(word == 0) & 0xFFFF_FFFF
+            state.enable[(offset - 0x2000) // 0x80 * WORDS + offset % 0x80 // 4] = value
         elif 0x200000 <= offset < 0x200000 + 0x1000 * CONTEXTS and offset % 0x1000 in (0, 4):
             context = (offset - 0x200000) // 0x1000
             if offset % 0x1000 == 0:
-                state.threshold[context] = value & 7
+                state.threshold[context] = value
+            elif value < SOURCES:
+                # as on QEMU, any context completes any source
+                state.claimed[value // 32] &= ~(1 << value % 32)
             else:
-                self._complete(context, value)
+                self.board.guest_error(self, f"completion of source {value}: there is none")
         else:
             self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
+            return
         self.board.update_irq(self)
-
-    def _complete(self, context: int, source: int) -> None:
-        state = self.state
-        if not 0 < source < SOURCES:
-            self.board.guest_error(self, f"completion of source {source}: there is none")
-            return
-        if not int(state.enable[context * WORDS + source // 32]) >> source % 32 & 1:
-            return
-        state.claimed[source] = 0
-        if state.level[source]:
-            state.pending[source] = 1

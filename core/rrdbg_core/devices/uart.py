@@ -1,7 +1,8 @@
 """NS16550A UART: the guest's console.
 
-Matches QEMU's `virt` (hw/char/serial.c): 16-byte FIFOs, transmission takes no time, receive timeout after four
-character times. Left out: modem lines other than in loopback, break, parity and framing errors.
+Matches QEMU's `virt` (hw/char/serial.c behind serial_mm, one byte a register): 16-byte FIFOs, transmission takes no
+time, receive timeout after four character times. Left out: modem lines other than in loopback, break, parity and
+framing errors.
 
     0  RBR/THR  receive, transmit; divisor low if LCR.DLAB
     1  IER      interrupt enable; divisor high if LCR.DLAB
@@ -11,6 +12,8 @@ character times. Left out: modem lines other than in loopback, break, parity and
     5  LSR      line status
     6  MSR      modem status
     7  SCR      scratch
+
+An access of more than one byte acts on the first register alone.
 """
 
 from __future__ import annotations
@@ -18,15 +21,16 @@ from __future__ import annotations
 from rrdbg_core.devices.contract import Device, DeviceState, array, field, flag, timer
 
 FIFO_SIZE = 16
-IER_RX, IER_TX, IER_LINE, IER_MODEM = 1, 2, 4, 8
+IER_RX, IER_TX, IER_LINE = 1, 2, 4
 IIR_NONE, IIR_TX, IIR_RX, IIR_LINE, IIR_TIMEOUT, IIR_FIFO = 0x01, 0x02, 0x04, 0x06, 0x0C, 0xC0
 FCR_ENABLE, FCR_CLEAR_RX, FCR_CLEAR_TX = 1, 2, 4
-LCR_DLAB = 0x80
+LCR_STOP, LCR_PARITY, LCR_DLAB = 0x04, 0x08, 0x80
 MCR_LOOP = 0x10
-LSR_DATA, LSR_OVERRUN, LSR_THRE, LSR_TEMT = 0x01, 0x02, 0x20, 0x40
+LSR_DATA, LSR_OVERRUN, LSR_EMPTY = 0x01, 0x02, 0x60
 MSR_IDLE = 0xB0  # DCD, DSR and CTS: somebody is at the other end
 _TRIGGER = (1, 4, 8, 14)
-_CLOCK_HZ = 3_686_400  # of QEMU's virt
+_CLOCK_HZ = 399_193  # baud base of QEMU's virt
+_CHARACTER_NS = 1_000_000_000 // 9600 * 10  # before anything is set
 
 
 class UartState(DeviceState):
@@ -38,12 +42,15 @@ class UartState(DeviceState):
     mcr = field(5, "Modem control", reset=8)
     scr = field(8, "Scratch")
     divider = field(16, "Baud rate divisor", reset=12)
+    character_ns = field(40, "Time that a character takes", reset=_CHARACTER_NS)
     overrun = flag("A byte was lost since LSR was read")
-    thr_interrupt = flag("The transmitter became empty and IIR was not read since")
-    timed_out = flag("Bytes have been waiting below the trigger level for four character times")
+    transmitted = flag("The transmitter became empty, and its interrupt was not identified since")
+    timed_out = flag("Bytes have been waiting for four character times")
     timeout = timer("Receive timeout")
-    rx = array(8, FIFO_SIZE, "Received bytes, oldest first")
-    rx_count = field(5, "Received bytes")
+    data_ready = flag("A received byte waits")
+    rbr = field(8, "Byte received last while the FIFO is off")
+    rx = array(8, FIFO_SIZE, "Received bytes in the FIFO, oldest first")
+    rx_count = field(5, "Number of them")
 
 
 class Uart(Device):
@@ -51,30 +58,23 @@ class Uart(Device):
 
     State = UartState
     state: UartState
-    mmio_size = 0x100
-    access_sizes = (1, 2, 4, 8)
-
-    # ---- state as the guest sees it ----------------------------------------------------------------------------------
-    def _fifo_on(self) -> bool:
-        return bool(self.state.fcr & FCR_ENABLE)
-
-    def _trigger(self) -> int:
-        return _TRIGGER[self.state.fcr >> 6] if self._fifo_on() else 1
-
-    def _lsr(self) -> int:
-        data = LSR_DATA if self.state.rx_count else 0
-        return LSR_THRE | LSR_TEMT | data | (LSR_OVERRUN if self.state.overrun else 0)
+    mmio_size = 8
 
     def _interrupt(self) -> int:
-        """Return the interrupt identification without the FIFO bits."""
+        """Return the interrupt identification without the FIFO bits; of several the most urgent."""
         state = self.state
-        if state.ier & IER_LINE and state.overrun:
+        ier = state.ier
+        if not ier:
+            return IIR_NONE
+        if ier & IER_LINE and state.overrun:
             return IIR_LINE
-        if state.ier & IER_RX and state.rx_count and state.timed_out:
-            return IIR_TIMEOUT
-        if state.ier & IER_RX and state.rx_count >= self._trigger():
-            return IIR_RX
-        if state.ier & IER_TX and state.thr_interrupt:
+        if ier & IER_RX:
+            if state.timed_out:
+                return IIR_TIMEOUT
+            fcr = state.fcr
+            if state.data_ready and (not fcr & FCR_ENABLE or state.rx_count >= _TRIGGER[fcr >> 6]):
+                return IIR_RX
+        if ier & IER_TX and state.transmitted:
             return IIR_TX
         return IIR_NONE
 
@@ -85,132 +85,156 @@ class Uart(Device):
     def read(self, offset: int, size: int) -> int:
         state = self.state
         match offset:
-            case 0 if state.lcr & LCR_DLAB:
-                return state.divider & 0xFF
             case 0:
-                return self._receive_buffer()
-            case 1 if state.lcr & LCR_DLAB:
-                return state.divider >> 8
+                return state.divider & 0xFF if state.lcr & LCR_DLAB else self._receive_buffer()
             case 1:
-                return state.ier
+                return state.divider >> 8 if state.lcr & LCR_DLAB else state.ier
             case 2:
                 value = self._interrupt()
                 if value == IIR_TX:
-                    state.thr_interrupt = 0
+                    state.transmitted = 0
                     self.board.update_irq(self)
-                return value | (IIR_FIFO if self._fifo_on() else 0)
+                return value | (IIR_FIFO if state.fcr & FCR_ENABLE else 0)
             case 3:
                 return state.lcr
             case 4:
                 return state.mcr
             case 5:
-                value = self._lsr()
-                if state.overrun:
-                    state.overrun = 0
-                    self.board.update_irq(self)
-                return value
+                if not state.overrun:
+                    return LSR_EMPTY | state.data_ready
+                state.overrun = 0
+                self.board.update_irq(self)
+                return LSR_EMPTY | LSR_OVERRUN | state.data_ready
             case 6:
-                return self._msr()
-            case 7:
+                return self._modem_status()
+            case _:
                 return state.scr
-        self.board.guest_error(self, f"read at 0x{offset:x}: nothing there")
-        return 0
 
     def _receive_buffer(self) -> int:
         state = self.state
-        if not state.rx_count:
-            return 0
-        value = int(state.rx[0])
-        state.rx[:-1] = state.rx[1:].copy()
-        state.rx[-1] = 0
-        state.rx_count -= 1
-        state.timed_out = 0
-        self._arm_timeout()
+        if state.fcr & FCR_ENABLE:
+            value = state.rx[0]
+            if state.rx_count:
+                state.rx[:-1] = state.rx[1:]
+                state.rx[FIFO_SIZE - 1] = 0
+                state.rx_count -= 1
+            state.data_ready = int(state.rx_count > 0)
+            state.timed_out = 0
+            self._restart_timeout()
+        else:
+            value = state.rbr
+            state.data_ready = 0
         self.board.update_irq(self)
         return value
 
-    def _msr(self) -> int:
-        if not self.state.mcr & MCR_LOOP:
+    def _modem_status(self) -> int:
+        mcr = self.state.mcr
+        if not mcr & MCR_LOOP:
             return MSR_IDLE
-        mcr = self.state.mcr  # DTR, RTS, OUT1 and OUT2 come back as DSR, CTS, RI and DCD
+        # DTR, RTS, OUT1 and OUT2 come back as DSR, CTS, RI and DCD
         return (mcr & 1) << 5 | (mcr & 2) << 3 | (mcr & 4) << 4 | (mcr & 8) << 4
 
     def write(self, offset: int, size: int, value: int) -> None:
         state = self.state
         value &= 0xFF
         match offset:
-            case 0 if state.lcr & LCR_DLAB:
-                state.divider = state.divider & 0xFF00 | value
             case 0:
-                self._transmit(value)
-            case 1 if state.lcr & LCR_DLAB:
-                state.divider = state.divider & 0xFF | value << 8
+                if state.lcr & LCR_DLAB:
+                    state.divider = state.divider & 0xFF00 | value
+                    self._set_speed()
+                else:
+                    self._transmit(value)
             case 1:
-                # the transmitter is always empty: enabling its interrupt raises it
-                if value & IER_TX and not state.ier & IER_TX:
-                    state.thr_interrupt = 1
-                state.ier = value & 0xF
+                if state.lcr & LCR_DLAB:
+                    state.divider = state.divider & 0xFF | value << 8
+                    self._set_speed()
+                else:
+                    self._enable_interrupts(value & 0xF)
             case 2:
-                self._fifo_control(value)
+                self._control_fifo(value)
             case 3:
                 state.lcr = value
+                self._set_speed()
             case 4:
-                state.mcr = value & 0x1F
+                state.mcr = value
             case 7:
                 state.scr = value
-            case _ if offset > 7:
-                self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
-        self.board.update_irq(self)
 
     def _transmit(self, byte: int) -> None:
-        self.state.thr_interrupt = 1
         if self.state.mcr & MCR_LOOP:
-            self.receive(bytes([byte]))
+            self._receive(byte)
         else:
-            self.board.console_out(self, bytes([byte]))
+            self.board.console_out(self, bytes((byte,)))
+        self.state.transmitted = 1
+        self.board.update_irq(self)
 
-    def _fifo_control(self, value: int) -> None:
+    def _enable_interrupts(self, ier: int) -> None:
         state = self.state
-        changed = (value ^ state.fcr) & FCR_ENABLE
-        if value & FCR_CLEAR_RX or changed:
-            state.rx[:] = 0
-            state.rx_count = state.timed_out = state.timeout = 0
-        if value & FCR_CLEAR_TX or changed:
-            state.thr_interrupt = 1
-        state.fcr = value & 0xC9 if value & FCR_ENABLE else 0
+        changed = state.ier ^ ier
+        state.ier = ier
+        if changed & IER_TX:
+            # the transmitter is always empty: enabling its interrupt raises it
+            state.transmitted = int(ier & IER_TX != 0)
+        if changed:
+            self.board.update_irq(self)
+
+    def _control_fifo(self, value: int) -> None:
+        state = self.state
+        if (value ^ state.fcr) & FCR_ENABLE:
+            value |= FCR_CLEAR_RX | FCR_CLEAR_TX
+        if value & FCR_CLEAR_RX:
+            state.rx.clear()
+            state.rx_count = state.data_ready = state.timed_out = state.timeout = 0
+        if value & FCR_CLEAR_TX:
+            state.transmitted = 1
+        state.fcr = value & 0xC9
+        self.board.update_irq(self)
+
+    def _set_speed(self) -> None:
+        """Compute the time that a character takes: start bit, data, parity and stop bits."""
+        state = self.state
+        lcr = state.lcr
+        bits = 1 + (lcr & 3) + 5 + int(lcr & LCR_PARITY != 0) + (2 if lcr & LCR_STOP else 1)
+        if state.divider:
+            state.character_ns = bits * state.divider * 1_000_000_000 // _CLOCK_HZ
+        else:
+            state.character_ns = bits * 1_000_000_000 // 3500
 
     # ---- input -------------------------------------------------------------------------------------------------------
     def can_receive(self) -> int:
-        if self._fifo_on():
-            return FIFO_SIZE - self.state.rx_count
-        return 1 - min(self.state.rx_count, 1)
+        state = self.state
+        if state.fcr & FCR_ENABLE:
+            return FIFO_SIZE - state.rx_count
+        return 1 - state.data_ready
 
     def receive(self, data: bytes) -> None:
-        state = self.state
-        room = FIFO_SIZE if self._fifo_on() else 1
         for byte in data:
-            if state.rx_count >= room:
-                state.overrun = 1
-                break
-            state.rx[state.rx_count] = byte
-            state.rx_count += 1
-        self._arm_timeout()
+            self._receive(byte)
         self.board.update_irq(self)
 
-    def _arm_timeout(self) -> None:
-        """Start the receive timeout if bytes wait below the trigger level: four characters of ten bits."""
+    def _receive(self, byte: int) -> None:
         state = self.state
-        if self._fifo_on() and 0 < state.rx_count < self._trigger():
-            bit_ns = 1_000_000_000 * 16 * max(state.divider, 1) // _CLOCK_HZ
-            state.timeout = self.board.virtual_ns() + 40 * bit_ns + 1
+        if not state.fcr & FCR_ENABLE:
+            state.overrun |= state.data_ready
+            state.rbr = byte
+        elif state.rx_count < FIFO_SIZE:
+            state.rx[state.rx_count] = byte
+            state.rx_count += 1
+            self._restart_timeout()
         else:
-            state.timeout = 0
+            state.overrun = 1
+            self._restart_timeout()
+        state.data_ready = 1
+
+    def _restart_timeout(self) -> None:
+        state = self.state
+        state.timeout = self.board.virtual_ns() + 4 * state.character_ns + 1 if state.rx_count else 0
 
     def next_deadline_ns(self) -> int | None:
-        return self.state.timeout - 1 if self.state.timeout else None
+        timeout = self.state.timeout
+        return timeout - 1 if timeout else None
 
     def on_deadline(self) -> None:
-        if self.state.timeout and self.board.virtual_ns() >= self.state.timeout - 1:
-            self.state.timeout = 0
-            self.state.timed_out = 1
-            self.board.update_irq(self)
+        self.state.timeout = 0
+        self.state.timed_out = 1
+        self.board.update_irq(self)

@@ -1,7 +1,8 @@
 """virtio-mmio transport, version 2 (virtio 1.2 section 4.2), with split virtqueues (section 2.7).
 
-Base class of the virtio devices; alone it is an empty slot (device ID 0). QEMU's `virt` has eight such slots. Left out:
-the legacy interface (version 1), shared memory regions, packed queues, indirect descriptors, queue notification data.
+Base class of the virtio devices; alone it is an empty slot (device ID 0). QEMU's `virt` has eight such slots. Matches
+hw/virtio/virtio-mmio.c with `-global virtio-mmio.force-legacy=false`. Left out: the legacy interface (version 1),
+shared memory regions, packed queues, indirect descriptors, event index, queue notification data.
 
     0x000  MagicValue       "virt"            0x050  QueueNotify
     0x004  Version          2                 0x060  InterruptStatus
@@ -22,13 +23,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rrdbg_core.devices.contract import BusFault, Device, DeviceState, array, field
+from rrdbg_core.devices.contract import BusFault, Device, DeviceState, Numbers, array, field, flag
 
 MAGIC, VERSION, VENDOR = 0x74726976, 2, 0x554D4551
 QUEUE_MAX = 1024
 QUEUES = 4
 F_VERSION_1 = 1 << 32
 STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET = 4, 8, 64
+NO_REGION = 0xFFFF_FFFF  # length of a shared memory region that does not exist
 INT_USED, INT_CONFIG = 1, 2
 DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 AVAIL_NO_INTERRUPT = 1
@@ -40,10 +42,10 @@ class VirtioState(DeviceState):
 
     status = field(8, "Device status")
     interrupts = field(2, "Interrupt status")
-    driver_features = field(64, "Features that the driver took")
-    device_features_sel = field(32, "Half of the device's features that is read")
-    driver_features_sel = field(32, "Half of the driver's features that is written")
-    queue_sel = field(32, "Selected queue")
+    driver_features = array(64, 1, "Features that the driver took")
+    device_features_sel = flag("Half of the device's features that is read")
+    driver_features_sel = flag("Half of the driver's features that is written")
+    queue_sel = field(10, "Selected queue")
     queue_num = array(16, QUEUES, "Entries of each queue")
     queue_ready = array(1, QUEUES, "The queue is live")
     queue_desc = array(64, QUEUES, "Descriptor table")
@@ -51,6 +53,7 @@ class VirtioState(DeviceState):
     queue_used = array(64, QUEUES, "Used ring")
     last_avail = array(16, QUEUES, "Available entries that were taken")
     used_index = array(16, QUEUES, "Used entries that were written")
+    broken = flag("The driver's rings made no sense: nothing is served before a reset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Chain:
     """Its buffers in order."""
 
 
-class QueueBroken(Exception):  # noqa: N818  (the guest's mistake, not ours)
+class QueueBroken(Exception):
     """The driver's rings make no sense."""
 
 
@@ -85,7 +88,6 @@ class VirtioMmio(Device):
     State = VirtioState
     state: VirtioState
     mmio_size = 0x200
-    access_sizes = (1, 2, 4)
     device_id: ClassVar[int] = 0
     """Device type (virtio 1.2 section 5); 0 for an empty slot."""
     features: ClassVar[int] = 0
@@ -95,11 +97,11 @@ class VirtioMmio(Device):
 
     # ---- for the device behind the transport -------------------------------------------------------------------------
     def notified(self, queue: int) -> None:
-        """Look at a queue: the driver made buffers available."""
+        """Look at a queue: the driver may have made buffers available."""
 
     def read_config(self, offset: int, size: int) -> int:
-        """Read the device's configuration space."""
-        return 0
+        """Read the device's configuration space; beyond its end all bits are set."""
+        return (1 << 8 * size) - 1
 
     def chains(self, queue: int) -> Iterator[Chain]:
         """Take the chains that are available, one at a time. A broken ring ends the device's service."""
@@ -118,12 +120,11 @@ class VirtioMmio(Device):
         try:
             if not self._live(queue):
                 return
-            used, index, num = int(state.queue_used[queue]), int(state.used_index[queue]), int(state.queue_num[queue])
+            used, index, num = state.queue_used[queue], state.used_index[queue], state.queue_num[queue]
             self.board.dma_write(used + 4 + 8 * (index % num), struct.pack("<II", head, written))
-            index = index + 1 & 0xFFFF
-            self.board.dma_write(used + 2, struct.pack("<H", index))
-            state.used_index[queue] = index
-            (flags,) = struct.unpack("<H", self.board.dma_read(int(state.queue_avail[queue]), 2))
+            state.used_index[queue] = index + 1
+            self.board.dma_write(used + 2, struct.pack("<H", state.used_index[queue]))
+            (flags,) = struct.unpack("<H", self.board.dma_read(state.queue_avail[queue], 2))
         except BusFault:
             self._broken(f"queue {queue}: the used ring lies outside RAM")
             return
@@ -133,26 +134,25 @@ class VirtioMmio(Device):
 
     def _live(self, queue: int) -> bool:
         state = self.state
-        ok = state.status & STATUS_DRIVER_OK and not state.status & STATUS_NEEDS_RESET
+        ok = state.status & STATUS_DRIVER_OK and not state.broken
         return bool(ok and state.queue_ready[queue] and state.queue_num[queue])
 
     def _take(self, queue: int) -> Chain | None:
         state, board = self.state, self.board
-        num = int(state.queue_num[queue])
-        avail = int(state.queue_avail[queue])
+        num, avail = state.queue_num[queue], state.queue_avail[queue]
         (index,) = struct.unpack("<H", board.dma_read(avail + 2, 2))
-        last = int(state.last_avail[queue])
+        last = state.last_avail[queue]
         waiting = index - last & 0xFFFF
         if not waiting:
             return None
         if waiting > num:
             raise QueueBroken(f"{waiting} chains wait in a ring of {num}")
         (head,) = struct.unpack("<H", board.dma_read(avail + 4 + 2 * (last % num), 2))
-        state.last_avail[queue] = last + 1 & 0xFFFF
+        state.last_avail[queue] = last + 1
         return Chain(head, tuple(self._buffers(queue, head, num)))
 
     def _buffers(self, queue: int, head: int, num: int) -> Iterator[Buffer]:
-        table = int(self.state.queue_desc[queue])
+        table = self.state.queue_desc[queue]
         index = head
         for _ in range(num):
             if index >= num:
@@ -168,6 +168,7 @@ class VirtioMmio(Device):
 
     def _broken(self, text: str) -> None:
         self.board.guest_error(self, text)
+        self.state.broken = 1
         self.state.status |= STATUS_NEEDS_RESET
         self.state.interrupts |= INT_CONFIG
         self.board.update_irq(self)
@@ -177,13 +178,16 @@ class VirtioMmio(Device):
         return self.state.interrupts != 0
 
     def read(self, offset: int, size: int) -> int:
+        if size == 8:
+            return self.read(offset, 4) | self.read(offset + 4, 4) << 32
+        if not self.device_id:
+            return {0x000: MAGIC, 0x004: VERSION, 0x00C: VENDOR}.get(offset, 0)
         if offset >= 0x100:
             return self.read_config(offset - 0x100, size)
-        if size != 4 or offset % 4:
+        if size != 4:
             self.board.guest_error(self, f"read of {size} bytes at 0x{offset:x}")
             return 0
         state = self.state
-        queue = state.queue_sel
         match offset:
             case 0x000:
                 return MAGIC
@@ -194,36 +198,43 @@ class VirtioMmio(Device):
             case 0x00C:
                 return VENDOR
             case 0x010:
-                offered = self.features | F_VERSION_1 if self.device_id else 0
-                return offered >> 32 * state.device_features_sel & _M32 if state.device_features_sel < 2 else 0
+                return (self.features | F_VERSION_1) >> 32 * state.device_features_sel & _M32
             case 0x034:
-                return QUEUE_MAX if queue < self.queue_count else 0
+                return QUEUE_MAX if state.queue_sel < self.queue_count else 0
             case 0x044:
-                return int(state.queue_ready[queue]) if queue < self.queue_count else 0
+                return state.queue_ready[state.queue_sel] if state.queue_sel < self.queue_count else 0
             case 0x060:
                 return state.interrupts
             case 0x070:
                 return state.status
+            case 0x0B0 | 0x0B4:
+                return NO_REGION
             case 0x0FC:
                 return 0
         self.board.guest_error(self, f"read at 0x{offset:x}: nothing there")
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
-        if size != 4 or offset % 4 or offset >= 0x100:
+        if size == 8:
+            self.write(offset, 4, value & _M32)
+            self.write(offset + 4, 4, value >> 32)
+            return
+        if not self.device_id:
+            return
+        if size != 4 or offset >= 0x100:
             self.board.guest_error(self, f"write of {size} bytes at 0x{offset:x}")
             return
         state = self.state
         match offset:
             case 0x014:
-                state.device_features_sel = value
+                state.device_features_sel = int(value != 0)
+            case 0x020:
+                _set_half(state.driver_features, 0, state.driver_features_sel, value)
             case 0x024:
-                state.driver_features_sel = value
-            case 0x020 if state.driver_features_sel < 2:
-                shift = 32 * state.driver_features_sel
-                state.driver_features = state.driver_features & ~(_M32 << shift) | value << shift
+                state.driver_features_sel = int(value != 0)
             case 0x030:
-                state.queue_sel = value
+                if value < QUEUE_MAX:
+                    state.queue_sel = value
             case 0x050:
                 if value < self.queue_count:
                     self.notified(value)
@@ -231,20 +242,26 @@ class VirtioMmio(Device):
                 state.interrupts &= ~value
                 self.board.update_irq(self)
             case 0x070:
-                self._set_status(value)
+                self._set_status(value & 0xFF)
             case _ if state.queue_sel < self.queue_count:
                 self._write_queue(state.queue_sel, offset, value)
             case _:
                 self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
 
-    def _set_status(self, value: int) -> None:
-        if value == 0:
+    def _set_status(self, status: int) -> None:
+        state = self.state
+        if status == 0:
             self.reset()
             self.board.update_irq(self)
             return
-        if value & STATUS_FEATURES_OK and self.state.driver_features & ~(self.features | F_VERSION_1):
-            value &= ~STATUS_FEATURES_OK
-        self.state.status = value & 0xFF
+        if state.driver_features[0] & ~(self.features | F_VERSION_1):
+            status &= ~STATUS_FEATURES_OK
+        starts = status & ~state.status & STATUS_DRIVER_OK
+        state.status = status | (STATUS_NEEDS_RESET if state.broken else 0)
+        if starts:
+            # what was made available before counts, too
+            for queue in range(self.queue_count):
+                self.notified(queue)
 
     def _write_queue(self, queue: int, offset: int, value: int) -> None:
         state = self.state
@@ -268,8 +285,7 @@ class VirtioMmio(Device):
                 self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
 
 
-def _set_half(field_: object, queue: int, high: int, value: int) -> None:
-    words = field_  # a view of the state's words
-    old = int(words[queue])  # type: ignore[index]
+def _set_half(words: Numbers, index: int, high: int, value: int) -> None:
+    """Replace the low or the high half of a number."""
     shift = 32 if high else 0
-    words[queue] = old & ~(_M32 << shift) | value << shift  # type: ignore[index]
+    words[index] = words[index] & ~(_M32 << shift) | value << shift

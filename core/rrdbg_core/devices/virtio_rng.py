@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from rrdbg_core.devices.contract import BusFault, flag, field
+from rrdbg_core.devices.contract import BusFault, field, flag
 from rrdbg_core.devices.virtio_mmio import VirtioMmio, VirtioState
 
 MAX_REQUEST = 4096
@@ -21,7 +21,7 @@ class VirtioRngState(VirtioState):
     busy = flag("A request is under way")
     head = field(16, "Its chain")
     address = field(64, "Where its bytes go")
-    size = field(32, "How many")
+    length = field(32, "How many")
 
 
 class VirtioRng(VirtioMmio):
@@ -46,8 +46,8 @@ class VirtioRng(VirtioMmio):
                 self.complete(0, chain.head, 0)
                 continue
             state.busy, state.head, state.address = 1, chain.head, target.address
-            state.size = min(target.size, MAX_REQUEST)
-            self.board.schedule_bh_event(self, "entropy", struct.pack("<I", state.size))
+            state.length = min(target.size, MAX_REQUEST)
+            self.board.schedule_bh_event(self, "entropy", struct.pack("<I", state.length))
             return
 
     def bottom_half(self, name: str, payload: bytes) -> None:
@@ -55,7 +55,7 @@ class VirtioRng(VirtioMmio):
         if not state.busy:
             return  # the driver reset the device in the meantime
         state.busy = 0
-        data = payload[: state.size]
+        data = payload[: state.length]
         try:
             self.board.dma_write(state.address, data)
         except BusFault:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 EM_RISCV = 243
@@ -74,8 +76,48 @@ def load(kind: str, data: bytes, name: str, load_address: int | None = None) -> 
         return _load_hex(data, name)
     if not data:
         raise BadImage(f"{name}: the file is empty")
-    address = 0x8000_0000 if load_address is None else load_address
+    address = RAM_BASE if load_address is None else load_address
     return Program((Segment(address, data, len(data)),), address)
+
+
+def entry(programs: Sequence[Program]) -> int:
+    """Return the first instruction.
+
+    Where something is loaded at the start of RAM the hart starts there, as with QEMU's `-bios none`, whatever the ELF
+    header says; else at the entry point of the first image.
+    """
+    if any(s.address <= RAM_BASE < s.address + s.size for program in programs for s in program.segments):
+        return RAM_BASE
+    return programs[0].entry if programs else RAM_BASE
+
+
+def pieces(program: Program, name: str, ram_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield what goes into RAM: addresses and bytes.
+
+    What lies below RAM is dropped, as on QEMU: linkers like to put the ELF headers into the page before the first
+    segment.
+
+    Raises:
+        BadImage: Nothing lies in RAM, or RAM is too small.
+    """
+    end = RAM_BASE + ram_bytes
+    loaded = False
+    for segment in program.segments:
+        if segment.address + segment.size > end:
+            raise BadImage(
+                f"{name}: bytes 0x{segment.address:x} to 0x{segment.address + segment.size - 1:x} of the image lie "
+                f"outside RAM (0x{RAM_BASE:x} to 0x{end - 1:x})",
+                hint="link the guest at 0x80000000, or give it more RAM with --memory",
+            )
+        below = max(RAM_BASE - segment.address, 0)
+        if below < segment.size:
+            loaded = True
+            yield segment.address + below, segment.data[below:].ljust(segment.size - below, b"\0")
+    if not loaded:
+        raise BadImage(
+            f"{name}: nothing in the image lies in RAM (0x{RAM_BASE:x} to 0x{end - 1:x})",
+            hint="link the guest at 0x80000000",
+        )
 
 
 def _load_elf(data: bytes, name: str) -> Program:

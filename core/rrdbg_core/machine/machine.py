@@ -8,7 +8,7 @@ icount and its rank alone.
 
 from __future__ import annotations
 
-import random
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -20,10 +20,10 @@ import xxhash
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
-from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.devices import semihosting
 from rrdbg_core.devices.clint import Clint
 from rrdbg_core.devices.contract import BusFault, Device
+from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.errors import ExitCode, RrdbgError
@@ -31,6 +31,7 @@ from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.source import Divergence, EventSource, Idle, Now
+from rrdbg_core.machine.state import Parts
 from rrdbg_core.machine.virt import Mapping, populate
 
 if TYPE_CHECKING:
@@ -39,14 +40,24 @@ if TYPE_CHECKING:
 
 SLICE = 1 << 21
 """Steps between looks at the source and at interruption, about 10 ms of host time."""
+ACCESSES = 1 << 11
+"""Device accesses between such looks, about as long."""
+JUMPS = 1 << 12
+"""Warps of an idle machine between looks at interruption."""
+HTIF_GRACE_STEPS = 64
+"""How long a half-written HTIF command waits for its other half."""
 _M64 = (1 << 64) - 1
 _HASH_MULTIPLIER = 0x9E3779B97F4A7C15
+_NEVER_NS = 1 << 80
 
 _OF_A_DEVICE = (EventKind.UART_INPUT, EventKind.BH, EventKind.BH_ONESHOT)
 
 # words of the board's own state
 _OFF, _EXIT_CODE, _RESETS, _RESET_WANTED = range(4)
-_BOARD_WORDS = 4
+_BOARD_NAMES = ("off", "exit_code", "resets", "reset_wanted")
+
+# what `_irq` says of the interrupt controllers themselves
+_CONTROLLER = -1
 
 
 class StopReason(Enum):
@@ -64,6 +75,12 @@ class StopReason(Enum):
     """The guest sleeps for ever and no input is left."""
     INTERRUPTED = "interrupted"
     """The caller asked to stop, or the recording ends here."""
+
+
+class DeviceBroken(RrdbgError):
+    """A device breaks the device contract."""
+
+    exit_code = ExitCode.DEVICE_BROKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,9 @@ class Machine:
         source: Where events come from.
         core: A guest CPU to use; a new one by default.
         progress: Told when the CPU has to be compiled.
+
+    Raises:
+        RrdbgError: It cannot be built; the text says why.
     """
 
     def __init__(
@@ -106,24 +126,19 @@ class Machine:
             )
         self.config = config
         self.source = source
-        self.core = Core(config.ram_bytes, progress=progress) if core is None else core
-        self.memory = self.core.memory
         self._programs = [
             (ref, loader.load(ref.kind, images[ref.digest], ref.name, ref.load_address)) for ref in config.images
         ]
+        self.map: list[Mapping] = populate(config, self)
+        self.core = Core(config.ram_bytes, progress=progress) if core is None else core
+        self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)
-        self.board: Words = np.zeros(_BOARD_WORDS, np.uint64)
-        self.map: list[Mapping] = populate(config, self)
-        self.devices: dict[str, Device] = {m.device.name: m.device for m in self.map}
-        self._irq = {m.device.name: m.irq for m in self.map}
-        self._timed = [m.device for m in self.map if type(m.device).next_deadline_ns is not Device.next_deadline_ns]
-        self.clint, self.plic, self.uart = (self._the(kind) for kind in (Clint, Plic, Uart))
-        self._halves = [(m.device.name, name) for m in self.map for name in m.device.bottom_halves]
-        # pending bottom halves: for each, plain (0 or 1) and oneshot (a count)
-        self.halves: Words = np.zeros(2 * len(self._halves), np.uint64)
-        self._state_words = {owner: np.array(L.state_words(owner)) for owner in ("hart", "mach")}
-        self._bind_devices()
+        # a memoryview hands out plain integers, three times as fast as an array does
+        self._mach: memoryview[int] = memoryview(self.core.mach)  # type: ignore[arg-type]
+        self._hart: memoryview[int] = memoryview(self.core.hart)  # type: ignore[arg-type]
+        self._shift = config.shift
+        self.board: Words = np.zeros(len(_BOARD_NAMES), np.uint64)
         self.on_console: Callable[[int, bytes], None] | None = None
         """Called with the step in which the guest prints, see `step`, and bytes."""
         self.on_event: Callable[[Event], None] | None = None
@@ -135,97 +150,146 @@ class Machine:
         self.on_store: Callable[[int, bytes], None] | None = None
         """Called with address and bytes before anything but the hart writes RAM."""
         self._serving = False  # a step waits for a device or for the host
-        self._hash_generation = 0
-        self._page_hashes: npt.NDArray[np.uint8] = np.zeros((0, 16), np.uint8)
+        self._attention = False  # between two steps there is more to do than to go on
+        self._set_up_devices()
+        self.parts = Parts(
+            self.core, self.board, _BOARD_NAMES, self.halves, [".".join(key) for key in self._halves], self.devices
+        )
+        """The state, part by part."""
         self._hosted = _Host(self)
-        self._track_htif()
-        self._load()
+        self._power_on()
 
-    def _the(self, kind: type) -> Device:
-        return next(m.device for m in self.map if isinstance(m.device, kind))
-
-    def _bind_devices(self) -> None:
-        """Lay the states of all devices side by side."""
-        total = sum(device.state.size for device in self.devices.values())
-        self.device_words: Words = np.zeros(total, np.uint64)
+    def _set_up_devices(self) -> None:
+        """Lay the states of all devices side by side, and note who does what."""
+        devices = [mapping.device for mapping in self.map]
+        self._htif = self._find_htif()
+        if self._htif is not None:
+            devices.append(self._htif)
+        self.devices: dict[str, Device] = {device.name: device for device in devices}
+        self.device_words: Words = np.zeros(sum(device.state.size for device in devices), np.uint64)
         offset = 0
-        for device in self.devices.values():
+        for device in devices:
             device.bind(self.device_words[offset : offset + device.state.size])
             offset += device.state.size
+        self.clint = next(device for device in devices if isinstance(device, Clint))
+        self.plic = next(device for device in devices if isinstance(device, Plic))
+        self.uart = next(device for device in devices if isinstance(device, Uart))
+        self._starts = [mapping.address for mapping in self.map]
+        self._irq = dict.fromkeys(devices, 0) | {mapping.device: mapping.irq for mapping in self.map}
+        self._irq[self.clint] = self._irq[self.plic] = _CONTROLLER
+        self._consoles = [d for d in devices if type(d).can_receive is not Device.can_receive]
+        self._rooms = [-1] * len(self._consoles)  # what the source knows
+        self._timed = [d for d in devices if type(d).next_deadline_ns is not Device.next_deadline_ns]
+        self._timer = {device: number for number, device in enumerate(self._timed)}
+        self._deadlines = [_NEVER_NS] * len(self._timed)
+        self._deadline_ns = _NEVER_NS  # the first of them
+        self._halves = [(device.name, name) for device in devices for name in device.bottom_halves]
+        # pending bottom halves: for each, plain (0 or 1) and oneshot (a count)
+        self.halves: Words = np.zeros(2 * len(self._halves), np.uint64)
+
+    def _find_htif(self) -> Htif | None:
+        """Return the HTIF, where an ELF has the symbol tohost, and watch it."""
+        symbols = next((p.symbols for _, p in self._programs if "tohost" in p.symbols), {})
+        tohost, fromhost = symbols.get("tohost"), symbols.get("fromhost")
+        if tohost is None or not self.memory.contains(tohost, 8):
+            return None
+        if fromhost is not None and not self.memory.contains(fromhost, 8):
+            fromhost = None
+        self.core.track([(tohost, 8)])
+        return Htif("htif", self, tohost, fromhost, HTIF_GRACE_STEPS << self._shift)
 
     # ---- power-on and reset ------------------------------------------------------------------------------------------
     def _load(self) -> None:
         """Put the images into RAM and the hart at the first instruction."""
         entry = self.config.entry
-        for _, program in self._programs:
-            for segment in program.segments:
-                if not self.memory.contains(segment.address, segment.size):
-                    raise loader.BadImage(
-                        f"bytes 0x{segment.address:x} to 0x{segment.address + segment.size - 1:x} of the image lie "
-                        f"outside RAM (0x80000000 to 0x{0x8000_0000 + self.memory.size - 1:x})",
-                        hint="link the guest at 0x80000000, or give it more RAM with --memory",
-                    )
-                self._store(segment.address, segment.data.ljust(segment.size, b"\0"))
-            entry = program.entry if entry is None else entry
-        if entry is not None and (entry & 1 or not self.memory.contains(entry, 2)):
+        if entry is None:
+            entry = loader.entry([program for _, program in self._programs])
+        for ref, program in self._programs:
+            for address, data in loader.pieces(program, ref.name, self.memory.size):
+                self._store(address, data)
+        if entry & 1 or not self.memory.contains(entry, 2):
             raise loader.BadImage(f"the first instruction, 0x{entry:x}, does not lie in RAM")
         hart = self.core.hart
-        hart[L.PC] = 0x8000_0000 if entry is None else entry
+        hart[L.PC] = entry
         hart[L.X + 10] = hart[L.MHARTID]  # a0, as QEMU's reset vector leaves it
 
-    def _track_htif(self) -> None:
-        """Watch tohost, where an ELF has it."""
-        self._tohost = next((p.symbols["tohost"] for _, p in self._programs if "tohost" in p.symbols), None)
-        if self._tohost is not None and self.memory.contains(self._tohost, 8):
-            self.core.track([(self._tohost, 8)])
+    def _power_on(self) -> None:
+        """Put devices, RAM and the hart where a run starts."""
+        for device in self.devices.values():
+            with _Blame(self, device, "reset"):
+                device.reset()
+        self._load()
+        for device in self.devices.values():
+            self.update_irq(device)
+        self._look_at_timers()
 
     def reset(self) -> None:
-        """Reset hart and devices and load the images again; icount and virtual time go on."""
+        """Reset hart and devices and load the images again; other RAM stays, icount and virtual time go on."""
         self.core.reset()
-        for device in self.devices.values():
-            device.reset()
         self.halves[:] = 0
         self.source.reset()
         self.board[_RESET_WANTED] = 0
         self.board[_RESETS] += np.uint64(1)
-        self._load()
-        for device in self.devices.values():
-            self.update_irq(device)
+        self._power_on()
 
     # ---- clocks ------------------------------------------------------------------------------------------------------
     @property
     def icount(self) -> int:
         """Steps since power-on."""
-        return int(self.core.mach[L.ICOUNT])
-
-    @property
-    def warp_ns(self) -> int:
-        """Virtual time that was skipped while idle."""
-        return int(self.core.mach[L.WARP_NS])
-
-    def virtual_ns(self) -> int:
-        """Return the virtual clock in ns."""
-        mach = self.core.mach
-        return (int(mach[L.ICOUNT]) << self.config.shift) + int(mach[L.WARP_NS])
+        return self._mach[L.ICOUNT]
 
     @property
     def step(self) -> int:
         """The step that what happens now belongs to: between two steps, the one before (-1 at the very start)."""
         return self.icount - (0 if self._serving else 1)
 
+    @property
+    def warp_ns(self) -> int:
+        """Virtual time that was skipped while idle."""
+        return self._mach[L.WARP_NS]
+
+    def virtual_ns(self) -> int:
+        """Return the virtual clock in ns."""
+        mach = self._mach
+        return (mach[L.ICOUNT] << self._shift) + mach[L.WARP_NS]
+
     def rtc_ns(self) -> int:
         """Return the guest's wall clock in ns since 1970."""
         return self.config.rtc_base_ns + self.virtual_ns()
 
-    def _deadline(self) -> int | None:
-        """Return the next virtual deadline in ns."""
-        deadlines = [d for d in (device.next_deadline_ns() for device in self._timed) if d is not None]
-        return min(deadlines) if deadlines else None
+    def _look_at_timers(self) -> None:
+        """Learn every device's deadline anew."""
+        for number, device in enumerate(self._timed):
+            due_ns = device.next_deadline_ns()
+            self._deadlines[number] = _NEVER_NS if due_ns is None else due_ns
+        self._deadline_ns = min(self._deadlines, default=_NEVER_NS)
 
-    def _icount_at(self, deadline_ns: int) -> int:
-        """Return the first icount at which the virtual clock has reached a deadline."""
-        shift = self.config.shift
-        return -(-(deadline_ns - self.warp_ns) >> shift) if deadline_ns > self.warp_ns else 0
+    def _look_at_timer(self, device: Device) -> None:
+        """Learn the deadline of a device that something has happened to."""
+        number = self._timer.get(device)
+        if number is None:
+            return
+        due_ns = device.next_deadline_ns()
+        if due_ns is None:
+            due_ns = _NEVER_NS
+        if due_ns != self._deadlines[number]:
+            self._deadlines[number] = due_ns
+            self._deadline_ns = min(self._deadlines)
+            self._attention = True
+
+    def _serve_timer(self, now_ns: int) -> None:
+        """Let the device act whose deadline came first; of equal ones the first on the bus."""
+        number = self._deadlines.index(self._deadline_ns)
+        device = self._timed[number]
+        with _Blame(self, device, "on_deadline"):
+            device.on_deadline()
+            self._look_at_timer(device)
+        if self._deadlines[number] <= now_ns:
+            raise DeviceBroken(
+                f"at icount {self.icount}: device {device.name} has a deadline at {self._deadlines[number]} ns that "
+                "stays due after on_deadline",
+                hint="next_deadline_ns has to move on or be None; see `rrdbg check-device`",
+            )
 
     # ---- running -----------------------------------------------------------------------------------------------------
     @property
@@ -247,90 +311,103 @@ class Machine:
 
         Raises:
             Divergence: The journal does not fit what the guest does.
+            DeviceBroken: A device does what none may do.
         """
-        core = self.core
+        # whatever happened to the state since the last run, nothing is remembered of it
+        self._look_at_timers()
+        self._rooms = [-1] * len(self._consoles)
+        mach = self._mach
+        asked, passes = mach[L.ICOUNT], 0
         while True:
-            stop = self._settle()
+            stop = self._settle(interrupt)
             if stop is not None:
                 return stop
-            now = core.icount
+            now = mach[L.ICOUNT]
             if now >= until:
                 return StopReason.LIMIT
-            if interrupt is not None and interrupt():
-                return StopReason.INTERRUPTED
+            passes += 1
+            if passes >= ACCESSES or now - asked >= SLICE:
+                if interrupt is not None and interrupt():
+                    return StopReason.INTERRUPTED
+                asked, passes = now, 0
             stop = self._run_slice(min(until, self._limit(now)))
             if stop is not None:
                 return stop
 
     def _limit(self, now: int) -> int:
         """Return up to where nothing but the guest itself can happen."""
-        limit = min(now + SLICE, self.source.next_icount())
-        deadline = self._deadline()
-        if deadline is not None:
-            limit = min(limit, self._icount_at(deadline))
-        if limit <= now and self.source.next_icount() <= now:
+        asks = self.source.next_icount()
+        if asks <= now:
             raise Divergence(f"at icount {now}: the journal has an event here that does not fit what the guest does")
-        return max(limit, now + 1)
+        limit = min(now + SLICE, asks)
+        if self._deadline_ns < _NEVER_NS:
+            # the first icount at which the virtual clock has reached the deadline
+            limit = min(limit, -(-(self._deadline_ns - self.warp_ns) >> self._shift))
+        return limit
 
     def _run_slice(self, limit: int) -> StopReason | None:
-        """Run the core; serve what single steps want from the machine. Position `limit` is left to `_settle`."""
+        """Run the core to `limit`, or until it is time to settle; serve what single steps want from the machine."""
         core = self.core
+        accesses = ACCESSES
         reason = core.run(limit)
-        while True:
-            if reason in (Exit.MMIO_READ, Exit.MMIO_WRITE):
-                self._serving = True
-                self._device_access()
-                self._serving = False
-                # a device may have moved its deadline: complete this one step, then look again
-                reason = core.run(core.icount + 1)
-                if reason not in (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST):
-                    return self._stop(reason)
-            elif reason == Exit.SEMIHOST:
-                hart = core.hart
-                self._serving = True
-                hart[L.X + 10] = semihosting.call(self._hosted, int(hart[L.X + 10]), int(hart[L.X + 11]))
-                self._serving = False
-                core.semihosting_done()
-                reason = core.run(core.icount + 1)
+        while reason in _WANTS:
+            self._serving = True
+            if reason is Exit.SEMIHOST:
+                self._semihosting()
             else:
-                return self._stop(reason)
-
-    def _stop(self, reason: Exit) -> StopReason | None:
-        if self.core.tracked_hit:
-            self.core.mach[L.TRACKED_HIT] = 0
-            self._htif()
-        if reason == Exit.BREAK:
+                self._device_access()
+            self._serving = False
+            accesses -= 1
+            if self._attention or not accesses:
+                reason = core.run(self._mach[L.ICOUNT] + 1)
+                break
+            reason = core.run(limit)
+        if self._mach[L.TRACKED_HIT]:
+            self._mach[L.TRACKED_HIT] = 0
+            assert self._htif is not None
+            self._htif.stored()
+            self._look_at_timer(self._htif)
+        if reason is Exit.BREAK:
             return StopReason.BREAKPOINT
-        if reason == Exit.WATCH:
+        if reason is Exit.WATCH:
             return StopReason.WATCHPOINT
         return None
 
-    def _settle(self) -> StopReason | None:
+    def _settle(self, interrupt: Callable[[], bool] | None) -> StopReason | None:
         """Do everything that is due at this icount; return a reason to stop, or None at a proper position."""
-        core, source = self.core, self.source
+        mach, hart, source = self._mach, self._hart, self.source
+        jumps = 0
         while True:
+            self._attention = False
             if self.board[_OFF]:
                 return StopReason.EXIT
             if self.board[_RESET_WANTED]:
                 self.reset()
-            now = self._now()
-            if now.deadline_ns is not None and now.deadline_ns <= now.virtual_ns:
-                for device in self._timed:
-                    deadline = device.next_deadline_ns()
-                    if deadline is not None and deadline <= now.virtual_ns:
-                        device.on_deadline()
+            icount, warp_ns = mach[L.ICOUNT], mach[L.WARP_NS]
+            now_ns = (icount << self._shift) + warp_ns
+            if self._deadline_ns <= now_ns:
+                self._serve_timer(now_ns)
                 continue
-            for device in (self.uart,):
-                source.room(device.name, device.can_receive())
+            for number, device in enumerate(self._consoles):
+                room = device.can_receive()
+                if room != self._rooms[number]:
+                    self._rooms[number] = room
+                    source.room(device.name, room)
+            deadline_ns = self._deadline_ns if self._deadline_ns < _NEVER_NS else None
+            idle = bool(hart[L.WFI]) and not hart[L.MIP] & hart[L.MIE]
+            now = Now(icount, now_ns, warp_ns, idle, deadline_ns)
             event = source.take(now)
             if event is not None:
                 self.apply(event)
                 continue
-            if not now.idle:
+            if not idle:
                 return None
             match source.idle(now):
-                case Idle.JUMP if now.deadline_ns is not None:
-                    core.mach[L.WARP_NS] += np.uint64(now.deadline_ns - now.virtual_ns)
+                case Idle.JUMP if deadline_ns is not None:
+                    mach[L.WARP_NS] = warp_ns + deadline_ns - now_ns
+                    jumps += 1
+                    if jumps % JUMPS == 0 and interrupt is not None and interrupt():
+                        return StopReason.INTERRUPTED
                 case Idle.EVENT:
                     continue
                 case Idle.STOP:
@@ -338,38 +415,35 @@ class Machine:
                 case _:
                     return StopReason.IDLE
 
-    def _now(self) -> Now:
-        hart, mach = self.core.hart, self.core.mach
-        idle = bool(hart[L.WFI]) and not int(hart[L.MIP]) & int(hart[L.MIE])
-        return Now(int(mach[L.ICOUNT]), self.virtual_ns(), int(mach[L.WARP_NS]), idle, self._deadline())
-
     # ---- events ------------------------------------------------------------------------------------------------------
     def apply(self, event: Event) -> None:
         """Apply one event at the present icount.
 
         Raises:
             Divergence: The event does not fit the machine's state.
+            DeviceBroken: A device cannot take it.
         """
         where = f"at icount {event.icount}: the journal's {event.kind.name} event"
-        if event.device not in self.devices and (event.device or event.kind in _OF_A_DEVICE):
+        device = self.devices.get(event.device)
+        if device is None and (event.device or event.kind in _OF_A_DEVICE):
             raise Divergence(f"{where} names a device {event.device!r} that the machine does not have")
-        self.core.mach[L.WARP_NS] = event.warp_ns
+        self._mach[L.WARP_NS] = event.warp_ns
         # place and content of every event tell in the next check word, even if the guest never looks at it
         text = f"{event.device}\0{event.name}\0".encode() + event.payload
         self._fold(self.icount, event.kind, event.warp_ns, xxhash.xxh3_64_intdigest(text))
-        match event.kind:
-            case EventKind.UART_INPUT:
-                self.devices[event.device].receive(event.payload)
-            case EventKind.BH | EventKind.BH_ONESHOT:
-                self._complete(event, where)
-            case EventKind.RESET:
-                self.reset()
-            case EventKind.WARP | EventKind.DETACH:
-                pass
+        if event.kind is EventKind.RESET:
+            self.reset()
+        elif device is not None and event.kind in _OF_A_DEVICE:
+            with _Blame(self, device, f"an event {event.kind.name}"):
+                if event.kind is EventKind.UART_INPUT:
+                    device.receive(event.payload)
+                else:
+                    self._complete(device, event, where)
+                self._look_at_timer(device)
         if self.on_event:
             self.on_event(event)
 
-    def _complete(self, event: Event, where: str) -> None:
+    def _complete(self, device: Device, event: Event, where: str) -> None:
         key = (event.device, event.name)
         if key not in self._halves:
             raise Divergence(f"{where} names a bottom half {event.device}.{event.name} that does not exist")
@@ -377,7 +451,7 @@ class Machine:
         if not self.halves[index]:
             raise Divergence(f"{where} completes {event.device}.{event.name}, which is not pending")
         self.halves[index] -= np.uint64(1)
-        self.devices[event.device].bottom_half(event.name, event.payload)
+        device.bottom_half(event.name, event.payload)
 
     def schedule_bh_event(self, device: Device, name: str, request: bytes = b"") -> None:
         """See `Board`."""
@@ -395,59 +469,79 @@ class Machine:
             return
         else:
             self.halves[index] = 1
+        self._attention = True
         self.source.scheduled(device.name, name, request, oneshot)
 
     # ---- bus and interrupts ------------------------------------------------------------------------------------------
     def _device_access(self) -> None:
         """Carry out the access that the kernel asks for."""
-        mach = self.core.mach
-        address, size, write, value = (int(word) for word in mach[L.MMIO_ADDR : L.MMIO_VALUE + 1])
-        mapping = next((m for m in self.map if m.address <= address < m.address + m.size), None)
+        mach = self._mach
+        address, size, write = mach[L.MMIO_ADDR], mach[L.MMIO_SIZE], mach[L.MMIO_WRITE]
+        number = bisect_right(self._starts, address) - 1
+        mapping = self.map[number]
+        device, offset = mapping.device, address - mapping.address
+        if number < 0 or offset + size > mapping.size or size not in device.access_sizes:
+            self.core.mmio_done(ok=False)
+            if self.on_access:
+                self._tell_access("nothing", "faults")
+            return
         try:
-            if mapping is None or size not in mapping.device.access_sizes:
-                raise BusFault
-            offset = address - mapping.address
             if write:
-                mapping.device.write(offset, size, value)
-                value = 0
+                device.write(offset, size, mach[L.MMIO_VALUE])
+                mach[L.MMIO_STATE] = 2
             else:
-                value = mapping.device.read(offset, size) & (1 << 8 * size) - 1
+                value = device.read(offset, size) & (1 << 8 * size) - 1
                 self._fold(address, value)
+                mach[L.MMIO_VALUE] = value
+                mach[L.MMIO_STATE] = 2
+            self._look_at_timer(device)
         except BusFault:
             self.core.mmio_done(ok=False)
-        else:
-            self.core.mmio_done(value)
+            if self.on_access:
+                self._tell_access(device.name, "faults")
+            return
+        except Exception as error:
+            _blame(self, device, "write" if write else "read", error)
+            raise
         if self.on_access:
-            name = mapping.device.name if mapping else "nothing"
-            kind = "write" if write else "read"
-            text = f"{kind} of {size} bytes at 0x{address:x}, value 0x{int(mach[L.MMIO_VALUE]):x}"
-            self.on_access(Accesses(self.icount, name, text))
+            self._tell_access(device.name, f"value 0x{mach[L.MMIO_VALUE]:x}")
+
+    def _tell_access(self, device: str, result: str) -> None:
+        assert self.on_access is not None
+        mach = self._mach
+        kind = "write" if mach[L.MMIO_WRITE] else "read"
+        text = f"{kind} of {mach[L.MMIO_SIZE]} bytes at 0x{mach[L.MMIO_ADDR]:x}, {result}"
+        self.on_access(Accesses(self.icount, device, text))
+
+    def _semihosting(self) -> None:
+        """Carry out the call that the hart makes."""
+        hart = self._hart
+        hart[L.X + 10] = semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11])
+        self._attention = True
+        self.core.semihosting_done()
 
     def _fold(self, *values: int) -> None:
         """Fold what came from outside the CPU into the running hash of the check words."""
-        acc = int(self.core.mach[L.ACC])
+        acc = self._mach[L.ACC]
         for value in values:
             acc = (acc ^ value) * _HASH_MULTIPLIER & _M64
             acc ^= acc >> 29
-        self.core.mach[L.ACC] = acc
+        self._mach[L.ACC] = acc
 
     def update_irq(self, device: Device) -> None:
         """See `Board`."""
-        irq = self._irq[device.name]
-        if irq:
-            level = device.irq_level()
-            plic = self.plic
-            assert isinstance(plic, Plic)
-            if bool(plic.state.level[irq]) != level:
-                plic.set_line(irq, level)
-        elif isinstance(device, Clint | Plic):
-            mask = 0x888 & (0x88 if isinstance(device, Clint) else 0x800)
-            hart = self.core.hart
-            old = int(hart[L.MIP])
-            new = old & ~mask | device.mip(0)
+        irq = self._irq[device]
+        if irq > 0:
+            if device.irq_level():
+                self.plic.raise_line(irq)
+        elif irq == _CONTROLLER:
+            old = self._hart[L.MIP]
+            new = self.clint.mip(0) | self.plic.mip(0)
             if new != old:
-                hart[L.MIP] = new
+                self._hart[L.MIP] = new
                 self._fold(self.icount, new)
+        if device in self._consoles:
+            self._attention = True
 
     def dma_read(self, address: int, size: int) -> bytes:
         """See `Board`."""
@@ -475,6 +569,7 @@ class Machine:
 
     def console_write(self, data: bytes) -> None:
         """Print, whatever device it came from."""
+        self._attention = True
         step = self.step
         self.source.console(step, data)
         if self.on_console:
@@ -487,37 +582,19 @@ class Machine:
 
     def power_off(self, exit_code: int) -> None:
         """See `Board`."""
+        self._attention = True
         self.board[_OFF] = 1
         self.board[_EXIT_CODE] = exit_code & 0xFFFF
 
     def request_reset(self) -> None:
         """See `Board`."""
+        self._attention = True
         self.board[_RESET_WANTED] = 1
-
-    def _htif(self) -> None:
-        """Look at tohost: bit 0 ends the run, device 1 prints (Spike's host-target interface)."""
-        assert self._tohost is not None
-        value = int.from_bytes(self.memory.read(self._tohost, 8), "little")
-        if value == 0:
-            return
-        if value & 1 and value >> 48 == 0:
-            self.power_off(value >> 1)
-        elif value >> 48 == 0x0101:
-            self.console_write(bytes([value & 0xFF]))
-            self._store(self._tohost, bytes(8))
 
     # ---- state -------------------------------------------------------------------------------------------------------
     def save(self) -> MachineState:
         """Return a copy of all state but RAM."""
-        state = {
-            "hart0": self.core.hart[self._state_words["hart"]].copy(),
-            "mach": self.core.mach[self._state_words["mach"]].copy(),
-            "board": self.board.copy(),
-            "bottom_halves": self.halves.copy(),
-        }
-        for name, device in self.devices.items():
-            state[f"device.{name}"] = device.state.words.copy()
-        return state
+        return self.parts.save()
 
     def restore(self, state: MachineState, *, order: Sequence[str] | None = None) -> None:
         """Put back a saved state, part by part, in any order: no part looks at another.
@@ -525,51 +602,52 @@ class Machine:
         Raises:
             RrdbgError: The state is not of this machine.
         """
-        parts = self._parts()
-        if set(state) != set(parts) or any(len(state[name]) != len(parts[name]) for name in parts):
-            raise RrdbgError("the snapshot is of another machine", exit_code=ExitCode.BAD_TRACE)
-        for name in order or list(state):
-            if name == "hart0":
-                self.core.hart[self._state_words["hart"]] = state[name]
-            elif name == "mach":
-                self.core.mach[self._state_words["mach"]] = state[name]
-            else:
-                parts[name][:] = state[name]
+        self.parts.restore(state, order)
         self._serving = False
-        mach = self.core.mach
+        mach = self._mach
         mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
         self.core._flush_tlb()
 
-    def _parts(self) -> dict[str, Words]:
-        hart, mach = self._state_words["hart"], self._state_words["mach"]
-        parts = {
-            "hart0": self.core.hart[hart],
-            "mach": self.core.mach[mach],
-            "board": self.board,
-            "bottom_halves": self.halves,
-        }
-        return parts | {f"device.{name}": device.state.words for name, device in self.devices.items()}
+    def differences(self, a: MachineState, b: MachineState) -> list[str]:
+        """Return the fields in which two saved states differ, one line each."""
+        return self.parts.differences(a, b)
 
     def shuffled(self, seed: int) -> list[str]:
         """Return the parts of the state in an order drawn from `seed`."""
-        names = sorted(self._parts())
-        random.Random(seed).shuffle(names)
-        return names
+        return self.parts.shuffled(seed)
 
     def digest(self) -> bytes:
         """Return the 128-bit root hash of RAM and of every state word."""
-        if not len(self._page_hashes):
-            zero = np.frombuffer(xxhash.xxh3_128_digest(bytes(PAGE_BYTES)), np.uint8)
-            self._page_hashes = np.tile(zero, (self.memory.pages, 1))
-        pages = self.core.dirty_pages(max(self._hash_generation, 1))
-        self._hash_generation = self.core.new_generation()
-        for page in pages.tolist():
-            self._page_hashes[page] = np.frombuffer(xxhash.xxh3_128_digest(self.memory.page(page)), np.uint8)
-        root = xxhash.xxh3_128(self._page_hashes.tobytes())
-        for name, words in sorted(self.save().items()):
-            root.update(name.encode())
-            root.update(words.tobytes())
-        return root.digest()
+        return self.parts.digest()
+
+
+_WANTS = (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST)
+"""Exits that want something done before the step can complete."""
+
+
+def _blame(machine: Machine, device: Device, what: str, error: BaseException) -> None:
+    """Raise `DeviceBroken` if a user's device failed; built-in ones and the machine's callers speak for themselves."""
+    if isinstance(error, RrdbgError) or not isinstance(error, Exception):
+        return
+    if not type(device).__module__.startswith("rrdbg_core."):
+        raise DeviceBroken(
+            f"at icount {machine.icount}: device {device.name} fails in {what}: {type(error).__name__}: {error}",
+            hint="a guest's mistake is a BusFault or a guest_error; see `rrdbg check-device`",
+        ) from error
+
+
+class _Blame:
+    """Context in which what fails is a device's fault."""
+
+    def __init__(self, machine: Machine, device: Device, what: str) -> None:
+        self._machine, self._device, self._what = machine, device, what
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            _blame(self._machine, self._device, self._what, error)
 
 
 class _Host:
@@ -580,6 +658,7 @@ class _Host:
         self.virtual_ns = machine.virtual_ns
         self.rtc_ns = machine.rtc_ns
         self.dma_read = machine.dma_read
+        self.dma_write = machine.dma_write
         self.console_write = machine.console_write
         self.power_off = machine.power_off
 

@@ -23,9 +23,9 @@ class Divergence(RrdbgError):
     exit_code = ExitCode.DIVERGED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Now:
-    """What a source may know of the machine when it is asked."""
+    """What a source may know of the machine when it is asked. Not frozen: one is made for each device access."""
 
     icount: int
     """Steps since power-on."""

@@ -1,14 +1,15 @@
 """The board `virt`: which device sits where, as on QEMU's machine of that name.
 
-    0x0010_0000  test finisher          0x0c00_0000  PLIC
-    0x0010_1000  goldfish RTC, irq 11   0x1000_0000  NS16550A UART, irq 10
-    0x0200_0000  CLINT                  0x1000_1000  eight virtio-mmio slots, irq 1 to 8
-    0x8000_0000  RAM
+0x0010_0000  test finisher          0x0c00_0000  PLIC
+0x0010_1000  goldfish RTC, irq 11   0x1000_0000  NS16550A UART, irq 10
+0x0200_0000  CLINT                  0x1000_1000  eight virtio-mmio slots, irq 1 to 8
+0x8000_0000  RAM
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rrdbg_core.devices.clint import Clint
 from rrdbg_core.devices.contract import Board, Device
@@ -64,7 +65,7 @@ def populate(config: MachineConfig, board: Board) -> list[Mapping]:
             assert ref.address is not None
             rows.append((ref.address, load_user_device(ref.kind, ref.name, board, ref.source), ref.irq or 0))
     mappings = sorted((Mapping(a, d.mmio_size, d, irq) for a, d, irq in rows), key=lambda m: m.address)
-    for below, above in zip(mappings, mappings[1:], strict=False):
+    for below, above in pairwise(mappings):
         if below.address + below.size > above.address:
             raise RrdbgError(
                 f"devices {below.device.name} and {above.device.name} overlap at 0x{above.address:x}",
