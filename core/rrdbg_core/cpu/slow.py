@@ -1108,8 +1108,8 @@ def log_step(c, icount, pc, insn, priv, cause, value):
     log[row + U(5)] = value
     log[row + U(6)] = m[L.ACCESS_COUNT]
     i = U(0)
-    while i < m[L.ACCESS_COUNT] * U(3):
-        log[row + U(7) + i] = m[U(L.ACCESSES) + i]
+    while i < U(9):
+        log[row + U(7) + i] = m[U(L.ACCESSES) + i] if i < m[L.ACCESS_COUNT] * U(3) else U(0)
         i += U(1)
     m[L.LOG_ROWS] += U(1)
 
