@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from rrdbg.session.api import ProgressCallback, Session
@@ -14,6 +17,9 @@ from rrdbg.tui.app import DebuggerApp
 from rrdbg.tui.run import over
 from rrdbg.tui.source import Source
 from tests.tui.fake import FakeSession
+
+PATIENCE = 10.0
+"""Seconds to wait for what must happen."""
 
 
 def fake_app(session: FakeSession | None = None) -> DebuggerApp:
@@ -34,25 +40,44 @@ class Run:
     def __init__(self, app: DebuggerApp, pilot: Pilot[int], session: FakeSession) -> None:
         self.app, self.pilot, self.session = app, pilot, session
 
+    async def settle(self) -> None:
+        """Let all messages that are under way be handled.
+
+        Pilot's own waiting sleeps until the process is idle, which takes long on a busy machine and promises nothing:
+        the engine works in a thread of its own.
+        """
+        quiet = 0
+        while quiet < 5:
+            nodes = [self.app, *self.app.screen.walk_children(with_self=True)]
+            quiet = quiet + 1 if not any(node.message_queue_size for node in nodes) else 0
+            await asyncio.sleep(0)
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition; the engine works in its own thread."""
-        for _ in range(400):
-            await self.pilot.pause()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            await self.settle()
             if condition():
                 return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not happen")
+            if time.monotonic() > deadline:
+                raise AssertionError("it did not happen")
+            await asyncio.sleep(0.003)
+
+    async def key(self, *keys: str) -> None:
+        """Press keys without waiting for the engine."""
+        for key in keys:
+            name = _character_to_key(key) if len(key) == 1 else key
+            self.app.post_message(events.Key(name, key if len(key) == 1 else None))
+            await self.settle()
 
     async def press(self, *keys: str) -> None:
         """Press keys and let the engine answer."""
-        await self.pilot.press(*keys)
+        await self.key(*keys)
         await self.until(lambda: not self.app.engine.busy)
-        await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type a line and Enter."""
-        names = {" ": "space", "-": "minus", "_": "underscore", "$": "dollar_sign"}
-        await self.press(*(names.get(char, char) for char in text), "enter")
+        await self.press(*text, "enter")
 
     async def sees(self, text: str) -> None:
         """Wait until the screen shows a text."""
@@ -87,5 +112,4 @@ async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None
     async with app.run_test(size=size) as pilot:
         run = Run(app, pilot, session)
         await run.until(lambda: app.view is not None and app.engine.idle)
-        await pilot.pause()
         yield run
