@@ -10,10 +10,10 @@ import random
 
 import numpy as np
 import pytest
-
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import CHECK_PERIOD, Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+
 from tests.cpu.oracle.programs import CODE, CODE_BYTES, DATA, HANDLER, Case, Generator
 from tests.cpu.oracle.subjects import CoreSubject
 

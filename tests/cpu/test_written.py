@@ -7,10 +7,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+
 from tests.cpu.guest import CODE, RAM, RAM_BYTES, asm, start
 
 DATA = RAM + 0x10000

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from rrdbg_core.isa.expr import Load, Store
 from rrdbg_core.isa.rvc import expand
 from rrdbg_core.isa.table import decode
+
 from tests.cpu.oracle import differences, programs
 from tests.cpu.oracle.programs import CODE, CODE_BYTES, DATA, Case
 from tests.cpu.oracle.spike import MISA, RAM_BASE, Spike

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+
 from tests.cpu.oracle.compare import COMPARED_CSRS, SpikeSubject, State, Subject
 from tests.cpu.oracle.programs import Case
 from tests.cpu.oracle.spike import CLINT_BASE, CLINT_BYTES, FOREIGN, RAM_BASE, shared
