@@ -90,6 +90,8 @@ class Armed:
                 size = min(len(new), 8)
                 before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
                 self.store = Found(False, start, size, True, before, after)
+            if not self.searching:
+                self._machine.stop_behind_step()
             return
 
     def found(self) -> Found:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
-from rrdbg_core.machine.source import FOREVER, Idle, Now
+from rrdbg_core.machine.source import Idle, Now
 from rrdbg_core.replay.backends import Backend, Registered, Registry
 from rrdbg_core.replay.console_input import ConsoleInput
 
@@ -68,7 +68,9 @@ class LiveSource:
         self.stop: Callable[[], bool] = lambda: False
         """Asked while the machine is idle, at least every `TICK_S`; True ends the run. May do work of its own."""
         self.until_ns: int | None = None
-        """Virtual time at which an idle machine stops."""
+        """Virtual time at which the run ends."""
+        self.on_until: Callable[[], None] = lambda: None
+        """Called when it has come and the machine is not idle; an idle one is stopped."""
         self._warp = warp
         self._shift = config.shift
         self._registered = Registered(config, backends or {})
@@ -122,6 +124,8 @@ class LiveSource:
         elif not now.idle:
             self._settled = now.icount
             self._next_icount = self._later(now)
+            if self.until_ns is not None and now.virtual_ns >= self.until_ns:
+                self.on_until()
         return event
 
     def room(self, device: str, size: int) -> None:
@@ -225,7 +229,7 @@ class LiveSource:
 
     # ---- what happens later ------------------------------------------------------------------------------------------
     def _later_ns(self, now: Now) -> int | None:
-        """Return the virtual time of the next event that only time brings."""
+        """Return the virtual time of the next event that only time brings, those of devices aside."""
         times = [request.due_ns for request in self._waiting if request.due_ns is not None]
         wake = self.console_input.wake(now).virtual_ns
         if wake is not None and self._room:
@@ -237,9 +241,9 @@ class LiveSource:
     def _later(self, now: Now) -> int:
         """Return the icount of the next event that only time brings."""
         icount = self.console_input.wake(now).icount
-        due_ns = self._later_ns(now)
-        if due_ns is not None:
-            icount = min(icount, now.icount + (-(-(due_ns - now.virtual_ns) >> self._shift)))
+        for due_ns in (self._later_ns(now), self.until_ns):
+            if due_ns is not None:
+                icount = min(icount, now.icount + (-(-(due_ns - now.virtual_ns) >> self._shift)))
         return max(icount, now.icount + 1)
 
     # ---- idle --------------------------------------------------------------------------------------------------------
@@ -315,8 +319,3 @@ class LiveSource:
     def _pressing(self, now: Now) -> bool:
         """Return whether `_due` has something, without taking it."""
         return bool(self._takes(now) or self._completed or self._reset_wanted or self._detached(now))
-
-
-def icount_at(virtual_ns: int, warp_ns: int, shift: int) -> int:
-    """Return the first icount at which the virtual clock shows `virtual_ns`, if nothing warps it further."""
-    return min(-(-(virtual_ns - warp_ns) >> shift), FOREVER) if virtual_ns > warp_ns else 0

@@ -14,7 +14,7 @@ from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
-from rrdbg_core.replay.live import LiveSource, icount_at
+from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.thinning import Thinning
 from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot
 from rrdbg_core.trace.output import TraceFull
@@ -168,7 +168,7 @@ class _Recorder:
         machine.on_console = self._printed
         machine.on_guest_error = self._guest_error
         source.stop = self._idle
-        source.until_ns = until.virtual_ns
+        source.until_ns, source.on_until = until.virtual_ns, self._end_here
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
     def run(self) -> Recording:
@@ -209,9 +209,7 @@ class _Recorder:
         goal = (machine.icount // EPOCH + 1) * EPOCH
         if until.icount is not None:
             goal = min(goal, until.icount)
-        if until.virtual_ns is not None:
-            goal = min(goal, icount_at(until.virtual_ns, machine.warp_ns, machine.config.shift))
-        return max(goal, machine.icount)
+        return goal
 
     def _is_over(self) -> bool:
         """Return whether the end that the user set is reached."""
@@ -224,10 +222,7 @@ class _Recorder:
         """Look, between two steps, whether the machine has to stop for anything."""
         now = time.monotonic()
         self._show(now, idle=False)
-        if self._wants_to_end(now) or now - self._flushed >= FLUSH_S:
-            return True
-        ns = self._until.virtual_ns
-        return ns is not None and self._machine.virtual_ns() >= ns
+        return self._wants_to_end(now) or now - self._flushed >= FLUSH_S
 
     def _wants_to_end(self, now: float) -> bool:
         if not self._reason and self._interrupt is not None and self._interrupt():
@@ -263,8 +258,13 @@ class _Recorder:
         if pattern is not None and not self._reason:
             self._heard += data
             if pattern in self._heard:
-                self._reason = "until"
+                self._end_here()
             self._heard = self._heard[-len(pattern) :]
+
+    def _end_here(self) -> None:
+        """End the recording at the next position: what the user waited for has come."""
+        self._reason = self._reason or "until"
+        self._machine.stop_behind_step()
 
     def _guest_error(self, icount: int, device: str, text: str) -> None:
         self._guest_errors += 1

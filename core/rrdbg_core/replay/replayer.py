@@ -55,13 +55,14 @@ class Replayer:
     ) -> None:
         self.trace = trace
         """The trace."""
-        self._source = ReplaySource(trace.events, trace.end_icount)
-        self.machine = Machine(trace.manifest.config, dict(trace.images), self._source, progress=progress)
+        self.source = ReplaySource(trace.events, trace.end_icount)
+        """The journal, and how much of it is applied."""
+        self.machine = Machine(trace.manifest.config, dict(trace.images), self.source, progress=progress)
         """The machine that replays it."""
         self.poll: Callable[[int], None] = lambda icount: None
         """Called at least every 10 ms or so with the position, while something runs; raises to end it."""
         self._armed = Armed(self.machine)
-        self._ladder = Ladder(trace, self.machine, self._source, ladder_bytes)
+        self._ladder = Ladder(trace, self.machine, self.source, ladder_bytes)
         self._checker = Checker(trace, self.machine)
         self._polled = 0.0
         self._chunk = 1 << 17
@@ -92,7 +93,7 @@ class Replayer:
         """Take in what a recorder has added to the trace; return whether there was anything."""
         if not self.trace.refresh():
             return False
-        self._source.events, self._source.end_icount = self.trace.events, self.trace.end_icount
+        self.source.events, self.source.end_icount = self.trace.events, self.trace.end_icount
         self._ladder.refresh()
         self._checker.refresh()
         return True
@@ -113,6 +114,12 @@ class Replayer:
         if self.icount != icount:
             self._armed.set(NOTHING)
             self._advance(icount)
+
+    def advance(self, icount: int) -> None:
+        """Run forwards to a position, without going back to anything before."""
+        self._recover()
+        self._armed.set(NOTHING)
+        self._advance(min(icount, self.end))
 
     def run(self, limit: int, targets: Targets) -> Found | None:
         """Run forwards to the first hit and return it, or to position `limit` and return None.
@@ -201,14 +208,14 @@ class Replayer:
             self.seek(min(self.icount, self.end))
 
     def _interrupt(self) -> bool:
-        """Look, between two steps, whether the run has to stop."""
+        """Call `poll` now and then, between two steps."""
         now = time.perf_counter()
         if now - self._polled >= POLL_S:
             self._polled = now
             self._clean = True
             self.poll(self.icount)
             self._clean = False
-        return self._armed.store is not None and not self._armed.searching
+        return False
 
     def _advance(self, target: int, ladder: int | None = None) -> StopReason:
         """Run forwards to a position, or to what the core is armed for.

@@ -1,0 +1,249 @@
+"""Prove that a trace replays, and that looking at it changes nothing: `verify`."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rrdbg_core.machine.source import Divergence
+from rrdbg_core.replay import blame
+from rrdbg_core.replay.capsule import capture
+from rrdbg_core.replay.differences import state_differences
+from rrdbg_core.replay.pauses import Walker
+from rrdbg_core.replay.plan import Pause, perform, plan, run_on
+from rrdbg_core.replay.replayer import Replayer
+from rrdbg_core.trace.model import CHECK_PERIOD
+from rrdbg_core.trace.reader import Trace
+
+LADDER_BYTES = 64 << 20
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a verification found."""
+
+    ok: bool
+    """Everything agrees."""
+    text: str
+    """It, in words; several lines if something differs."""
+    icount: int | None
+    """Where to look, if something differs: the first step, or the start of the stretch, that went wrong."""
+    kind: str
+    """"ok"; "recording": re-executions agree, only the recording differs; "re-execution": they differ from each other;
+    "snapshot": a recorded snapshot is not what replay has there; "power-on": the machine does not start as recorded."""
+    stretch: tuple[int, int] | None
+    """Positions between which it went wrong: equal before, different behind."""
+    steps: int
+    """Steps replayed and compared."""
+    checks: int
+    """Check words compared."""
+    digests: int
+    """Digests compared."""
+    snapshots: int
+    """Snapshots compared."""
+    pauses: int
+    """Pauses made."""
+    moves: int
+    """How many of them went on in a new machine."""
+    processes: int
+    """How many of those in a new process."""
+    host_seconds: float
+    """Host time that it took."""
+
+
+def verify(
+    trace: Trace,
+    *,
+    pauses: int = 0,
+    seed: int = 0,
+    fresh_processes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> VerifyReport:
+    """Replay the whole trace against its check words, digests, snapshots and events; with pauses, twice.
+
+    One replay runs straight through. The other stops at random steps: at half of them its state is written out and put,
+    part by part in random order, into a new machine with cold caches, which goes on; at the others it is looked at in
+    every way that a debugger has. Both must go through the same states.
+
+    Args:
+        trace: The trace.
+        pauses: How many stops.
+        seed: Chooses them.
+        fresh_processes: How many go on in a process of their own; None: one in a hundred.
+        progress: Called at least every 50 ms or so with the position; raises to end it.
+
+    Returns:
+        What was found. What differs is no error.
+
+    Raises:
+        RrdbgError: The trace cannot be replayed at all.
+    """
+    processes = -(-pauses // 100) if fresh_processes is None else fresh_processes
+    return _Verifier(trace, progress or (lambda icount: None)).run(pauses, seed, processes)
+
+
+class _Verifier:
+    """One verification under way."""
+
+    def __init__(self, trace: Trace, progress: Callable[[int], None]) -> None:
+        self._trace = trace
+        self._progress = progress
+        self._began = time.monotonic()
+        self._polled = 0.0
+        self._straight = Replayer(trace, ladder_bytes=LADDER_BYTES)
+        self._straight.poll = progress
+        self._end = trace.end_icount
+        self._words = trace.checks
+        self._first_word = trace.start_icount // CHECK_PERIOD + 1
+        self._snapshots_seen = self._pauses = self._moves = self._processes = 0
+        self._generation = 0
+        self._last_snapshot = -1
+
+    def run(self, count: int, seed: int, processes: int) -> VerifyReport:
+        """Do it."""
+        start = self._trace.start_icount
+        walker = Walker(self._trace)
+        problem = self._power_on(walker)
+        if problem is not None:
+            return problem
+        planned = plan(start, self._end, count, seed, processes)
+        stops = [*planned, Pause(self._end, None, 0)]
+        for pause, following in zip([None, *planned], stops, strict=True):
+            problem = self._run_straight(following.icount)
+            if problem is None and planned:
+                problem = self._run_paused(walker, pause, following.icount)
+            if problem is not None:
+                return problem
+        return self._report(True, self._summary(), None, "ok", None)
+
+    # ---- the straight replay -----------------------------------------------------------------------------------------
+    def _power_on(self, walker: Walker) -> VerifyReport | None:
+        """Compare the machine at power-on with the first snapshot."""
+        if self._trace.start_icount:
+            walker.move(capture(self._straight.machine, self._straight.source), 0)
+            return None
+        walker.machine.run(0)
+        if walker.machine.digest() == self._straight.machine.digest():
+            return None
+        recorded = capture(self._straight.machine, self._straight.source)
+        lines = state_differences(walker.machine, recorded, walker.capture())
+        text = "\n".join(("the machine does not start in the state of the first snapshot; recorded, now:", *lines))
+        return self._report(False, text, 0, "power-on", (0, 0))
+
+    def _run_straight(self, until: int) -> VerifyReport | None:
+        """Run the straight replay on, and compare the snapshots on the way."""
+        straight = self._straight
+        places = self._trace.snapshot_icounts
+        try:
+            while True:
+                number = bisect_left(places, straight.icount)
+                if number < len(places) and places[number] == straight.icount and number != self._last_snapshot:
+                    self._last_snapshot = number
+                    problem = self._compare_snapshot(number)
+                    if problem is not None:
+                        return problem
+                    number += 1
+                elif number < len(places) and places[number] == straight.icount:
+                    number += 1
+                if straight.icount >= until:
+                    return None
+                straight.advance(min(until, places[number]) if number < len(places) else until)
+        except Divergence as error:
+            finding = blame.recording_differs(straight, error)
+            return self._report(False, finding.text, finding.icount, finding.kind, finding.stretch)
+
+    def _compare_snapshot(self, number: int) -> VerifyReport | None:
+        """Compare a snapshot with the replay: its state, and the pages that either has changed since the last one."""
+        trace, machine = self._trace, self._straight.machine
+        snapshot = trace.snapshots[number]
+        now = trace.versions(number)
+        before = trace.versions(number - 1) if number else np.zeros_like(now)
+        dirty = machine.core.dirty_pages(self._generation) if number else machine.core.dirty_pages(1)
+        self._generation = machine.core.new_generation()
+        pages = np.union1d(np.flatnonzero(now != before), dirty).astype(np.uint32)
+        recorded = trace.load_pages(pages, now[pages])
+        wrong = pages[(recorded != machine.memory.rows()[pages]).any(axis=1)].tolist()
+        lines = machine.differences(snapshot.state, machine.save())
+        lines += [f"RAM page at 0x{0x8000_0000 + page * 4096:x}" for page in wrong[:8]]
+        self._snapshots_seen += 1
+        if not lines:
+            return None
+        text = "\n".join((f"the snapshot at icount {snapshot.icount} is not the state there; recorded, now:", *lines))
+        return self._report(False, text, snapshot.icount, "snapshot", (snapshot.icount, snapshot.icount))
+
+    # ---- the paused replay -------------------------------------------------------------------------------------------
+    def _poll(self, icount: int) -> None:
+        now = time.monotonic()
+        if now - self._polled >= POLL_S:
+            self._polled = now
+            self._progress(icount)
+
+    def _run_paused(self, walker: Walker, pause: Pause | None, until: int) -> VerifyReport | None:
+        """Make a pause and run on to the next one; the straight replay stands there already."""
+        start = self._trace.start_icount if pause is None else pause.icount
+        trouble = ""
+        try:
+            self._step_out(walker, pause, until)
+            if pause is not None:
+                self._pauses += 1
+        except Divergence as error:
+            trouble = error.message
+        words = walker.take_checks()
+        first = start // CHECK_PERIOD + 1 - self._first_word
+        recorded = self._words[first : first + len(words)]
+        same = bool((recorded == words[: len(recorded)]).all())
+        if not trouble and same and walker.machine.digest() == self._straight.machine.digest():
+            return None
+        finding = blame.executions_differ(self._straight, walker, pause, start, until, trouble)
+        return self._report(False, finding.text, finding.icount, finding.kind, finding.stretch)
+
+    def _step_out(self, walker: Walker, pause: Pause | None, until: int) -> None:
+        if pause is None:
+            run_on(walker, until, self._poll)
+        else:
+            self._moves += pause.is_move
+            self._processes += pause.operation is None
+            perform(walker, pause, until, self._poll)
+
+    # ---- the report --------------------------------------------------------------------------------------------------
+    def _summary(self) -> str:
+        trace = self._trace
+        parts = [
+            f"{self._end - trace.start_icount} steps",
+            f"{len(self._words)} check words",
+            f"{len(trace.digests)} digests",
+            f"{self._snapshots_seen} snapshots",
+            f"{len(trace.events)} events",
+        ]
+        text = "verified: " + ", ".join(parts)
+        if self._pauses:
+            text += (
+                f"; {self._pauses} pauses, {self._moves} of them into a new machine"
+                f" ({self._processes} into a new process)"
+            )
+        return text + ": all agree"
+
+    def _report(
+        self, ok: bool, text: str, icount: int | None, kind: str, stretch: tuple[int, int] | None
+    ) -> VerifyReport:
+        reached = self._straight.icount if icount is None else icount
+        return VerifyReport(
+            ok,
+            text,
+            icount,
+            kind,
+            stretch,
+            reached - self._trace.start_icount,
+            max(reached // CHECK_PERIOD + 1 - self._first_word, 0),
+            sum(position <= reached for position in self._trace.digests),
+            self._snapshots_seen,
+            self._pauses,
+            self._moves,
+            self._processes,
+            time.monotonic() - self._began,
+        )
