@@ -36,6 +36,7 @@ class Clint(Device):
 
     State = ClintState
     state: ClintState
+    MIP_BITS = MSIP | MTIP
     mmio_size = 0x10000
     access_sizes = (4, 8)
 
@@ -92,13 +93,13 @@ class Clint(Device):
 
     def _compare(self) -> None:
         """Raise or lower the timer interrupts, and start the timers."""
-        state, now = self.state, self.mtime()
+        state = self.state
         ticks = self.board.virtual_ns() // TICK_NS
-        for hart in range(HARTS):
-            left = state.mtimecmp[hart] - now
-            state.mtip[hart] = int(left <= 0)
-            due_ns = (ticks + left) * TICK_NS
-            state.deadline[hart] = due_ns + 1 if left > 0 and due_ns < _NEVER_NS else 0
+        now = ticks + state.delta & _M64
+        for hart, compare in enumerate(state.mtimecmp):
+            due_ns = (ticks + compare - now) * TICK_NS
+            state.mtip[hart] = int(compare <= now)
+            state.deadline[hart] = due_ns + 1 if compare > now and due_ns < _NEVER_NS else 0
         self.board.update_irq(self)
 
     def mip(self, hart: int) -> int:
@@ -114,7 +115,11 @@ class Clint(Device):
         return first - 1 if first else None
 
     def on_deadline(self) -> None:
-        self._compare()
+        state, now_ns = self.state, self.board.virtual_ns()
+        for hart, deadline in enumerate(state.deadline):
+            if deadline and deadline <= now_ns + 1:
+                state.mtip[hart], state.deadline[hart] = 1, 0
+        self.board.update_irq(self)
 
 
 def _part(value: int, offset: int, size: int) -> int:

@@ -11,6 +11,8 @@ deterministic.
     0x14  CLEAR_ALARM
     0x18  ALARM_STATUS     1 while the alarm is armed
     0x1c  CLEAR_INTERRUPT
+
+An access of eight bytes is two of four, the lower first.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class GoldfishRtc(Device):
     State = GoldfishRtcState
     state: GoldfishRtcState
     mmio_size = 0x24
-    access_sizes = (4,)
+    access_sizes = (4, 8)
 
     def reset(self) -> None:
         # as on QEMU, the time goes on
@@ -52,6 +54,8 @@ class GoldfishRtc(Device):
         return self.board.rtc_ns() + self.state.offset & _M64
 
     def read(self, offset: int, size: int) -> int:
+        if size == 8:
+            return self.read(offset, 4) | self.read(offset + 4, 4) << 32
         state = self.state
         match offset:
             case 0x00:
@@ -72,6 +76,10 @@ class GoldfishRtc(Device):
         return 0
 
     def write(self, offset: int, size: int, value: int) -> None:
+        if size == 8:
+            self.write(offset, 4, value & _M32)
+            self.write(offset + 4, 4, value >> 32)
+            return
         state = self.state
         match offset:
             case 0x00:

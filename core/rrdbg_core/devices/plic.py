@@ -37,6 +37,7 @@ class Plic(Device):
 
     State = PlicState
     state: PlicState
+    MIP_BITS = MEIP
     mmio_size = 0x600000
     access_sizes = (4,)
 
@@ -52,8 +53,7 @@ class Plic(Device):
         """Return the source that the context would claim, 0 if none; of equal ones the lowest."""
         state = self.state
         best, priority = 0, state.threshold[context]
-        for word in range(WORDS):
-            bits = state.pending[word]
+        for word, bits in enumerate(state.pending):
             if bits:
                 bits &= state.enable[context * WORDS + word] & ~state.claimed[word]
             while bits:

@@ -151,6 +151,7 @@ class Machine:
         """Called with address and bytes before anything but the hart writes RAM."""
         self._serving = False  # a step waits for a device or for the host
         self._attention = False  # between two steps there is more to do than to go on
+        self._stop_wanted = False
         self._set_up_devices()
         self.parts = Parts(
             self.core, self.board, _BOARD_NAMES, self.halves, [".".join(key) for key in self._halves], self.devices
@@ -314,6 +315,7 @@ class Machine:
             DeviceBroken: A device does what none may do.
         """
         # whatever happened to the state since the last run, nothing is remembered of it
+        self._stop_wanted = False
         self._look_at_timers()
         self._rooms = [-1] * len(self._consoles)
         mach = self._mach
@@ -325,6 +327,8 @@ class Machine:
             now = mach[L.ICOUNT]
             if now >= until:
                 return StopReason.LIMIT
+            if self._stop_wanted:
+                return StopReason.INTERRUPTED
             passes += 1
             if passes >= ACCESSES or now - asked >= SLICE:
                 if interrupt is not None and interrupt():
@@ -333,6 +337,10 @@ class Machine:
             stop = self._run_slice(min(until, self._limit(now)))
             if stop is not None:
                 return stop
+
+    def stop_behind_step(self) -> None:
+        """Let `run` come back at the next position: for those that the machine calls while it runs."""
+        self._attention = self._stop_wanted = True
 
     def _limit(self, now: int) -> int:
         """Return up to where nothing but the guest itself can happen."""
@@ -534,9 +542,10 @@ class Machine:
         if irq > 0:
             if device.irq_level():
                 self.plic.raise_line(irq)
-        elif irq == _CONTROLLER:
+        elif irq < 0:
+            # an interrupt controller: its own bits of mip
             old = self._hart[L.MIP]
-            new = self.clint.mip(0) | self.plic.mip(0)
+            new = old & ~device.MIP_BITS | device.mip(0)  # type: ignore[attr-defined]
             if new != old:
                 self._hart[L.MIP] = new
                 self._fold(self.icount, new)
