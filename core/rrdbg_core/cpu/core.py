@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -461,6 +462,7 @@ def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:
     return LogRow(icount, pc, insn, priv, taken, value, tuple(accesses))
 
 
+@cache
 def _decode_table() -> Words:
     from rrdbg_core.cpu.generator import decode_table
 
