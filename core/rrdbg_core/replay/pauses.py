@@ -88,7 +88,8 @@ def look(walker: Walker, limit: int, rng: random.Random) -> None:
         size = rng.choice((1, 4, 8, 64))
         machine.memory.read(RAM_BASE + rng.randrange(machine.memory.size - size), size)
     for device in machine.devices.values():
-        device.state.dump()
+        for name in device.state.fields:
+            getattr(device.state, name)
         device.irq_level()
         device.next_deadline_ns()
     machine.digest()
