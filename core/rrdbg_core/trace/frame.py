@@ -63,7 +63,7 @@ class ChunkFlag(IntFlag):
 
 
 _KINDS = frozenset(int(kind) for kind in ChunkKind)
-_FLAGS = ChunkFlag.LZ4 | ChunkFlag.OPTIONAL
+_FLAGS = int(ChunkFlag.LZ4 | ChunkFlag.OPTIONAL)  # as a number: ~ of a flag is not the complement
 
 
 class BadTrace(RrdbgError):

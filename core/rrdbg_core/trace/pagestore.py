@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.trace import pagepack
-from rrdbg_core.trace.frame import BadTrace, Chunk
+from rrdbg_core.trace.frame import Chunk
 from rrdbg_core.trace.pagepack import (
     LINE,
     LINE_BYTES,
@@ -22,6 +22,7 @@ from rrdbg_core.trace.pagepack import (
     bits,
     line_numbers,
 )
+from rrdbg_core.trace.scan import ChunkFile
 from rrdbg_core.trace.varint import Malformed
 
 U8 = npt.NDArray[np.uint8]
@@ -35,9 +36,6 @@ SPAN_BYTES = 64 << 10
 DIRECTORY_BYTES = 16 << 20
 """Memory for directories of page packs."""
 
-ReadAt = Callable[[int, int], bytes]
-"""Reads `size` bytes at `offset` of the file, all of them."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Pack:
@@ -50,9 +48,9 @@ class _Pack:
 class PageStore:
     """What the page packs of a file hold. Packs are added in file order; content is read when it is asked for."""
 
-    def __init__(self, ram_pages: int, read_at: ReadAt) -> None:
+    def __init__(self, ram_pages: int, file: ChunkFile) -> None:
         self.ram_pages = ram_pages
-        self._read_at = read_at
+        self._file = file
         self._packs: list[_Pack] = []
         self._firsts: list[int] = []
         self.total = 0
@@ -203,23 +201,23 @@ class PageStore:
             lines = (directory.group_starts[wanted + 1] - directory.group_starts[wanted]).tolist()
             low, high = int(offsets[0]), int(ends[-1])
             if high - low <= SPAN_BYTES or high - low <= 2 * int((ends - offsets).sum()):
-                span = memoryview(self._read_at(high - low, chunk.payload_offset + low))
+                span = memoryview(self._file.read_exactly(high - low, chunk.payload_offset + low))
                 stored = [span[a:b] for a, b in zip((offsets - low).tolist(), (ends - low).tolist(), strict=True)]
             else:
                 places = zip(offsets.tolist(), (ends - offsets).tolist(), strict=True)
-                stored = [memoryview(self._read_at(size, chunk.payload_offset + a)) for a, size in places]
+                stored = [memoryview(self._file.read_exactly(size, chunk.payload_offset + a)) for a, size in places]
             try:
                 parts += [pagepack.decode_group(part, size) for part, size in zip(stored, lines, strict=True)]
             except Malformed as error:
-                raise BadTrace(f"{chunk.where}: {error}") from error
+                raise self._file.bad(chunk, error) from error
         return parts
 
     def _directory(self, number: int) -> Directory:
         found = self._directories.get(number)
         if found is None:
             chunk = self._packs[number].chunk
-            head = self._read_at(min(chunk.stored, 64), chunk.payload_offset)
-            payload = self._read_at(pagepack.head_bytes(head), chunk.payload_offset)
+            head = self._file.read_exactly(min(chunk.stored, 64), chunk.payload_offset)
+            payload = self._file.read_exactly(pagepack.head_bytes(head), chunk.payload_offset)
             found = self._directories[number] = pagepack.decode(payload, chunk.stored, self.ram_pages)
             while len(self._directories) > 1 and sum(d.nbytes for d in self._directories.values()) > DIRECTORY_BYTES:
                 self._directories.popitem(last=False)

@@ -82,7 +82,7 @@ class _Images(Mapping[str, bytes]):
             parts = [contents.decode_image_part(self._file.content(chunk)).data for chunk in self._parts[digest]]
             content = b"".join(parts)
             if contents.image_digest(content) != digest:
-                raise BadTrace(f"{self._file.shown}: {self._parts[digest][0].where}: the image is not {digest}")
+                raise self._file.bad(self._parts[digest][0], f"the image is not {digest}")
             self._content[digest] = content
         return self._content[digest]
 
@@ -122,7 +122,7 @@ class Trace:
         self._lost = ""
         self._manifest, self._next_check = self._read_manifest()
         self._end_icount = self._manifest.start_icount
-        self._pages = PageStore(self._manifest.config.ram_bytes // PAGE_BYTES, file.read_exactly)
+        self._pages = PageStore(self._manifest.config.ram_bytes // PAGE_BYTES, file)
         self._snapshot_items = LazySequence(lambda: len(self._snapshots), self._decode_snapshot, 16)
         self._epoch_items = LazySequence(self._epoch_count, self._decode_epoch, 16)
         self._read_on()
@@ -279,9 +279,9 @@ class Trace:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "JSON"
-            raise BadTrace(f"{self._file.shown}: {chunk.where}: {where}: {first['msg']}") from error
+            raise self._file.bad(chunk, f"{where}: {first['msg']}") from error
         except Malformed as error:
-            raise BadTrace(f"{self._file.shown}: {chunk.where}: {error}") from error
+            raise self._file.bad(chunk, error) from error
         return manifest, manifest.start_icount // CHECK_PERIOD + 1
 
     def _read_on(self) -> None:
@@ -409,14 +409,14 @@ class Trace:
         try:
             return journal.decode(self._file.content(chunk), chunk.first, chunk.last)
         except Malformed as error:
-            raise BadTrace(f"{self._file.shown}: {chunk.where}: {error}") from error
+            raise self._file.bad(chunk, error) from error
 
     def _decode_snapshot(self, number: int) -> Snapshot:
         chunk = self._snapshots[number].chunk
         try:
             return contents.decode_snapshot(self._file.content(chunk), chunk.first)
         except Malformed as error:
-            raise BadTrace(f"{self._file.shown}: {chunk.where}: {error}") from error
+            raise self._file.bad(chunk, error) from error
 
     def _epoch_count(self) -> int:
         count = len(self._epochs)
@@ -431,4 +431,4 @@ class Trace:
                 self._file.content(chunk), chunk.first, chunk.last, self._manifest.config.ram_bytes // PAGE_BYTES
             )
         except Malformed as error:
-            raise BadTrace(f"{self._file.shown}: {chunk.where}: {error}") from error
+            raise self._file.bad(chunk, error) from error

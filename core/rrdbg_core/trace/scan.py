@@ -135,7 +135,11 @@ class ChunkFile:
             self._check(chunk, header, stored)
             return frame.unpack(chunk, stored)
         except Malformed as error:
-            raise BadTrace(f"{self.shown}: {chunk.where}: {error}") from error
+            raise self.bad(chunk, error) from error
+
+    def bad(self, chunk: Chunk, what: object) -> BadTrace:
+        """Return the error that says what is wrong with a chunk."""
+        return BadTrace(f"{self.shown}: {chunk.where}: {what}")
 
 
 def _cannot_open(path: str, error: OSError) -> BadTrace:
