@@ -229,6 +229,8 @@ class Replayer:
             here = machine.icount
             if here >= target:
                 return StopReason.LIMIT
+            # chunks are shorter than the time after which the machine asks by itself
+            self._interrupt()
             boundary = self._next_rung(here, target, ladder)
             digest = checker.stop_before(here)
             stop = min(target, here + self._chunk, boundary, target if digest is None else digest)
