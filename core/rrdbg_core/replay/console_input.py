@@ -58,29 +58,20 @@ START_NS = 10_000_000
 """A guest that shows no sign of a console gets its input after this much virtual time."""
 
 
-class BytesInput(ConsoleInput):
-    """Bytes, fed as fast as the guest takes them.
+class HeldInput(ConsoleInput):
+    """Input that waits until the guest has set up its console.
 
-    They start when the guest has set up its console: a guest that turns the FIFO on clears it, and with it a byte that
-    came too early. Set up means that it printed, that it waits for an interrupt, or that `START_NS` have passed; a UART
-    with its FIFO on takes more than one byte.
+    A guest that turns the FIFO on clears it, and with it a byte that came too early. Set up means that it printed, that
+    it waits for an interrupt, or that `START_NS` have passed; a UART with its FIFO on takes more than one byte.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._data = data
-        self._at = 0
         self._started = False
 
-    def offer(self, now: Now, room: int) -> int:
-        if not self._started and (room > 1 or now.idle or now.virtual_ns >= START_NS):
-            self._started = True
-        return len(self._data) - self._at if self._started else 0
-
-    def take(self, size: int, now: Now) -> bytes:
-        piece = self._data[self._at : self._at + size]
-        self._at += len(piece)
-        return piece
+    def _may_start(self, now: Now, room: int) -> bool:
+        self._started = self._started or room > 1 or now.idle or now.virtual_ns >= START_NS
+        return self._started
 
     def wake(self, now: Now) -> Wake:
         return Wake() if self._started else Wake(virtual_ns=START_NS)
@@ -88,12 +79,29 @@ class BytesInput(ConsoleInput):
     def printed(self, step: int, data: bytes) -> None:
         self._started = True
 
+
+class BytesInput(HeldInput):
+    """Bytes, fed as fast as the guest takes them."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+        self._at = 0
+
+    def offer(self, now: Now, room: int) -> int:
+        return len(self._data) - self._at if self._may_start(now, room) else 0
+
+    def take(self, size: int, now: Now) -> bytes:
+        piece = self._data[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
     def leftover(self) -> str:
         left = len(self._data) - self._at
         return f"{left} bytes of input were never read" if left else ""
 
 
-class HostInput(ConsoleInput):
+class HostInput(HeldInput):
     """Somebody types: bytes come from another thread, whenever they come."""
 
     def __init__(self) -> None:
@@ -118,7 +126,7 @@ class HostInput(ConsoleInput):
         self.on_change()
 
     def offer(self, now: Now, room: int) -> int:
-        return len(self._data)
+        return len(self._data) if self._may_start(now, room) else 0
 
     def take(self, size: int, now: Now) -> bytes:
         with self._lock:
