@@ -117,7 +117,7 @@ class Output:
                 done += os.write(self._fd, data[done:])
         except OSError as error:
             kept = max((end for end in self._ends if end <= self._written + done), default=self._written)
-            self._cut(kept)
+            self.cut(kept)
             raise TraceFull(
                 f"cannot write {self.shown}: {error.strerror}",
                 hint=f"the first {kept} bytes are a trace that can be replayed",
@@ -126,8 +126,8 @@ class Output:
         self._buffer.clear()
         self._ends.clear()
 
-    def _cut(self, size: int) -> None:
-        """Forget what lies behind `size`."""
+    def cut(self, size: int) -> None:
+        """Take back what lies behind `size`, which is not more than is written."""
         self._buffer.clear()
         self._ends.clear()
         self.size = self._written = size

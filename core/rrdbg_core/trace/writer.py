@@ -85,7 +85,7 @@ class TraceWriter:
         self._index_stop = self._start
         # promises that may still get lost: offset behind the chunk, position, events
         self._promises: list[tuple[int, int, int]] = []
-        self._safe: tuple[int, int] | None = None
+        self._safe: tuple[int, int, int] | None = None
         self._failed: TraceFull | None = None
         self._ended = self._closed = False
         self._out = Output(path, force=force)
@@ -204,6 +204,9 @@ class TraceWriter:
         self._check_size(len(payload))
         self._index_stop = epoch.stop
         self._add(ChunkKind.INDEX, payload, epoch.start, epoch.stop)
+        last = self._promises[-1] if self._promises else self._safe
+        if last and last[1] >= epoch.stop and last[2] == self._event_count:
+            self._promises.append((self._out.size, *last[1:]))  # a full disk later does not cost it
 
     def progress(self, icount: int) -> None:
         """Promise that everything up to this position has been handed over: replay may go here."""
@@ -239,7 +242,7 @@ class TraceWriter:
         except TraceFull as error:
             self._fail(error)
         if self._promises:
-            self._safe = self._promises[-1][1:]
+            self._safe = self._promises[-1]
             self._promises.clear()
         if self._safe is not None:
             self._out.commit()
@@ -350,9 +353,10 @@ class TraceWriter:
         self._failed = error
         kept = [promise for promise in self._promises if promise[0] <= self._out.size]
         if kept:
-            self._safe = kept[-1][1:]
+            self._safe = kept[-1]
         if self._safe is not None:
-            icount, events = self._safe
+            size, icount, events = self._safe
+            self._out.cut(size)  # nothing behind it counts without a promise
             payload = contents.encode_end(events, Ending(icount, "disk-full"))
             # the chunk that did not fit has left some room
             with contextlib.suppress(TraceFull, OSError):
