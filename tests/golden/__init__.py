@@ -1,0 +1,1 @@
+"""Golden traces: recordings of every format and machine version, kept under traces/."""

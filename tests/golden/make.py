@@ -1,0 +1,106 @@
+"""Record the golden traces of this format and machine version: `make traces`.
+
+Traces of earlier versions stay as they are: later programs replay them or refuse them by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rrdbg_core.machine.config import MACHINE_VERSION, DeviceRef, ImageRef, MachineConfig
+from rrdbg_core.replay.console_input import ConsoleInput
+from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.recorder import record
+from rrdbg_core.replay.script import ScriptInput, parse_script
+from rrdbg_core.trace.contents import image_digest
+from rrdbg_core.trace.model import FORMAT_VERSION
+from rrdbg_core.trace.reader import Trace
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "traces"
+INDEX = FOLDER / "INDEX.json"
+
+SHELL = r"""
+on "$ ": help\n
+on "$ ": rand\n
+after 2ms: run fib 15\n
+on "$ ": reset\n
+on "$ ": echo after the reset\n
+on "$ ": exit 3\n
+"""
+STORM = "\n".join(f"after {17 * i} us: {'tick' * (i % 7 + 1)}" for i in range(1, 60))
+GUESTS: dict[str, str | None] = {"hello": None, "shell": SHELL, "storm": STORM, "heap": None, "usermode": None}
+"""Recorded guests and what is typed into them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What a golden trace must replay to."""
+
+    format_version: int
+    """Version of the file format."""
+    machine: str
+    """Version of the board."""
+    end: int
+    """Last position."""
+    exit_code: int | None
+    """The guest's exit code."""
+    events: int
+    """Journal events."""
+    console_sha256: str
+    """Digest of everything the guest printed."""
+    final_digest: str
+    """Digest of the guest's state at the end."""
+
+
+def describe(trace: Trace) -> Golden:
+    """Return what a trace says of itself."""
+    console = b"".join(data for epoch in trace.epochs for _, data in epoch.console)
+    return Golden(
+        FORMAT_VERSION,
+        trace.manifest.config.machine,
+        trace.end_icount,
+        trace.ending.exit_code if trace.ending else None,
+        len(trace.events),
+        hashlib.sha256(console).hexdigest(),
+        trace.digests[trace.end_icount].hex(),
+    )
+
+
+def make(name: str, script: str | None) -> Path:
+    """Record one guest and return its trace."""
+    image = (ROOT / "guests" / "bin" / f"{name}.elf").read_bytes()
+    digest = image_digest(image)
+    config = MachineConfig(
+        ram_bytes=8 << 20,
+        seed=1,
+        rtc_base_ns=1_700_000_000_000_000_000,
+        images=(ImageRef(kind="elf", digest=digest, name=f"{name}.elf"),),
+        devices=(DeviceRef(kind="virtio-rng", name="rng", slot=0),),
+    )
+    console = ConsoleInput() if script is None else ScriptInput(parse_script(script))
+    path = FOLDER / f"v{FORMAT_VERSION}-{MACHINE_VERSION}-{name}.rrt"
+    record(config, {digest: image}, LiveSource(config, console), path, force=True, creator="golden")
+    return path
+
+
+def main() -> int:
+    """Record every guest and write the index."""
+    FOLDER.mkdir(exist_ok=True)
+    index = json.loads(INDEX.read_text()) if INDEX.exists() else {}
+    for name, script in GUESTS.items():
+        path = make(name, script)
+        trace = Trace.open(path)
+        index[path.name] = asdict(describe(trace))
+        trace.close()
+        print(f"{path.name}: {path.stat().st_size:_} bytes, {index[path.name]['end']:_} steps")
+    INDEX.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
