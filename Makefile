@@ -76,7 +76,7 @@ guests:  ## rebuild the guests' ELFs (needs riscv64-unknown-elf-gcc)
 
 .PHONY: traces
 traces: $(VENV)/.installed-dev  ## record the golden traces of a new format or machine version
-	$(BIN)/python -m tests.replay.golden
+	$(BIN)/python -m tests.golden.make
 
 .PHONY: clean
 clean:  ## remove what was built
