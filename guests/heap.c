@@ -13,7 +13,7 @@ struct header {
   struct header *next;  // of a free block; MAGIC while it is allocated
 };
 
-static u8 heap[32 * 1024] __attribute__((aligned(32)));
+static u8 heap[48 * 1024] __attribute__((aligned(32)));
 static struct header *free_list;
 static u64 allocations;
 
@@ -75,16 +75,18 @@ static void heap_free(void *memory) {
 #define ACCOUNTS 100
 #define NAME_SIZE 48  // bytes of a name
 #define ROUNDS 6000
-#define TRANSFERS 50  // in a round
+#define TRANSFERS 80  // in a round
 
 struct account {
   char *name;
   i64 balance;
   u64 changes;
+  u64 slots;
+  i64 history[];  // the newest changes, in a ring of `slots`
 };
 
 static struct account *accounts[ACCOUNTS];
-static u64 state = 2031;
+static u64 state = 2046;
 static i64 cash;  // paid out by accounts that were closed
 
 static const char *const given[] = {"Ada", "Alan", "Barbara", "Dennis", "Donald", "Edsger", "Frances", "Grace",
@@ -115,8 +117,10 @@ static void set_name(struct account *account) {
 }
 
 static void open_account(u64 i) {
-  accounts[i] = heap_alloc(sizeof(struct account));
-  memset(accounts[i], 0, sizeof(struct account));
+  u64 slots = 2 + draw(12), size = sizeof(struct account) + slots * sizeof(i64);
+  accounts[i] = heap_alloc(size);
+  memset(accounts[i], 0, size);
+  accounts[i]->slots = slots;
   set_name(accounts[i]);
 }
 
@@ -127,16 +131,19 @@ static void close_account(u64 i) {
   accounts[i] = 0;
 }
 
+static void change(struct account *account, i64 amount) {
+  account->balance += amount;
+  account->history[account->changes++ % account->slots] = amount;
+}
+
 // money moves, none is made
 static void transfer(void) {
   struct account *from = accounts[draw(ACCOUNTS)], *to = accounts[draw(ACCOUNTS)];
   i64 amount = draw(1000);
   if (!from || !to)
     return;
-  from->balance -= amount;
-  to->balance += amount;
-  from->changes++;
-  to->changes++;
+  change(from, -amount);
+  change(to, amount);
 }
 
 static u64 statement(void) {
@@ -154,7 +161,7 @@ int main(void) {
     u64 i = draw(ACCOUNTS);
     if (!accounts[i])
       open_account(i);
-    else if (draw(16) == 0)
+    else if (draw(4) == 0)
       close_account(i);
     else
       set_name(accounts[i]);

@@ -1,7 +1,8 @@
 """Write bin/MANIFEST.json: what each guest is for, its hash, and what it prints and how it ends on rrdbg.
 
-The purpose is the first line of the source. What a run gives is measured only for a guest whose ELF has changed, and
-needs rrdbg; a run has no input and no devices beside those of the board. `make guests` calls this.
+The purpose is the first line of the source. What a run gives is measured only for a guest whose ELF has changed (or
+for all with --all), and needs rrdbg; a run has no input and no devices beside those of the board. `make guests` calls
+this.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main() -> int:
         name = str(elf.relative_to(HERE / "bin").with_suffix(""))
         digest = hashlib.sha256(elf.read_bytes()).hexdigest()
         row = old.get(name, {})
-        if row.get("sha256") != digest:
+        if row.get("sha256") != digest or "--all" in sys.argv:
             print(f"measuring {name}", file=sys.stderr)
             row = {"name": name, "purpose": "", "sha256": digest, **measure(elf)}
         row["purpose"] = purpose(name)

@@ -7,7 +7,7 @@
 
 #define BLOCKS 8
 #define BLOCK_WORDS 24
-#define ROUNDS 6000
+#define ROUNDS 3500
 #define SLICE 200  // shortest time slice in ticks of mtime
 
 struct block {

@@ -20,8 +20,6 @@ int main(void) {
   write32(NOWHERE + 4, 1);
   say_trap("store");
   u64 old;
-  asm volatile("amoadd.d %0, %0, (%1)" : "=r"(old) : "r"(NOWHERE) : "memory");
-  say_trap("amo");
   asm volatile("lr.d %0, (%1)" : "=r"(old) : "r"(NOWHERE) : "memory");
   say_trap("lr");
   ((void (*)(void))NOWHERE)();

@@ -15,10 +15,10 @@ int main(void) {
   state("quiet");
   uart_interrupts(UART_TX_INTERRUPT);  // the transmitter is empty: its line rises
   state("raised");
-  write32(PRIORITY, 3);
-  state("priority");
   write32(ENABLE, 1 << UART_IRQ);
   state("enabled");
+  write32(PRIORITY, 3);
+  state("priority");
   write32(THRESHOLD, 3);
   state("threshold 3");
   write32(THRESHOLD, 2);

@@ -38,10 +38,11 @@ int main(void) {
   csr_set(mie, MIE_MEIE);
   interrupts_on();
   write32(IRQ_ENABLED, 1);
-  u64 alarm = date() + 1000000;
+  u64 alarm = date() + 20000000;
   write32(ALARM_HIGH, alarm >> 32);
   write32(ALARM_LOW, alarm);
-  printf("armed: %u\n", read32(ALARM_STATUS));
+  u32 armed = read32(ALARM_STATUS);
+  printf("armed: %u\n", armed);
   while (!traps)
     wait_for_interrupt();
   printf("alarm: %s, armed: %u\n", date() >= alarm ? "in time" : "early", read32(ALARM_STATUS));

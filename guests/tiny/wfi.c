@@ -9,7 +9,7 @@ struct frame *trap(struct frame *frame) {
 
 int main(void) {
   csr_set(mie, MIE_MTIE);
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 2; i++) {
     u64 due = time_now() + 20000;
     timer_set(due);
     if (i == 1)
