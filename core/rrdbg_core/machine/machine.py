@@ -318,6 +318,7 @@ class Machine:
         self._stop_wanted = False
         self._look_at_timers()
         self._rooms = [-1] * len(self._consoles)
+        self._accesses = 0  # of the last slice
         mach = self._mach
         asked, passes = mach[L.ICOUNT], 0
         while True:
@@ -329,7 +330,7 @@ class Machine:
                 return StopReason.LIMIT
             if self._stop_wanted:
                 return StopReason.INTERRUPTED
-            passes += 1
+            passes += 1 + self._accesses
             if passes >= ACCESSES or now - asked >= SLICE:
                 if interrupt is not None and interrupt():
                     return StopReason.INTERRUPTED
@@ -370,6 +371,7 @@ class Machine:
                 reason = core.run(self._mach[L.ICOUNT] + 1)
                 break
             reason = core.run(limit)
+        self._accesses = ACCESSES - accesses
         if self._mach[L.TRACKED_HIT]:
             self._mach[L.TRACKED_HIT] = 0
             assert self._htif is not None
