@@ -204,11 +204,13 @@ def parse_chunk_header(data: bytes, number: int, offset: int) -> Chunk:
 
 
 def unpack(chunk: Chunk, stored: bytes) -> bytes:
-    """Return the content of a chunk whose checksum holds.
+    """Return the content of a chunk whose checksum holds; the stored bytes, if a later version wrote it.
 
     Raises:
         Malformed: It is not what the header says.
     """
+    if chunk.newer:
+        return stored
     if not chunk.flags & ChunkFlag.LZ4:
         if chunk.raw != chunk.stored:
             raise Malformed(f"{chunk.stored} bytes where the header says {chunk.raw}")

@@ -140,10 +140,14 @@ class Directory:
         return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "first")
 
 
+def head(payload: bytes) -> tuple[int, ...]:
+    """Return a pack's first version, numbers of entries, zero pages and groups, and lengths of its directory."""
+    return Cursor(payload).fixed(_HEAD)
+
+
 def head_bytes(payload: bytes) -> int:
     """Return the number of bytes in front of the groups."""
-    cursor = Cursor(payload)
-    return _HEAD.size + cursor.fixed(_HEAD)[4]
+    return _HEAD.size + head(payload)[4]
 
 
 def decode(payload: bytes, size: int, ram_pages: int) -> Directory:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from rrdbg_core.machine.events import Event
-from rrdbg_core.trace import contents, frame, journal
+from rrdbg_core.trace import contents, describe, frame, journal
 from rrdbg_core.trace.frame import BadTrace, Chunk, ChunkFlag, ChunkKind
 from rrdbg_core.trace.lazy import EventSequence, LazySequence
-from rrdbg_core.trace.model import CHECK_PERIOD, Ending, EpochIndex, Manifest, Snapshot
+from rrdbg_core.trace.model import CHECK_PERIOD, FORMAT_VERSION, Ending, EpochIndex, Manifest, Snapshot
 from rrdbg_core.trace.pagepack import PAGE_BYTES
 from rrdbg_core.trace.pagestore import PageStore
 from rrdbg_core.trace.scan import ChunkFile
@@ -108,6 +108,8 @@ class Trace:
         """The file."""
         self.file_id = file.file_id
         """Random id of the file, 16 bytes."""
+        self.format_version = FORMAT_VERSION
+        """Version of the format; this rrdbg reads one."""
         self.ending: Ending | None = None
         """How it ended; None: the recorder was killed or is still running, or the end was lost."""
         self._chunks: list[Chunk] = []
@@ -213,6 +215,14 @@ class Trace:
         return self._file.offset
 
     @property
+    def size_by_kind(self) -> dict[str, int]:
+        """Bytes of the file by kind of chunk."""
+        sizes: dict[str, int] = {}
+        for chunk in self._chunks:
+            sizes[chunk.name] = sizes.get(chunk.name, 0) + chunk.end - chunk.offset
+        return sizes
+
+    @property
     def recording(self) -> bool:
         """Whether a recorder is still writing the file; False where the operating system cannot tell."""
         return self.ending is None and self._file.recording
@@ -221,6 +231,11 @@ class Trace:
     def damage(self) -> str:
         """What was lost, in a sentence, or ""."""
         return self._lost
+
+    @property
+    def corrupt(self) -> bool:
+        """Whether bytes are wrong, not only missing at the end as after a killed recorder."""
+        return bool(self._lost) and not self._file.cut_off
 
     def versions(self, snapshot_number: int) -> U32:
         """Return an id of the content of each page of RAM at a snapshot: 0 for all zero.
@@ -250,16 +265,12 @@ class Trace:
     def chunks(self) -> Iterator[ChunkInfo]:
         """Return every chunk."""
         for chunk in self._chunks:
-            yield ChunkInfo(
-                chunk.number,
-                chunk.offset,
-                chunk.name,
-                chunk.end - chunk.offset,
-                chunk.raw,
-                chunk.first,
-                chunk.last,
-                "",
-            )
+            try:
+                text = describe.summary(chunk, self._file.content(chunk))
+            except Malformed as error:
+                raise self._file.bad(chunk, error) from error
+            size = chunk.end - chunk.offset
+            yield ChunkInfo(chunk.number, chunk.offset, chunk.name, size, chunk.raw, chunk.first, chunk.last, text)
 
     # ---- reading -----------------------------------------------------------------------------------------------------
     def _read_manifest(self) -> tuple[Manifest, int]:
@@ -299,7 +310,7 @@ class Trace:
                 place = self._file.offset, self._file.number
             fault = self._file.fault
         except Malformed as error:
-            fault = f"cannot be read: {error}"
+            fault, self._file.cut_off = f"cannot be read: {error}", False
         self._file.offset, self._file.number = place
         if fault and final:
             self._lost = self._describe_loss(fault)

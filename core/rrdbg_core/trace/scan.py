@@ -46,6 +46,8 @@ class ChunkFile:
         """Whole chunks so far."""
         self.fault = ""
         """Why the walk ended, "" at a clean end of the file."""
+        self.cut_off = False
+        """Whether it ended because the last chunk is not all there."""
 
     def close(self) -> None:
         """Close the file."""
@@ -88,13 +90,13 @@ class ChunkFile:
 
         Ends at the end of the file or at a chunk that is not whole; `fault` says why. Walking again goes on there.
         """
-        self.fault = ""
+        self.fault, self.cut_off = "", False
         size = self.size
         while self.offset < size:
             try:
                 found = self._next(size)
             except Incomplete as error:
-                self.fault = f"is cut off: {error}"
+                self.fault, self.cut_off = f"is cut off: {error}", True
                 return
             except Malformed as error:
                 self.fault = f"is damaged: {error}"
