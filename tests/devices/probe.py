@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.machine.asm import BASE, assemble
+from rrdbg_core.machine.conformance.assembler import BASE, assemble
 
 TABLE = BASE + 0x1_0000
 RESULTS = BASE + 0x4_0000

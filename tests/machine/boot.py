@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rrdbg_core.machine.config import ImageRef, MachineConfig
+from rrdbg_core.machine.conformance.assembler import assemble
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import FOREVER, EventSource, ReplaySource
-
-from tests.machine.asm import assemble
 
 RAM_BYTES = 1 << 20
 

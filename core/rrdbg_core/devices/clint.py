@@ -39,6 +39,7 @@ class Clint(Device):
     MIP_BITS = MSIP | MTIP
     mmio_size = 0x10000
     access_sizes = (4, 8)
+    exercises = (((_MTIME, 8, 0), (_MTIMECMP, 8, 3)), ((_MTIMECMP, 8, 1 << 40),))
 
     def mtime(self) -> int:
         """Return mtime now."""

@@ -2,26 +2,31 @@
 
 A device is a class with a schema of fixed-size state. Every field lies in u64 words that the machine owns, so that save
 is a copy, the digest covers every bit, and restore puts back words and calls nobody. A device knows its own state and
-the `Board` it is given; it knows no other device, no host time and no I/O.
+the `Board` it is given; it knows no other device, no host time and no I/O. docs/devices.md says it at length.
 
 The rules (checked by `rrdbg check-device`):
 
 1. What a register access does is a function of the device's state, the access, and the board's virtual clock.
-2. Every field that outlives a call is in the schema. Configuration given to the constructor never changes.
-3. `irq_level` and `next_deadline_ns` are pure: they read state and change nothing.
-4. Work that the host completes later is asked for with `schedule_bh_event` or `schedule_bh_oneshot_event`, and what the
-   host hands over arrives in `bottom_half`, journaled.
-5. A guest's mistake is a `BusFault` (the access traps) or a `guest_error` line, never another exception.
+2. Every field that outlives a call is in the schema. What the constructor set beside it never changes.
+3. `irq_level`, `next_deadline_ns` and `can_receive` are pure: they read the state, not the clock, and change nothing.
+4. Whoever changes the interrupt line tells the board: `update_irq`.
+5. Work that the host completes later is asked for with `schedule_bh_event` or `schedule_bh_oneshot_event`, and what the
+   host hands over arrives in `bottom_half`, journaled. It may arrive after the guest gave up: look at the state first.
+6. A deadline is an absolute virtual time; `on_deadline` moves it on or ends it.
+7. A guest's mistake is a `BusFault` (the access traps) or a `guest_error` line, never another exception.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Protocol, cast, overload
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Protocol, cast, overload
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from rrdbg_core.devices.backend import Backend
 
 Words = npt.NDArray[np.uint64]
 
@@ -131,6 +136,10 @@ def array(bits: int, count: int, doc: str, *, reset: int = 0) -> Numbers:
     return cast(Numbers, ArrayField(bits, count, doc, reset))
 
 
+_RESERVED = ("fields", "size", "words", "cells", "arrays", "attach", "reset", "model", "dump", "load")
+"""Names of `DeviceState` itself."""
+
+
 class DeviceState:
     """Base of a device's state: declare fields as class attributes.
 
@@ -148,10 +157,13 @@ class DeviceState:
         cls.fields = {}
         for base in reversed(cls.__mro__):
             for name, item in vars(base).items():
-                if isinstance(item, StateField | ArrayField):
-                    item.offset = offset
-                    offset += item.count
-                    cls.fields[name] = item
+                if not isinstance(item, StateField | ArrayField):
+                    continue
+                if name in _RESERVED:
+                    raise TypeError(f"{cls.__name__}: a field cannot be called {name!r}")
+                item.offset = offset
+                offset += item.count
+                cls.fields[name] = item
         cls.size = offset
 
     def __init__(self) -> None:
@@ -174,25 +186,37 @@ class DeviceState:
             self.words[item.offset : item.offset + item.count] = item.reset
 
     @classmethod
+    @functools.cache
     def model(cls) -> type[BaseModel]:
         """Return the pydantic model of the state: ranges, documentation, JSON."""
         parts: dict[str, Any] = {}
         for name, item in cls.fields.items():
-            number = Field(ge=0, lt=1 << item.bits, description=item.doc)
             if isinstance(item, StateField):
-                parts[name] = (int, number)
+                parts[name] = (int, Field(ge=0, lt=1 << item.bits, description=item.doc))
             else:
-                kind = list[int]
-                parts[name] = (kind, Field(min_length=item.count, max_length=item.count, description=item.doc))
-        return create_model(cls.__name__, **parts)
+                number = Annotated[int, Field(ge=0, lt=1 << item.bits)]
+                length = Field(min_length=item.count, max_length=item.count, description=item.doc)
+                parts[name] = (list[number], length)
+        return create_model(cls.__name__, __config__=ConfigDict(extra="forbid"), **parts)
 
     def dump(self) -> BaseModel:
-        """Return the state as its pydantic model."""
+        """Return the state as its pydantic model.
+
+        Raises:
+            ValidationError: A number does not fit its field.
+        """
         values: dict[str, Any] = {}
         for name, item in self.fields.items():
-            part = [int(word) for word in self.words[item.offset : item.offset + item.count]]
-            values[name] = part if isinstance(item, ArrayField) else part[0]
+            values[name] = self.arrays[name][:] if isinstance(item, ArrayField) else self.cells[item.offset]
         return self.model().model_validate(values)
+
+    def load(self, model: BaseModel) -> None:
+        """Take over the values of a model that `dump` made."""
+        for name, value in model.model_dump().items():
+            if isinstance(value, list):
+                self.arrays[name][:] = value
+            else:
+                self.cells[self.fields[name].offset] = value
 
 
 class Board(Protocol):
@@ -254,6 +278,11 @@ class Board(Protocol):
         ...
 
 
+Exercise = Sequence[tuple[int, int, int]]
+"""Stores in order: offset of a register, or address in RAM (the check's guest leaves 0x8008_0000 to 0x8008_ffff alone);
+bytes; value."""
+
+
 class Device:
     """Base of every device."""
 
@@ -265,6 +294,10 @@ class Device:
     """Access sizes in bytes that the bus lets through; others fault."""
     bottom_halves: ClassVar[tuple[str, ...]] = ()
     """Names that `bottom_half` understands. Pending ones are part of the machine's state."""
+    backends: ClassVar[Mapping[str, Backend]] = {}
+    """Host halves of the bottom halves, by name; without one, a bottom half runs soon and gets no payload."""
+    exercises: ClassVar[Sequence[Exercise]] = ()
+    """What a driver does, for `rrdbg check-device`: random accesses alone seldom set up a ring in memory."""
 
     def __init__(self, name: str, board: Board) -> None:
         self.name = name
@@ -302,7 +335,10 @@ class Device:
         return False
 
     def next_deadline_ns(self) -> int | None:
-        """Return when `on_deadline` is due next on the virtual clock, or None; a pure function of the state."""
+        """Return when `on_deadline` is due next on the virtual clock, or None; a pure function of the state.
+
+        A deadline that has passed is still due. Keep it in a `timer` field, do not compute it from the clock.
+        """
         return None
 
     def on_deadline(self) -> None:

@@ -42,6 +42,7 @@ class GoldfishRtc(Device):
     state: GoldfishRtcState
     mmio_size = 0x24
     access_sizes = (4, 8)
+    exercises = (((0x04, 4, 0), (0x00, 4, 0), (0x10, 4, 1), (0x0C, 4, 0), (0x08, 4, 5000)), ((0x1C, 4, 0),))
 
     def reset(self) -> None:
         # as on QEMU, the time goes on

@@ -59,6 +59,10 @@ class Uart(Device):
     State = UartState
     state: UartState
     mmio_size = 8
+    exercises = (
+        ((3, 1, 0x83), (0, 1, 1), (1, 1, 0), (3, 1, 3), (2, 1, 0x81), (1, 1, 7)),
+        ((4, 1, 0x10), *((0, 1, byte) for byte in b"looped"), (4, 1, 0)),
+    )
 
     def _interrupt(self) -> int:
         """Return the interrupt identification without the FIFO bits; of several the most urgent."""

@@ -1,4 +1,4 @@
-"""A small assembler over rrdbg's own instruction table, so that the tests need no cross toolchain.
+"""A small assembler over rrdbg's own instruction table, so that checks and tests need no cross toolchain.
 
 One instruction or `label:` a line, `#` starts a comment. Operands are register names, numbers, labels (for branches,
 jal and `la`) and `imm(reg)`. Beside the table's mnemonics: li, la, mv, j, ret, nop, csrr, csrw, csrs, csrc, beqz, bnez,
