@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rrdbg_core.machine.config import DeviceRef, ImageRef, MachineConfig
+from rrdbg_core.machine.conformance.assembler import assemble
 from rrdbg_core.replay.console_input import ConsoleInput
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script
 from rrdbg_core.trace.contents import image_digest
-
-from tests.machine.asm import assemble
 
 BIN = Path(__file__).parents[2] / "guests" / "bin"
 RNG = DeviceRef(kind="virtio-rng", name="rng", slot=0)
@@ -25,7 +24,9 @@ Parts = tuple[MachineConfig, dict[str, bytes]]
 
 def bundled(name: str, **config: Any) -> Parts:
     """Return configuration and images of a bundled guest, with a seeded entropy device."""
-    return _parts("elf", (BIN / f"{name}.elf").read_bytes(), {"seed": 7, "devices": (RNG,), "ram_bytes": 1 << 23} | config)
+    return _parts(
+        "elf", (BIN / f"{name}.elf").read_bytes(), {"seed": 7, "devices": (RNG,), "ram_bytes": 1 << 23} | config
+    )
 
 
 def assembled(code: str, **config: Any) -> Parts:

@@ -54,15 +54,16 @@ class ConsoleInput:
         return ""
 
 
-START_NS = 10_000_000
-"""A guest that shows no sign of a console gets its input after this much virtual time."""
+START_STEPS = 100_000
+"""A guest that shows no sign of a console gets its input after so many steps. If it polls for it, those take a second
+or so of host time."""
 
 
 class HeldInput(ConsoleInput):
     """Input that waits until the guest has set up its console.
 
     A guest that turns the FIFO on clears it, and with it a byte that came too early. Set up means that it printed, that
-    it waits for an interrupt, or that `START_NS` have passed; a UART with its FIFO on takes more than one byte.
+    it waits for an interrupt, or that `START_STEPS` are done; a UART with its FIFO on takes more than one byte.
     """
 
     def __init__(self) -> None:
@@ -70,11 +71,11 @@ class HeldInput(ConsoleInput):
         self._started = False
 
     def _may_start(self, now: Now, room: int) -> bool:
-        self._started = self._started or room > 1 or now.idle or now.virtual_ns >= START_NS
+        self._started = self._started or room > 1 or now.idle or now.icount >= START_STEPS
         return self._started
 
     def wake(self, now: Now) -> Wake:
-        return Wake() if self._started else Wake(virtual_ns=START_NS)
+        return Wake() if self._started else Wake(icount=START_STEPS)
 
     def printed(self, step: int, data: bytes) -> None:
         self._started = True

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.devices.contract import Device
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.source import Idle, Now
-from rrdbg_core.replay.backends import Backend, Registered, Registry
+from rrdbg_core.replay.backends import Registry
 from rrdbg_core.replay.console_input import ConsoleInput
+from rrdbg_core.replay.requests import Requests
 
 CONSOLE = "uart"
 """Device that takes console input."""
@@ -29,21 +29,6 @@ BATCH = 8
 reads would make a long journal."""
 PATIENCE_NS = 1_000_000
 """Virtual time after which less room will do."""
-MAX_PAYLOAD = 1 << 20
-"""Bytes that a host back end may hand over at once."""
-
-
-@dataclass(slots=True)
-class _Request:
-    """A bottom half that is under way."""
-
-    device: str
-    name: str
-    oneshot: bool
-    backend: Backend
-    number: int
-    content: bytes
-    due_ns: int | None = None  # on the virtual clock, once known
 
 
 class LiveSource:
@@ -52,7 +37,7 @@ class LiveSource:
     Args:
         config: The machine's.
         console: Where console input comes from.
-        backends: Host back ends beside the standard ones.
+        backends: Host back ends that win over the devices' own.
         warp: Never wait in host time while the guest is idle.
     """
 
@@ -73,15 +58,10 @@ class LiveSource:
         """Called when it has come and the machine is not idle; an idle one is stopped."""
         self._warp = warp
         self._shift = config.shift
-        self._registered = Registered(config, backends or {})
         self._changed = threading.Condition()
+        self._requests = Requests(config, backends or {}, self._wake)
         self._reset_wanted = False
         self._was_live = self.console_input.live
-        # bottom halves
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._waiting: list[_Request] = []  # deterministic ones, in the order of their requests
-        self._running: list[_Request] = []  # in threads
-        self._completed: deque[tuple[_Request, bytes | Exception]] = deque()
         # what the machine told
         self._room = 0
         self._fifo = False
@@ -90,12 +70,16 @@ class LiveSource:
         self._next_icount = 0
         self._ready: Event | None = None
         self._stopping = False
-        # the idle period: icount, host time and virtual time at its start, and the warp that the journal knows
+        # the idle period: icount, host time and virtual time at its start
         self._idle_icount = -1
         self._idle_began = 0.0
         self._idle_ns = 0
-        self._told_warp = (-1, 0)
+        self._told_warp = (-1, 0)  # icount, and how much of the warp there the journal knows
         self.console_input.on_change = self._wake
+
+    def attach(self, devices: Mapping[str, Device]) -> None:
+        """Learn which devices the machine has, and start their back ends."""
+        self._requests.attach(devices)
 
     # ---- from other threads ------------------------------------------------------------------------------------------
     def _wake(self) -> None:
@@ -138,81 +122,28 @@ class LiveSource:
 
     def reset(self) -> None:
         self._fifo = False
-        self._waiting.clear()
-        self._running.clear()
+        self._requests.reset()
 
     def scheduled(self, device: str, name: str, request: bytes, oneshot: bool) -> None:
-        key = device, name
-        number = self._numbers.get(key, 0)
-        self._numbers[key] = number + 1
-        entry = _Request(device, name, oneshot, self._registered.find(device, name), number, request)
-        if not entry.backend.live:
-            self._waiting.append(entry)
-            return
-        self._running.append(entry)
-        threading.Thread(target=self._serve, args=(entry,), name=f"{device}.{name}", daemon=True).start()
-
-    def _serve(self, request: _Request) -> None:
-        """Do the host's part of a request, in a thread of its own."""
-        answer: bytes | Exception
-        try:
-            answer = request.backend.answer(request.number, request.content)
-        except Exception as error:
-            answer = error
-        self._completed.append((request, answer))
-        self._wake()
+        self._requests.scheduled((device, name), request, oneshot)
 
     # ---- what happens now --------------------------------------------------------------------------------------------
     def _due(self, now: Now) -> Event | None:
         """Return the next event at this very moment."""
         if self._reset_wanted:
             self._reset_wanted = False
-            return self._event(now, EventKind.RESET, "")
-        return self._completion(now) or self._input(now)
-
-    @staticmethod
-    def _event(now: Now, kind: EventKind, device: str, name: str = "", payload: bytes = b"") -> Event:
-        return Event(now.icount, kind, device, name, payload, now.warp_ns)
-
-    def _completion(self, now: Now) -> Event | None:
-        for request in self._waiting:
-            if request.due_ns is None:
-                request.due_ns = now.virtual_ns + request.backend.latency_ns
-        done = min(self._waiting, key=lambda request: request.due_ns or 0, default=None)
-        if done is not None and (done.due_ns or 0) <= now.virtual_ns:
-            self._waiting.remove(done)
-            return self._completed_event(now, done, done.backend.answer(done.number, done.content))
-        while self._completed:
-            request, answer = self._completed.popleft()
-            if not any(request is running for running in self._running):
-                continue  # the machine was reset in the meantime
-            self._running = [running for running in self._running if running is not request]
-            if isinstance(answer, Exception):
-                raise RrdbgError(
-                    f"the host back end of {request.device}.{request.name} failed: {answer}",
-                    exit_code=ExitCode.DEVICE_BROKEN,
-                ) from answer
-            return self._completed_event(now, request, answer)
-        return None
-
-    def _completed_event(self, now: Now, request: _Request, payload: bytes) -> Event:
-        if len(payload) > MAX_PAYLOAD:
-            raise RrdbgError(
-                f"the host back end of {request.device}.{request.name} handed over {len(payload)} bytes; "
-                f"{MAX_PAYLOAD} are the most",
-                exit_code=ExitCode.DEVICE_BROKEN,
-            )
-        kind = EventKind.BH_ONESHOT if request.oneshot else EventKind.BH
-        return self._event(now, kind, request.device, request.name, payload)
+            return _event(now, EventKind.RESET, "")
+        self._requests.advance(now.virtual_ns)
+        return self._requests.take(now) or self._input(now)
 
     def _input(self, now: Now) -> Event | None:
         size = self._takes(now)
         if size:
             self._input_ns = now.virtual_ns
-            return self._event(now, EventKind.UART_INPUT, CONSOLE, payload=self.console_input.take(size, now))
+            return _event(now, EventKind.UART_INPUT, CONSOLE, self.console_input.take(size, now))
         if self._detached(now):
             self._was_live = False
-            return self._event(now, EventKind.DETACH, CONSOLE)
+            return _event(now, EventKind.DETACH, CONSOLE)
         return None
 
     def _takes(self, now: Now) -> int:
@@ -230,13 +161,12 @@ class LiveSource:
     # ---- what happens later ------------------------------------------------------------------------------------------
     def _later_ns(self, now: Now) -> int | None:
         """Return the virtual time of the next event that only time brings, those of devices aside."""
-        times = [request.due_ns for request in self._waiting if request.due_ns is not None]
-        wake = self.console_input.wake(now).virtual_ns
-        if wake is not None and self._room:
-            times.append(wake)
-        if self._room and self.console_input.offer(now, self._room):
-            times.append(self._input_ns + PATIENCE_NS)
-        return min(times, default=None)
+        moments = [self._requests.next_ns()]
+        if self._room:
+            moments.append(self.console_input.wake(now).virtual_ns)
+            if self.console_input.offer(now, self._room):
+                moments.append(self._input_ns + PATIENCE_NS)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _later(self, now: Now) -> int:
         """Return the icount of the next event that only time brings."""
@@ -251,48 +181,46 @@ class LiveSource:
         if self._idle_icount != now.icount:
             self._idle_icount, self._idle_began, self._idle_ns = now.icount, time.monotonic(), now.virtual_ns
         late = self.until_ns is not None and now.virtual_ns >= self.until_ns
-        if self._stopping or late or self.stop():
+        if self._stopping or late:
             return self._finish(now, Idle.STOP)
-        due_ns = self._later_ns(now)
-        deadline_ns = now.deadline_ns
-        live = self._is_live()
-        until_ns = self.until_ns if live or due_ns is not None or deadline_ns is not None else None
-        moments = [moment for moment in (due_ns, deadline_ns, until_ns) if moment is not None]
-        goal_ns = min(moments, default=None)
-        if live and not (self._warp and goal_ns is not None):
-            reached = self._wait(now, goal_ns)
-            if reached is None:
+        while True:
+            if self.stop():
                 return self._finish(now, Idle.STOP)
-            if reached is not now:
-                return self._give(reached)
-        if goal_ns is None:
-            return self._finish(now, Idle.END)
-        if goal_ns == deadline_ns:
-            return Idle.JUMP
-        later = self._at(now, goal_ns)
-        if goal_ns == until_ns:
-            self._stopping = True
-            return self._finish(later, Idle.STOP)
-        return self._give(later)
+            due_ns, deadline_ns, live = self._later_ns(now), now.deadline_ns, self._live
+            until_ns = self.until_ns if live or due_ns is not None or deadline_ns is not None else None
+            goal_ns = min((moment for moment in (due_ns, deadline_ns, until_ns) if moment is not None), default=None)
+            if live and not (self._warp and goal_ns is not None):
+                reached = self._wait(now, goal_ns)
+                if reached is None:
+                    return self._finish(now, Idle.STOP)
+                if reached is not now:
+                    return self._give(reached, self._due(reached))
+            if goal_ns is None:
+                return self._finish(now, Idle.END)
+            if goal_ns == deadline_ns:
+                return Idle.JUMP
+            later = _at(now, goal_ns)
+            if goal_ns == until_ns:
+                self._stopping = True
+                return self._finish(later, Idle.STOP)
+            event = self._due(later)
+            if event is not None:
+                return self._give(later, event)
+            # an EXTERNAL timer ran and had nothing for the guest
 
-    def _is_live(self) -> bool:
-        return self.console_input.live or bool(self._running) or bool(self._completed)
+    @property
+    def _live(self) -> bool:
+        return self.console_input.live or self._requests.live
 
-    @staticmethod
-    def _at(now: Now, virtual_ns: int) -> Now:
-        """Return the same idle machine at a later virtual time."""
-        return replace(now, virtual_ns=virtual_ns, warp_ns=now.warp_ns + virtual_ns - now.virtual_ns)
-
-    def _give(self, later: Now) -> str:
+    def _give(self, later: Now, event: Event | None) -> str:
         """Let the machine take what happens at a moment."""
-        self._ready = self._due(later) or self._event(later, EventKind.WARP, "")
+        self._ready = event or _event(later, EventKind.WARP, "")
         return Idle.EVENT
 
     def _finish(self, now: Now, how: str) -> str:
         """End the run here; the journal must know how far virtual time has come."""
         if self._told_warp != (now.icount, now.warp_ns):
-            self._ready = self._event(now, EventKind.WARP, "")
-            return Idle.EVENT
+            return self._give(now, None)
         return how
 
     def _wait(self, now: Now, goal_ns: int | None) -> Now | None:
@@ -302,11 +230,10 @@ class LiveSource:
             `now` itself once the time has come; the moment at which something happened; None if the run shall end.
         """
         while True:
-            passed_ns = int((time.monotonic() - self._idle_began) * 1e9)
-            here_ns = self._idle_ns + passed_ns
+            here_ns = self._idle_ns + int((time.monotonic() - self._idle_began) * 1e9)
             if goal_ns is not None and here_ns >= goal_ns:
                 return now
-            moment = self._at(now, max(here_ns, now.virtual_ns))
+            moment = _at(now, max(here_ns, now.virtual_ns))
             if self._pressing(moment):
                 return moment
             if self.stop():
@@ -318,4 +245,13 @@ class LiveSource:
 
     def _pressing(self, now: Now) -> bool:
         """Return whether `_due` has something, without taking it."""
-        return bool(self._takes(now) or self._completed or self._reset_wanted or self._detached(now))
+        return bool(self._takes(now) or self._requests.pressing or self._reset_wanted or self._detached(now))
+
+
+def _event(now: Now, kind: EventKind, device: str, payload: bytes = b"") -> Event:
+    return Event(now.icount, kind, device, "", payload, now.warp_ns)
+
+
+def _at(now: Now, virtual_ns: int) -> Now:
+    """Return the same idle machine at a later virtual time."""
+    return replace(now, virtual_ns=virtual_ns, warp_ns=now.warp_ns + virtual_ns - now.virtual_ns)

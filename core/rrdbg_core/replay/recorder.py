@@ -127,6 +127,7 @@ def record(
     # the machine first: an image that cannot be loaded leaves no file behind
     machine = Machine(config, dict(images), source, progress=on_compile)
     manifest = Manifest(config=config, created=created, creator=creator)
+    source.attach(machine.devices)
     writer = TraceWriter(path, manifest, images, force=force, max_bytes=max_bytes)
     recorder = _Recorder(machine, source, writer, until or Until(), timeout_s, interrupt)
     recorder.on_progress, recorder.on_console, recorder.on_guest_error = on_progress, on_console, on_guest_error
