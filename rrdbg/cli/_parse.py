@@ -26,6 +26,13 @@ def step_count(text: str) -> int:
     return int(match[1].replace("_", "")) * _COUNT[match[2].lower()]
 
 
+def natural(text: str) -> int:
+    """Parse a number that is not negative: 0, 10_000."""
+    if not re.fullmatch(r"\d[\d_]*", text.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; try 100")
+    return int(text.replace("_", ""))
+
+
 def duration_ns(text: str) -> int:
     """Parse a duration with its unit: 500ms, 2.5s, 10min."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min)", text.strip())

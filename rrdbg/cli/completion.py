@@ -16,7 +16,7 @@ DESCRIPTION = """\
 Print a script that teaches a shell to complete rrdbg's commands, options, traces and bundled guests.
 
   bash  rrdbg completion bash > ~/.local/share/bash-completion/completions/rrdbg
-  zsh   rrdbg completion zsh > ~/.zfunc/_rrdbg     (fpath+=~/.zfunc before compinit)
+  zsh   rrdbg completion zsh > ~/.zfunc/_rrdbg  # fpath+=~/.zfunc; compinit
   fish  rrdbg completion fish > ~/.config/fish/completions/rrdbg.fish"""
 
 _KINDS = {"TRACE": "trace", "FILE": "file", "OUTPUT": "file", "SCRIPT": "file", "IMAGE": "image"}

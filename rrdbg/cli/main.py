@@ -58,7 +58,7 @@ environment:
 
 
 class Help(argparse.HelpFormatter):
-    """Wraps descriptions, but keeps indented lines and line ends before them as they are written."""
+    """Wraps descriptions, but keeps indented lines, and line ends before them, as they are written."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
@@ -67,8 +67,10 @@ class Help(argparse.HelpFormatter):
         blocks = re.findall(r"(?:^[^ \n].*\n?)+|^.*\n?", text, re.MULTILINE)
         lines = []
         for block in filter(None, blocks):
-            flows = block[0] not in " \n"
-            lines.append(textwrap.fill(block, width) if flows else block.rstrip("\n"))
+            margin = re.match(" *", block)[0]  # type: ignore[index]
+            kept = margin and len(block.rstrip()) <= width
+            filled = textwrap.fill(block.strip(), width, initial_indent=margin, subsequent_indent=margin)
+            lines.append(block.rstrip() if kept else filled)
         return "\n".join(lines)
 
 

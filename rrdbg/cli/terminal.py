@@ -78,7 +78,7 @@ class ProgressLine:
         rate = done / elapsed
         share = done / total if total else 1.0
         left = duration((total - done) / rate) if rate > 0 else "?"
-        per_second = f", {rate / 1e6:.0f} M{unit}/s" if unit and rate >= 1e6 else ""
+        per_second = f", {rate / 1e6:.0f} M {unit}/s" if unit and rate >= 1e6 else ""
         self.text(f"{share:6.1%}{per_second}, {left} left")
 
     def clear(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from tests.machine.asm import assemble
+from rrdbg_core.machine.conformance.assembler import assemble
 
 BASE = 0x8000_0000
 
@@ -32,6 +32,8 @@ stay:
 ECHO = """
     li t0, 0x10000000
     li t3, 0x21
+    li t1, 1
+    sb t1, 2(t0)    # FIFO on
 poll:
     lbu t1, 5(t0)
     andi t1, t1, 1
@@ -40,7 +42,7 @@ poll:
     sb t1, 0(t0)
     bne t1, t3, poll
 """
-"""Echoes every byte up to and with an exclamation mark."""
+"""Turns the FIFO on and echoes every byte up to and with an exclamation mark."""
 
 SPIN = "spin: j spin"
 SLEEP = "sleep: wfi; j sleep"

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -18,23 +20,35 @@ PATIENCE_S = 60.0
 """Longer than anything here takes; only a hang meets it."""
 
 
-def run(*args: str | Path, **kwargs: object) -> subprocess.CompletedProcess[bytes]:
-    """Run a command line to its end."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a command line ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+    def told(self, code: int, *words: str) -> None:
+        """Check that it failed as it should: its code, one message with these words, no traceback, no data."""
+        assert "Traceback" not in self.err
+        assert self.code == code, self.err
+        assert self.out == b""
+        said = [line for line in self.err.splitlines() if line.startswith("rrdbg: ")]
+        assert len(said) == 1, self.err
+        for word in words:
+            assert word in self.err, self.err
+
+
+def run(*args: str | Path, **kwargs: object) -> Outcome:
+    """Run a command line in a process of its own, to its end; `kwargs` go to `subprocess.run`."""
     options: dict[str, object] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": PATIENCE_S}
     command = [*RRDBG, *map(str, args)]
-    done: subprocess.CompletedProcess[bytes] = subprocess.run(command, check=False, **(options | kwargs))  # type: ignore[call-overload]
-    return done
+    done = subprocess.run(command, check=False, **(options | kwargs))  # type: ignore[call-overload]
+    return Outcome(done.returncode, done.stdout or b"", (done.stderr or b"").decode(errors="replace"))
 
 
-def assert_told(done: subprocess.CompletedProcess[bytes], code: int, *words: str) -> None:
-    """Check that a run failed as it should: its code, one message on stderr with these words, no traceback."""
-    text = done.stderr.decode()
-    assert "Traceback" not in text
-    assert done.returncode == code, text
-    said = [line for line in text.splitlines() if line.startswith("rrdbg: ")]
-    assert len(said) == 1, text
-    for word in words:
-        assert word in text, text
+Cli = Callable[..., Outcome]
+"""Runs a command line in this process, without standard input."""
 
 
 class Terminal:
@@ -97,6 +111,8 @@ class Terminal:
         """Wait until the terminal is raw, or is not."""
         end = time.monotonic() + PATIENCE_S
         while self.raw() != raw:
+            alive = self.process.poll() is None
+            assert alive, os.read(self.master, 4096)
             assert time.monotonic() < end
             time.sleep(0.01)
 

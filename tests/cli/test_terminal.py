@@ -46,7 +46,7 @@ def test_a_session_with_the_shell(tmp_path: Path) -> None:
         assert user.restored()
         assert b"you ended the recording" in user.seen
     assert ending(path) == ("interrupted", None)
-    assert run("verify", path).returncode == ExitCode.OK
+    assert run("verify", path).code == ExitCode.OK
 
 
 def test_the_guest_ends_the_session(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_reset_is_recorded(tmp_path: Path) -> None:
     trace = Trace.open(path)
     assert "RESET" in [event.kind.name for event in trace.events]
     trace.close()
-    assert run("verify", path).returncode == ExitCode.OK
+    assert run("verify", path).code == ExitCode.OK
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"])
