@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from textual.app import App
-
-from rrdbg.tui.deck import Deck
-from rrdbg.tui.engine import Engine, Job
+from rrdbg.tui.engine import Job
+from rrdbg.tui.face import Face
 from rrdbg.tui.help import HelpScreen
-from rrdbg.tui.model import Overview, View
-from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.source import Source
-from rrdbg.tui.status import Status
 from rrdbg.tui.text import short_count
-from rrdbg.tui.timeline import Timeline
 
 SPEEDS = tuple(factor * 10**power for power in range(9) for factor in (1, 3))
 """Steps per second of play, slowest first."""
@@ -24,36 +18,19 @@ SPEEDS = tuple(factor * 10**power for power in range(9) for factor in (1, 3))
 PLAY_HZ = 10
 """Positions shown per second of play."""
 
+AGAIN = 2.0
+"""Seconds within which a second Ctrl-C quits."""
 
-class Actions(App[int]):
+
+class Actions(Face):
     """The actions of the key table."""
 
-    engine: Engine
-    overview: Overview | None = None
-    """What is known of the run, once it is open."""
-    view: View | None = None
-    """What the panes show."""
-    target: int | None = None
-    """Where the last seek goes while the engine has not arrived."""
     playing = 0
     """1 forward, -1 backward, 0 not playing."""
     speed = 0
     """Index into SPEEDS."""
-
-    deck: Deck
-    timeline: Timeline
-    status: Status
-    prompt_line: Prompt
-
-    # provided by the app
-
-    def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
-        """Queue a job that moves the session, then show where it is."""
-        raise NotImplementedError
-
-    def say(self, text: str, severity: str = "reason") -> None:
-        """Put one line into the status line."""
-        raise NotImplementedError
+    _skipped = 0
+    _interrupted = 0.0
 
     # moving
 
@@ -83,10 +60,6 @@ class Actions(App[int]):
         """Run a line of the command table."""
         self.stop_playing()
         self.run_line(line, echo=False)
-
-    def run_line(self, line: str, *, echo: bool) -> None:
-        """Run a command line; `echo` keeps it and its answer in the log."""
-        raise NotImplementedError
 
     def action_scrub(self, columns: int) -> None:
         """Move by columns of the timeline, at least one step."""
@@ -151,7 +124,7 @@ class Actions(App[int]):
             return
         step = max(SPEEDS[self.speed] // PLAY_HZ, 1)
         if SPEEDS[self.speed] < PLAY_HZ:
-            self._skipped = getattr(self, "_skipped", 0) + 1
+            self._skipped += 1
             if self._skipped * SPEEDS[self.speed] < PLAY_HZ:
                 return
             self._skipped = 0
@@ -211,6 +184,16 @@ class Actions(App[int]):
             self.deck.maximise(None)
         else:
             self.status.put(message=None)
+
+    def action_interrupt(self) -> None:
+        """Cancel what runs, as in gdb; if nothing does, quit at the second press."""
+        if self.playing or self.engine.busy:
+            self.action_cancel()
+        elif time.monotonic() - self._interrupted < AGAIN:
+            self.exit(0)
+        else:
+            self._interrupted = time.monotonic()
+            self.say("nothing runs: press Ctrl-C again, or q, to quit")
 
     # panes and screens
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 from textual import on
@@ -16,17 +16,16 @@ from textual.widgets import Static
 from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow
 from rrdbg.tui.actions import PLAY_HZ, Actions
-from rrdbg.tui.deck import Deck
-from rrdbg.tui.engine import Advanced, Busy, Done, Engine, Failed, Job, Opener
+from rrdbg.tui.engine import NOTICEABLE, Advanced, Busy, Done, Engine, Failed, Job, Opener
 from rrdbg.tui.keys import KEYS
-from rrdbg.tui.model import Overview, View
+from rrdbg.tui.model import Overview
 from rrdbg.tui.palette import TableProvider
 from rrdbg.tui.pane import Pane
 from rrdbg.tui.panes.memory import MemoryPane
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.scale import TimeMap
-from rrdbg.tui.source import Answer, Source
-from rrdbg.tui.status import Status, Work
+from rrdbg.tui.source import Source
+from rrdbg.tui.status import Work
 from rrdbg.tui.text import visible
 from rrdbg.tui.themes import DAY, NIGHT
 from rrdbg.tui.timeline import Timeline
@@ -65,13 +64,8 @@ class DebuggerApp(Actions):
         self.open_source = open_source
         """Opens the trace; called again when the engine has died."""
         self.engine = Engine(self, open_source)
-        self.timeline = Timeline(id="timeline")
-        self.deck = Deck(id="deck")
-        self.status = Status(id="status")
-        self.prompt_line = Prompt(id="prompt")
         self.dead = False
         """Whether the engine has died and was not replaced yet."""
-        self._before: View | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""
@@ -90,6 +84,7 @@ class DebuggerApp(Actions):
         self.timeline.caption = f"rrdbg  {self.trace_name}"
         self.status.put(work=Work(f"opening {self.trace_name}"))
         self.set_interval(1 / PLAY_HZ, self.play_tick)
+        self.set_interval(NOTICEABLE, self._tell_slow)
         self.engine.start()
 
     def on_unmount(self) -> None:
@@ -143,6 +138,11 @@ class DebuggerApp(Actions):
     @on(Busy)
     def _busy(self, message: Busy) -> None:
         self.status.put(work=Work(message.title) if message.title and self.engine.busy else None)
+
+    def _tell_slow(self) -> None:
+        title = self.engine.slow
+        if title and self.status.work is None:
+            self.status.put(work=Work(title))
 
     def _opened(self, overview: Overview) -> None:
         self.overview = overview
@@ -202,31 +202,6 @@ class DebuggerApp(Actions):
 
         self.engine.submit(Job("console", "", lambda source: source.console(lo, hi), then, background=True))
 
-    def moved(self, view: View) -> None:
-        """Show a new view."""
-        before = self.view
-        if before is not None and view.position != before.position:
-            self._before = before
-        self.view = view
-        if not self.engine.waits_for("goto"):
-            self.target = None
-            self.timeline.show(view.position)
-        self.timeline.time.learn(view.position, view.virtual_ns)
-        self.status.put(view=view)
-        deck = self.deck
-        deck.code.breakpoints = view.breakpoints
-        deck.code.show(view)
-        deck.registers.show(view, self._before)
-        deck.csrs.show(view, self._before)
-        deck.console.show(view.position)
-        deck.events.show(view.position)
-        deck.memory.show(view.position)
-        deck.marks.show(view.position)
-        if before is None or view.marks != before.marks:
-            deck.marks.set_marks(view.marks)
-            self.timeline.set_marks({mark.position: visible(mark.name or mark.text) for mark in view.marks})
-        self._look(deck.memory.expression or "$sp")
-
     # what the user asks
 
     def action_reopen(self) -> None:
@@ -240,57 +215,6 @@ class DebuggerApp(Actions):
         self.status.put(message=None, work=Work(f"opening {self.trace_name}"))
         self.engine = Engine(self, self.open_source)
         self.engine.start()
-
-    def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
-        """Queue a job that moves the session, then show where it is."""
-
-        def job(source: Source) -> View:
-            work(source)
-            return source.view()
-
-        self.status.put(message=None)
-        self.engine.submit(Job(kind, title if not quiet else "", job, self.moved))
-
-    def run_line(self, line: str, *, echo: bool) -> None:
-        """Run a command line; `echo` keeps it and its answer in the log."""
-        words = line.split(None, 1)
-        if words[0] == "memory" and len(words) > 1:
-            self.deck.reveal("memory", focus=False)
-            self._look(words[1].strip())
-            return
-
-        def work(source: Source) -> tuple[Answer, View]:
-            return source.command(line), source.view()
-
-        def then(result: tuple[Answer, View]) -> None:
-            answer, view = result
-            if answer.quit:
-                self.exit(0)
-                return
-            self.moved(view)
-            if echo:
-                self.deck.log_pane.echo(line)
-            if answer.text and (echo or answer.stop is None):
-                self.deck.log_pane.write(answer.text)
-            lines = answer.text.strip().splitlines()
-            if echo and answer.stop is None and lines:
-                if len(lines) > 1:
-                    self.deck.reveal("log", focus=False)
-                else:
-                    self.say(lines[0])
-
-        self.status.put(message=None)
-        self.engine.submit(Job("", line, work, then))
-
-    def _look(self, expression: str) -> None:
-        def then(address: int) -> None:
-            self.deck.memory.look(expression, address)
-
-        self.engine.submit(Job("look", "", lambda source: source.evaluate(expression), then))
-
-    def say(self, text: str, severity: str = "reason") -> None:
-        """Put one line into the status line."""
-        self.status.put(message=(severity, text))
 
     @on(Timeline.Seek)
     def _sought(self, message: Timeline.Seek) -> None:

@@ -30,6 +30,9 @@ Opener = Callable[[ProgressCallback], Source]
 PROGRESS_PERIOD = 0.08
 """Seconds between two progress messages: often enough to look alive."""
 
+NOTICEABLE = 0.1
+"""Seconds after which a user wonders whether a key was heard."""
+
 STALE = 0.4
 """Seconds after which a seek is given up for a newer one; a quicker one is let finish, or a fast drag shows nothing."""
 
@@ -90,6 +93,8 @@ class Job:
     """Runs in the interface with the result."""
     background: bool = False
     """Waits while anything else does, gives way to it when it runs, and then starts again."""
+    quiet: bool = False
+    """Most often quick: it is said only after `NOTICEABLE`."""
 
 
 class Engine:
@@ -123,6 +128,12 @@ class Engine:
     def idle(self) -> bool:
         """Whether nothing at all is left to do."""
         return self._running is None and not self._waiting
+
+    @property
+    def slow(self) -> str:
+        """Title of the user's job that has been running for a while, or empty."""
+        job = self._running
+        return "" if job is None or job.background or time.monotonic() - self._started < NOTICEABLE else job.title
 
     def waits_for(self, kind: str) -> bool:
         """Return whether a job of a kind waits."""
@@ -186,7 +197,7 @@ class Engine:
             self._source.close()
 
     def _run(self, job: Job, source: Source) -> None:
-        if job.title:
+        if job.title and not job.quiet:
             self._post(Busy(job.title))
         message: Message
         try:
@@ -208,9 +219,9 @@ class Engine:
             self._running = None
             if self._closing:
                 self._waiting = []
-            idle = not self._waiting
+            last = all(waiting.background for waiting in self._waiting)
         self._app.post_message(message)
-        if idle:
+        if last:
             self._app.post_message(Busy(None))
 
     def _progress(self, progress: Progress) -> None:

@@ -86,6 +86,8 @@ KEYS: tuple[Key, ...] = (
     Key("ctrl+p", "command_palette", "Command palette", APP, "", "Ctrl-P"),
     Key("t", "next_theme", "Next theme", APP, "", "t"),
     Key("r", "reopen", "Reopen the trace after the engine has died", APP, "", "r"),
+    Key("ctrl+c", "interrupt", "Cancel what runs; twice when nothing does: quit", APP, "", "Ctrl-C"),
+    Key("ctrl+z", "suspend_process", "Leave to the shell for a while", APP, "", "Ctrl-Z"),
     Key("q,ctrl+q", "quit", "Quit", APP, "quit", "q Ctrl-Q"),
 )
 """All keys, in the order of the help overlay."""

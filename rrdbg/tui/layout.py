@@ -77,8 +77,8 @@ def _wide(width: int, height: int) -> tuple[Slot, ...]:
         Slot(Region(left, upper, middle, above - upper), ("csrs",)),
         Slot(Region(left + middle, 0, right, above), ("memory",)),
         Slot(Region(0, above, left, below), ("console",)),
-        Slot(Region(left, above, middle, below), ("marks", "log")),
-        Slot(Region(left + middle, above, right, below), ("events",)),
+        Slot(Region(left, above, middle, below), ("marks",)),
+        Slot(Region(left + middle, above, right, below), ("events", "log")),
     )
 
 

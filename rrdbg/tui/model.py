@@ -49,6 +49,8 @@ class View:
     """Program counter of the hart."""
     symbol: str
     """Where pc is, as symbol+offset, or empty."""
+    source: str
+    """Where pc is in the source, as file:line, or empty."""
     reason: str
     """Why it stopped here, in words."""
     registers: tuple[tuple[str, int], ...]

@@ -20,7 +20,7 @@ Parts = list[tuple[str, Style]]
 
 
 class Pane(ScrollView, can_focus=True, inherit_bindings=False):
-    """A titled stack of lines. Subclasses say how many there are and what each one looks like."""
+    """A titled stack of lines, empty here. Subclasses say how many there are and what each one looks like."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"pane--{name}"
@@ -90,8 +90,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         return 0
 
     def line(self, index: int, width: int) -> Parts:
-        """Return one line."""
-        raise NotImplementedError
+        """Return one line, cut to `width` cells or not."""
+        return []
 
     def style(self, name: str) -> Style:
         """Return the style of one of the `pane--` component classes."""
@@ -103,16 +103,20 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self.selected = min(self.selected, max(self.count() - 1, 0))
         self.refresh()
 
+    def scroll_to_row(self, row: int) -> None:
+        """Scroll so that a row is the first one, at once: also before the layout has found that a scroll bar is due."""
+        self.scroll_to(y=max(row, 0), animate=False, force=True)
+
     def reveal(self, index: int, *, centre: bool = False) -> None:
         """Scroll the least that shows a line; or put it in the middle when it was not visible."""
         height = max(self.scrollable_content_region.height, 1)
         top = self.scroll_offset.y
-        if centre and not top <= index < top + height:
-            self.scroll_to(y=max(index - height // 2, 0), animate=False)
-        elif index < top:
-            self.scroll_to(y=index, animate=False)
-        elif index >= top + height:
-            self.scroll_to(y=index - height + 1, animate=False)
+        if top <= index < top + height:
+            return
+        if centre:
+            self.scroll_to_row(index - height // 2)
+        else:
+            self.scroll_to_row(index if index < top else index - height + 1)
 
     # Textual
 

@@ -21,7 +21,7 @@ class Prompt(Input):
         Binding("up", "recall(-1)", "Earlier command", show=False),
         Binding("down", "recall(1)", "Later command", show=False),
         Binding("tab", "complete", "Complete", show=False, priority=True),
-        Binding("escape", "leave", "Leave the prompt", show=False),
+        Binding("escape,ctrl+c", "leave", "Leave the prompt", show=False),
     ]
 
     class Entered(Message):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 from rrdbg.session.api import Progress, ProgressCallback, Session
 from rrdbg.tui.source import Source
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 
 def open_trace(path: str, progress: ProgressCallback) -> Source:
@@ -58,6 +66,42 @@ class Opening:
         return result
 
 
+def _check_terminal() -> None:
+    missing = ""
+    # Textual reads the keys from standard input, draws on standard error and asks standard output for its size.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        missing = "a terminal on standard input, output and error"
+    elif os.environ.get("TERM") == "dumb":
+        missing = "a terminal that can move its cursor, but TERM says dumb"
+    if missing:
+        raise RrdbgError(
+            f"the terminal interface needs {missing}",
+            hint="without one, use: rrdbg replay TRACE, or in scripts: rrdbg replay TRACE -x COMMANDS -batch",
+            exit_code=ExitCode.HOST_IO,
+        )
+
+
+@contextlib.contextmanager
+def _signals_end(app: App[int]) -> Iterator[None]:
+    """Let signals that end a program end the interface first, or the terminal would stay as it is: mouse, raw mode."""
+    import asyncio
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise KeyboardInterrupt from None
+        loop.call_soon_threadsafe(lambda: app.exit(return_code=int(ExitCode.INTERRUPTED)))
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    before = {number: signal.signal(number, handle) for name in names if (number := getattr(signal, name, None))}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run_tui(path: str, *, theme: str | None = None) -> int:
     """Show a trace until the user quits, and return the exit code.
 
@@ -69,12 +113,7 @@ def run_tui(path: str, *, theme: str | None = None) -> int:
         RrdbgError: There is no terminal, no such theme, the trace does not open, or the engine died.
         OSError: The file cannot be read.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        raise RrdbgError(
-            "the terminal interface needs a terminal on standard input and output",
-            hint="in scripts, use: rrdbg replay TRACE -x COMMANDS -batch",
-            exit_code=ExitCode.HOST_IO,
-        )
+    _check_terminal()
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
     opening = Opening(path)
@@ -86,7 +125,8 @@ def run_tui(path: str, *, theme: str | None = None) -> int:
             names = ", ".join(sorted(app.available_themes))
             raise RrdbgError(f"no theme '{theme}'", hint=f"themes: {names}", exit_code=ExitCode.USAGE)
         app.theme = theme
-    app.run()
+    with _signals_end(app):
+        app.run()
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0

@@ -97,6 +97,7 @@ class Source:
             priv=when.priv,
             pc=when.pc,
             symbol=when.location.text,
+            source=when.location.source,
             reason=self._reason or ("the hart sleeps in wfi" if when.waiting else ""),
             registers=tuple((register.name, register.value) for register in session.registers()),
             csrs=tuple((csr.name, csr.value, csr.text) for csr in session.registers(["csr"])),

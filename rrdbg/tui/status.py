@@ -70,38 +70,43 @@ class Status(Widget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw the row."""
-        width = self.size.width
-        base = self.rich_style
-        left, right = self._left(), self._right(width)
-        used = sum(len(text) for text, _ in left)
-        room = max(width - used - 1, 0)
+        """Draw the row: what is said now at the right, and as much of where we are as there is room for."""
+        width, base = self.size.width, self.rich_style
+        right = self._right(width)
         size = sum(len(text) for text, _ in right)
-        if size > room:
-            right = [(clip(right[0][0], room), right[0][1])] if right else []
-            size = sum(len(text) for text, _ in right)
+        left = self._left()
+        while len(left) > 1 and sum(len(text) for text, _ in left) + size > width:
+            left.pop()
+        used = sum(len(text) for text, _ in left)
+        if size > width - used and right:
+            first, style = right[0]
+            size -= len(first)
+            first = clip(first, max(width - used - size, 0))
+            right, size = [(first, style), *right[1:]], size + len(first)
         gap = max(width - used - size, 0)
         return spans([*left, (" " * gap, base), *right], width, base)
 
     def _left(self) -> Parts:
+        # The most important part first.
         view = self.view
         if view is None:
             return []
         dim = self._style("dim")
         share = f"{view.position / self.total:.1%}" if self.total else ""
-        parts: Parts = [(f" {grouped(view.position)} ", self._style("position")), (f" {share}", dim)]
-        if self.size.width >= 60:
-            parts.append((f"  {short_ns(view.virtual_ns, 6)}", dim))
-            parts.append((f"  h{view.hart} {view.priv}", dim))
-        if self.size.width >= 100 or self.work is None:
-            where = visible(view.symbol) or f"{view.pc:x}"
-            parts.append(("  " + clip(where, max(self.size.width // 4, 12)), self._style("symbol")))
-        return parts
+        where = visible(view.symbol) or f"{view.pc:x}"
+        return [
+            (f" {grouped(view.position)} ", self._style("position")),
+            (f" {share}", dim),
+            (f"  {short_ns(view.virtual_ns, 6)}", dim),
+            (f"  h{view.hart} {view.priv}", dim),
+            ("  " + clip(where, max(self.size.width // 4, 12)), self._style("symbol")),
+        ]
 
     def _right(self, width: int) -> Parts:
+        # The first part is cut where there is no room for all.
+        parts: Parts = []
         if self.work is not None:
             return [(self._progress(self.work, width), self._style("work"))]
-        parts: Parts = []
         if self.message is not None:
             severity, text = self.message
             parts.append((f" {visible(text)} ", self._style(severity)))

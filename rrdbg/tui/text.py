@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 CONTROL_PICTURES = 0x2400
 """The Unicode block in which U+2400 + c is the picture of control character c."""
 
@@ -30,16 +28,6 @@ def _visible(char: str) -> str:
     if code < 0x20:
         return chr(CONTROL_PICTURES + code)
     return "␡" if code == 0x7F else "�"
-
-
-def console_lines(data: bytes, *, tab: int = 8) -> list[str]:
-    """Split console output into lines for the screen, with its control sequences visible.
-
-    A line ends at LF; CR before LF is dropped, other CRs stay visible; tabs are expanded. Bytes that are not UTF-8
-    appear as `\\xNN`. The last line is what has no LF yet (possibly empty).
-    """
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    return [visible(line.expandtabs(tab)) for line in text.split("\n")]
 
 
 def grouped(n: int) -> str:
@@ -95,10 +83,20 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"[: max(width, 0)]
 
 
-def chunks(data: bytes, size: int) -> Iterator[bytes]:
-    """Yield consecutive pieces of `size` bytes; the last one may be shorter."""
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a line into pieces of at most `width` characters, between words where that is possible.
+
+    Example:
+        >>> wrapped("one two three", 8)
+        ['one two', 'three']
+    """
+    pieces = []
+    while len(text) > width > 0:
+        cut = text.rfind(" ", 1, width + 1)
+        cut = cut if cut > 0 and text[:cut].strip() else width
+        pieces.append(text[:cut])
+        text = text[cut:].removeprefix(" ")
+    return [*pieces, text]
 
 
 def ascii_column(data: bytes) -> str:

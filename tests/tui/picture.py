@@ -19,7 +19,12 @@ LETTERS = "." + ascii_letters + digits + punctuation.replace(".", "")
 
 def picture(app: App[int]) -> str:
     """Return the screen's text and its styles: one letter per cell, with a legend. Scroll bars are left out."""
-    bars = [bar.region for bar in app.screen.query(ScrollBar) if bar.display]
+    bars = [
+        place.region
+        for screen in app.screen_stack
+        for widget, place in screen._compositor.full_map.items()
+        if isinstance(widget, ScrollBar)
+    ]
     words: list[str] = []
     shades: list[str] = []
     legend: dict[str, str] = {}

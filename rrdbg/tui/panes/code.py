@@ -39,7 +39,7 @@ class CodePane(Pane):
             height = self.scrollable_content_region.height
             # Two lines beyond the current one: what comes next matters most.
             self.reveal(min(current + min(2, height // 3), max(len(self._rows) - 1, 0)))
-        self.retitle(visible(view.symbol))
+        self.retitle(visible("  ".join(filter(None, (view.symbol, view.source.rsplit("/", 1)[-1])))))
         self.update()
 
     def set_lines(self, lines: tuple[CodeLine, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rrdbg.session.values import EventRow
 from rrdbg.tui.model import MarkRow
 from rrdbg.tui.pane import Pane, Parts
-from rrdbg.tui.text import clip, grouped, visible
+from rrdbg.tui.text import clip, grouped, visible, wrapped
 
 KINDS = {"uart_input": "input", "bh_oneshot": "oneshot"}
 """Kinds of events whose names are too long for the list."""
@@ -116,7 +116,7 @@ class MarksPane(Pane):
 
 
 class LogPane(Pane):
-    """What commands answered."""
+    """What commands answered. Long lines are wrapped."""
 
     NAME = "Log"
     EMPTY = "answers of commands appear here; press : and type one"
@@ -125,6 +125,9 @@ class LogPane(Pane):
         super().__init__(id="log")
         self._lines: list[tuple[str, str]] = []
         self._top = 0
+        self._rows: list[tuple[str, str]] = []
+        self._starts: list[int] = []
+        self._wrapped = 0
 
     def echo(self, text: str) -> None:
         """Add a command line; its answer is read from there on, however long it is."""
@@ -133,13 +136,30 @@ class LogPane(Pane):
 
     def write(self, text: str, style: str = "text") -> None:
         """Add text, in one of the pane's styles, and scroll to where the answer starts."""
-        self._lines += [(visible(line.expandtabs(8)), style) for line in text.rstrip("\n").split("\n")]
+        lines = [(visible(line.expandtabs(8)), style) for line in text.rstrip("\n").split("\n")]
+        self._lines += lines
         if len(self._lines) > LOG_LINES:
             cut = len(self._lines) - LOG_LINES
             del self._lines[:cut]
             self._top = max(self._top - cut, 0)
+            self._wrapped = 0
+        elif self._wrapped:
+            self._wrap(lines)
         self.update()
         self.call_after_refresh(self._show_answer)
+
+    def _wrap(self, lines: Sequence[tuple[str, str]]) -> None:
+        for text, style in lines:
+            self._starts.append(len(self._rows))
+            self._rows += [(piece, style) for piece in wrapped(text, self._wrapped)]
+
+    def update(self) -> None:
+        """Wrap again when the width changed, then draw."""
+        width = self.scrollable_content_region.width
+        if width != self._wrapped and width > 0:
+            self._wrapped, self._rows, self._starts = width, [], []
+            self._wrap(self._lines)
+        super().update()
 
     def on_resize(self) -> None:
         """Keep the answer in view."""
@@ -147,13 +167,14 @@ class LogPane(Pane):
         self._show_answer()
 
     def _show_answer(self) -> None:
-        self.scroll_to(y=self._top, animate=False, force=True)
+        if self._top < len(self._starts):
+            self.scroll_to_row(self._starts[self._top])
 
     def count(self) -> int:
-        """Return the number of lines."""
-        return len(self._lines)
+        """Return the number of rows."""
+        return len(self._rows)
 
     def line(self, index: int, width: int) -> Parts:
-        """Return one line."""
-        text, style = self._lines[index]
+        """Return one row."""
+        text, style = self._rows[index]
         return [(text, self.style(style))]

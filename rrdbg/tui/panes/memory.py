@@ -55,7 +55,7 @@ class MemoryPane(Pane):
     def _centre(self) -> None:
         if self.address is not None:
             row = (self.address - self._top) // self._per_row()
-            self.scroll_to(y=max(row - 1, 0), animate=False, force=True)
+            self.scroll_to_row(row - 1)
             self.want()
 
     def on_resize(self) -> None:

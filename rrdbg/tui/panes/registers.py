@@ -9,6 +9,9 @@ from rrdbg.tui.text import clip, visible
 CELL = 21
 """Cells of a register: name, mark, 16 digits, a gap."""
 
+FIRST = ("pc", "ra", "sp", "s0", *(f"a{i}" for i in range(8)), "s1", *(f"t{i}" for i in range(7)))
+"""What a small pane shows first; the others follow when it is scrolled."""
+
 
 class RegistersPane(Pane):
     """pc and the integer registers, in as many columns as fit."""
@@ -19,6 +22,7 @@ class RegistersPane(Pane):
     def __init__(self) -> None:
         super().__init__(id="registers")
         self._values: tuple[tuple[str, int], ...] = ()
+        self._rows: list[list[tuple[str, int]]] = []
         self._before: dict[str, int] = {}
 
     def show(self, view: View, before: View | None) -> None:
@@ -31,15 +35,35 @@ class RegistersPane(Pane):
     def _columns(self) -> int:
         return max(self.scrollable_content_region.width + 1, CELL) // CELL
 
+    def update(self) -> None:
+        """Arrange the registers anew."""
+        self._arrange()
+        super().update()
+
+    def _arrange(self) -> None:
+        """Fill column after column; where the pane is too small for all, screen after screen, first things first."""
+        values, columns = self._values, self._columns()
+        rows = -(-len(values) // columns)
+        height = max(self.scrollable_content_region.height, 1)
+        if rows <= height:
+            self._rows = [list(values[row::rows]) for row in range(rows)]
+            return
+        order = {name: number for number, name in enumerate(FIRST)}
+        values = tuple(sorted(values, key=lambda register: order.get(register[0], len(order))))
+        self._rows = []
+        for start in range(0, len(values), height * columns):
+            page = values[start : start + height * columns]
+            rows = min(height, -(-len(page) // columns))
+            self._rows += [list(page[row::rows]) for row in range(rows)]
+
     def count(self) -> int:
         """Return the number of rows."""
-        return -(-len(self._values) // self._columns())
+        return len(self._rows)
 
     def line(self, index: int, width: int) -> Parts:
-        """Return one row of registers: pc, ra, sp ... downwards, then the next column."""
+        """Return one row of registers."""
         parts: Parts = []
-        for number in range(index, len(self._values), self.count()):
-            name, value = self._values[number]
+        for name, value in self._rows[index]:
             changed = self._before.get(name) != value
             digits = f"{value:016x}"
             zeros = len(digits) - len(digits.lstrip("0")) if value else 15
