@@ -184,6 +184,7 @@ class Inspect(SessionBase):
 
     def lookup(self, name: str) -> SymbolInfo:
         """Return a symbol by name."""
+        self._check_open()
         found = self._symbols.named(name)
         if found is None:
             raise NotFound(f"no symbol {name!r} in the trace's images", hint="`info symbols PREFIX` lists them")
@@ -191,10 +192,12 @@ class Inspect(SessionBase):
 
     def symbols(self, prefix: str = "", limit: int = 1000) -> tuple[SymbolInfo, ...]:
         """Return symbols whose names start with `prefix`, by name."""
+        self._check_open()
         return tuple(map(_info, self._symbols.starting_with(prefix, limit)))
 
     def source_lines(self, address: int) -> tuple[Location, ...]:
         """Return the locations of the line table within the function around an address."""
+        self._check_open()
         symbol = self._symbols.around(address)
         if symbol is None or not symbol.size:
             return ()

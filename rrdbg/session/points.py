@@ -230,6 +230,7 @@ class Points(Inspect):
 
     def points(self) -> tuple[Point, ...]:
         """Return all points by number."""
+        self._check_open()
         return tuple(self._public(point) for point in self._points.values())
 
     def delete_point(self, number: int | None = None) -> None:
@@ -255,6 +256,7 @@ class Points(Inspect):
         return self._public(point)
 
     def _chosen(self, number: int | None) -> list[PointState]:
+        self._check_open()
         if number is None:
             return list(self._points.values())
         if number not in self._points:

@@ -94,11 +94,11 @@ def open_parts(path: str, progress: ProgressCallback | None) -> Parts:
     trace = Trace.open(path)
     try:
         tell = None if progress is None else lambda text: progress(Progress(text, 0, 0, 0.0, None))
-        engine = ReplayEngine(Replayer(trace, progress=tell))
+        replayer = Replayer(trace, progress=tell)
     except BaseException:
         trace.close()
         raise
-    return engine, source_of(trace, path), symbols_of(trace), UserData(path)
+    return ReplayEngine(replayer), _source_of(replayer, path), symbols_of(trace), UserData(path)
 
 
 def symbols_of(trace: Trace) -> SymbolTable:
@@ -107,13 +107,13 @@ def symbols_of(trace: Trace) -> SymbolTable:
     return SymbolTable([trace.images[ref.digest] for ref in refs if ref.kind == "elf"])
 
 
-def source_of(trace: Trace, path: str) -> TraceSource:
-    """Return a trace file as the session sees it."""
+def _source_of(replayer: Replayer, path: str) -> TraceSource:
+    trace = replayer.trace
     source = TraceSource(
         path,
         trace.manifest.config.shift,
         trace.events,
-        info=lambda: _info(trace, source),
+        info=lambda: _info(replayer, source),
         epochs=lambda: trace.epochs,
         verify=lambda pauses, seed, poll: _verify(trace, pauses, seed, poll),
         close=trace.close,
@@ -121,9 +121,10 @@ def source_of(trace: Trace, path: str) -> TraceSource:
     return source
 
 
-def _info(trace: Trace, source: TraceSource) -> TraceInfo:
-    trace.refresh()
-    source.events = trace.events
+def _info(replayer: Replayer, source: TraceSource) -> TraceInfo:
+    trace = replayer.trace
+    if replayer.refresh():
+        source.events = trace.events
     config, ending = trace.manifest.config, trace.ending
     return TraceInfo(
         source.path,

@@ -21,7 +21,7 @@ Words = npt.NDArray[np.uint64]
 RAM_BYTES = 1 << 16
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """A run, state by state."""
 

@@ -17,7 +17,7 @@ from rrdbg.session.decoding import instruction
 from .history import History
 
 
-@dataclass
+@dataclass(repr=False)
 class Place:
     """A guest state as a condition sees it."""
 
@@ -34,7 +34,7 @@ class Place:
 Condition = Callable[[Place], bool]
 
 
-@dataclass
+@dataclass(repr=False)
 class NaivePoint:
     """A point as the naive search knows it."""
 
@@ -61,7 +61,7 @@ class Ended:
     reason: str = "step"
 
 
-@dataclass
+@dataclass(repr=False)
 class Naive:
     """A session that looks at every state."""
 
@@ -83,7 +83,9 @@ class Naive:
             if point.kind == "break" or not point.enabled:
                 continue
             overlaps = [
-                a for a in row.accesses if a.address < point.address + point.length and point.address < a.address + a.size
+                a
+                for a in row.accesses
+                if a.address < point.address + point.length and point.address < a.address + a.size
             ]
             changed = history.read(step, point.address, point.length) != history.read(
                 step + 1, point.address, point.length
@@ -184,9 +186,7 @@ class Naive:
         while True:
             here = self.here
             goal = here + 1
-            while goal < history.end and (
-                depth[goal] > depth[start] or (goal > here + 1 and history.interrupt(goal))
-            ):
+            while goal < history.end and (depth[goal] > depth[start] or (goal > here + 1 and history.interrupt(goal))):
                 goal += 1
             back = depth[goal] <= depth[start]
             found = self.forward(goal)

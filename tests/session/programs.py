@@ -9,7 +9,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from tests.machine.asm import assemble
+from rrdbg_core.machine.conformance.assembler import assemble
 
 from .elf import BASE, FUNC, OBJECT, Sym, make_elf
 
@@ -122,7 +122,9 @@ def random_guest(seed: int) -> Guest:
     count = rng.randrange(2, 6)
     timer = rng.random() < 0.7
     names = [f"f{i}" for i in range(count)]
-    calls = "\n".join(f"    li a0, {rng.randrange(8)}\n    jal ra, {rng.choice(names)}" for _ in range(rng.randrange(4, 12)))
+    calls = "\n".join(
+        f"    li a0, {rng.randrange(8)}\n    jal ra, {rng.choice(names)}" for _ in range(rng.randrange(4, 12))
+    )
     text = _START.format(timer=_TIMER if timer else "", calls=calls)
     text += _HANDLER.format(period=rng.randrange(1, 4))
     for index, name in enumerate(names):

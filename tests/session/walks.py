@@ -166,5 +166,3 @@ def walk(session: Session, history: History, guest: Guest, seed: int, motions: i
 
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
-
-
