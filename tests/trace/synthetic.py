@@ -212,6 +212,8 @@ def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], Non
     trace.add_checks([1])
     trace.add_snapshot(EPOCH + CHECK_PERIOD, state, {3: {0: bytes(64), 1: bytes(64)}, 9: {5: bytes(64)}})
     on_step(trace)
+    trace.add_digest(EPOCH + 70_000, random_.randbytes(16))
+    on_step(trace)
     trace.add_index(an_epoch(EPOCH, EPOCH + 80_000, 2))
     trace.stages.append((trace.writer.size, trace.expected()))  # in the file, but nothing promises it yet
     trace.add_end(Ending(EPOCH + 80_000, "exit", 3, 12345))

@@ -124,6 +124,11 @@ def index_values(epoch: EpochIndex) -> Plain:
     }
 
 
+def _checks(chunk: Chunk, payload: bytes) -> list[Plain]:
+    words = contents.decode_checks(payload).tolist()
+    return [{"icount": chunk.first + k * CHECK_PERIOD, "word": f"0x{word:016x}"} for k, word in enumerate(words)]
+
+
 def _manifest(payload: bytes) -> Plain:
     try:
         return Manifest.model_validate_json(payload).model_dump(mode="json")
