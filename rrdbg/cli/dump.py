@@ -35,7 +35,19 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     parser.add_argument("trace", help="a .rrt file")
     parser.add_argument("chunk", nargs="*", type=int, metavar="CHUNK", help="number of a chunk to decode")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    _take_options_anywhere(parser)
     return parser
+
+
+def _take_options_anywhere(parser: argparse.ArgumentParser) -> None:
+    """Allow `dump TRACE --json 3`: before Python 3.13, argparse takes the chunks to be none when an option follows."""
+    parse = parser.parse_known_args
+
+    def options_first(args: Any = None, namespace: Any = None) -> Any:
+        # none of the options has a value
+        return parse(sorted(args, key=lambda arg: not arg.startswith("-")), namespace)
+
+    parser.parse_known_args = options_first  # type: ignore[method-assign]
 
 
 def run(args: argparse.Namespace) -> int:
