@@ -6,6 +6,9 @@ Example:
     ...     session.goto("end")
     ...     session.add_watch("heap_head")
     ...     print(session.reverse_continue().text)
+
+Everything that `rrdbg.session.api` names is here too: `rrdbg.Session`, `rrdbg.Stop`, `rrdbg.NotFound` and so on. It is
+imported when it is first asked for: importing rrdbg costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +16,78 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdbg_core import __version__
+from rrdbg_core.errors import ExitCode, RrdbgError
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from rrdbg.session.api import ProgressCallback, Session
+    from rrdbg.session.api import (
+        Bookmark,
+        Cancelled,
+        ConsoleChunk,
+        DisasmLine,
+        EventRow,
+        Lane,
+        Location,
+        MemoryAccess,
+        MemoryBlock,
+        Note,
+        NotFound,
+        Point,
+        PointKind,
+        Position,
+        Progress,
+        ProgressCallback,
+        RegisterValue,
+        Session,
+        StepRow,
+        Stop,
+        StopReason,
+        SymbolInfo,
+        Timeline,
+        TraceInfo,
+        Unreadable,
+        UsageError,
+        Value,
+        VerifyResult,
+        When,
+    )
 
-__all__ = ["__version__", "open"]
+__all__ = [
+    "Bookmark",
+    "Cancelled",
+    "ConsoleChunk",
+    "DisasmLine",
+    "EventRow",
+    "ExitCode",
+    "Lane",
+    "Location",
+    "MemoryAccess",
+    "MemoryBlock",
+    "NotFound",
+    "Note",
+    "Point",
+    "PointKind",
+    "Position",
+    "Progress",
+    "ProgressCallback",
+    "RegisterValue",
+    "RrdbgError",
+    "Session",
+    "StepRow",
+    "Stop",
+    "StopReason",
+    "SymbolInfo",
+    "Timeline",
+    "TraceInfo",
+    "Unreadable",
+    "UsageError",
+    "Value",
+    "VerifyResult",
+    "When",
+    "__version__",
+    "open",
+]
 
 
 def open(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
@@ -35,3 +103,11 @@ def open(path: str | PathLike[str], progress: ProgressCallback | None = None) ->
     from rrdbg.session.session import open_session
 
     return open_session(path, progress)
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from rrdbg.session import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'rrdbg' has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """What motions mean, said over the whole list of states: where each ends, and which points stop it.
 
-Nothing here knows how the session searches. Calls and traps are followed by their depth, which the random programs keep
-to. Like a breakpoint, the goal of `nexti` and `finish` is an instruction that is about to be executed: where an interrupt
-comes first, it is reached once that is dealt with.
+Nothing here knows how the session searches. Calls and traps are followed by their depth, which the random programs
+keep to. Like a breakpoint, the goal of `nexti` and `finish` is an instruction that is about to be executed: where an
+interrupt comes first, it is reached once that is dealt with.
 """
 
 from __future__ import annotations

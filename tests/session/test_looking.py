@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rrdbg_core.errors import RrdbgError
 
 import rrdbg
 from rrdbg.session.api import NotFound, Session, UsageError
 from rrdbg.session.csrs import cause_text
-from rrdbg_core.errors import RrdbgError
 
 from .history import History
 from .model import session_over

@@ -170,7 +170,7 @@ def test_finish_shows_the_caller(session: Session) -> None:
     session.stepi(2)
     assert session.reverse_finish().when.pc == caller
     session.goto(2)
-    with pytest.raises(NotFound, match="outermost|does not show"):
+    with pytest.raises(NotFound, match=r"outermost|does not show"):
         session.finish()
 
 
