@@ -51,13 +51,13 @@ def recorded(parts: Parts, path: Path, console: ConsoleInput | None = None, **op
 
 
 SHELL = r"""
-on "$ ": help\n
+at 8_400: help\n
 on "$ ": echo once upon a time\n
 after 3ms: rand\n
-at 60_000: poke 80100000 1234\n
+on "$ ": poke 0x80100000 1234\n
 on "$ ": run fib 12\n
 on "$ ": reset\n
 on "$ ": time\n
 on "$ ": exit 9\n
 """
-"""A conversation with the guest `shell`."""
+"""A conversation with the guest `shell`: typed ahead, answered, after a pause, through a reset."""

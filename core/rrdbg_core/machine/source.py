@@ -85,11 +85,19 @@ class EventSource(Protocol):
 
 
 class ReplaySource:
-    """The events of a recording, applied where they were."""
+    """The events of a recording, applied where they were.
 
-    def __init__(self, events: Sequence[Event], end_icount: int) -> None:
+    Args:
+        events: The journal.
+        end_icount: Last position that replays.
+        cut: The recording was ended there from outside, where an idle machine may have been waiting. Else it was at
+            a proper position, or goes on behind it.
+    """
+
+    def __init__(self, events: Sequence[Event], end_icount: int, *, cut: bool = True) -> None:
         self.events = events
         self.end_icount = end_icount
+        self.cut = cut
         self.position = 0
         """Index of the next event."""
 
@@ -129,7 +137,7 @@ class ReplaySource:
     def idle(self, now: Now) -> str:
         if self.position < len(self.events) and self.events[self.position].icount == now.icount:
             return Idle.EVENT if self._due(self.events[self.position], now) else Idle.JUMP
-        if self.position >= len(self.events) and now.icount >= self.end_icount:
+        if self.cut and self.position >= len(self.events) and now.icount >= self.end_icount:
             return Idle.STOP
         return Idle.END if now.deadline_ns is None else Idle.JUMP
 

@@ -16,6 +16,7 @@ from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource
+from rrdbg_core.trace.reader import Trace
 
 Words = npt.NDArray[np.uint64]
 
@@ -34,6 +35,13 @@ class Capsule:
     """Pages that were ever written; all others are zero."""
     content: npt.NDArray[np.uint8]
     """u8[n, 4096]: what they hold."""
+
+
+def source_of(trace: Trace) -> ReplaySource:
+    """Return the journal of a trace as a machine's source of events."""
+    ending = trace.ending
+    cut = ending is not None and ending.reason not in ("exit", "disk-full")
+    return ReplaySource(trace.events, trace.end_icount, cut=cut)
 
 
 def capture(machine: Machine, source: ReplaySource) -> Capsule:

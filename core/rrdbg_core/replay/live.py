@@ -91,6 +91,15 @@ class LiveSource:
         self._reset_wanted = True
         self._wake()
 
+    def untold_warp(self, icount: int, warp_ns: int) -> Event | None:
+        """Return the event that tells how far virtual time has come, if a recording ends here and the journal lacks it.
+
+        Where a recording is cut, replay does not jump by itself.
+        """
+        if self._told_warp == (icount, warp_ns) or self._told_warp[0] != icount:
+            return None
+        return Event(icount, EventKind.WARP, "", "", b"", warp_ns)
+
     # ---- EventSource -------------------------------------------------------------------------------------------------
     def next_icount(self) -> int:
         return self._next_icount

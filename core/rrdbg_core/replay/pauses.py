@@ -18,7 +18,7 @@ from rrdbg_core.cpu.core import Watch, WatchKind
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource
-from rrdbg_core.replay.capsule import Capsule, capture, release
+from rrdbg_core.replay.capsule import Capsule, capture, release, source_of
 from rrdbg_core.trace.reader import Trace
 
 STRETCH = 2000
@@ -45,7 +45,7 @@ class Walker:
 
     def renew(self) -> None:
         """Get a new machine, cold and at power-on."""
-        self.source = ReplaySource(self.trace.events, self.trace.end_icount)
+        self.source = source_of(self.trace)
         self.machine = Machine(self.trace.manifest.config, dict(self.trace.images), self.source)
 
     def move(self, capsule: Capsule, seed: int) -> None:

@@ -321,6 +321,9 @@ class _Recorder:
         machine, writer = self._machine, self._writer
         icount = machine.icount
         host_seconds = time.monotonic() - self._started
+        warp = self._source.untold_warp(icount, machine.warp_ns)
+        if warp is not None and reason != "exit":
+            machine.apply(warp)
         try:
             self._hand_over_events()
             index, _, _ = self._collector.take(icount)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.machine.machine import Machine, StopReason
-from rrdbg_core.machine.source import Divergence, ReplaySource
+from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay.armed import NOTHING, Armed
+from rrdbg_core.replay.capsule import source_of
 from rrdbg_core.replay.checking import HINT, Checker
 from rrdbg_core.replay.ladder import Ladder
 from rrdbg_core.replay.search import windows
@@ -55,7 +56,7 @@ class Replayer:
     ) -> None:
         self.trace = trace
         """The trace."""
-        self.source = ReplaySource(trace.events, trace.end_icount)
+        self.source = source_of(trace)
         """The journal, and how much of it is applied."""
         self.machine = Machine(trace.manifest.config, dict(trace.images), self.source, progress=progress)
         """The machine that replays it."""
@@ -93,7 +94,8 @@ class Replayer:
         """Take in what a recorder has added to the trace; return whether there was anything."""
         if not self.trace.refresh():
             return False
-        self.source.events, self.source.end_icount = self.trace.events, self.trace.end_icount
+        fresh = source_of(self.trace)
+        self.source.events, self.source.end_icount, self.source.cut = fresh.events, fresh.end_icount, fresh.cut
         self._ladder.refresh()
         self._checker.refresh()
         return True

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.machine import Machine
-from rrdbg_core.machine.source import Divergence, ReplaySource
-from rrdbg_core.replay.capsule import Capsule, capture, decode, encode, release
+from rrdbg_core.machine.source import Divergence
+from rrdbg_core.replay.capsule import Capsule, capture, decode, encode, release, source_of
 from rrdbg_core.trace.reader import Trace
 
 WAIT_S = 0.02
@@ -72,7 +72,8 @@ def main(path: str, until: int, end_icount: int) -> None:
     """Do the work, in the new process."""
     start = decode(sys.stdin.buffer.read())
     with Trace.open(path) as trace:
-        source = ReplaySource(trace.events, end_icount)
+        source = source_of(trace)
+        source.end_icount = end_icount
         machine = Machine(trace.manifest.config, dict(trace.images), source)
         release(start, machine, source)
         machine.run(until)
