@@ -144,7 +144,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Fit the lines to the new size; a pane that was hidden had none to scroll in."""
         self.update()
         if self.SELECTS:
-            self.call_after_refresh(self.reveal, self.selected)
+            # by then it may be another one
+            self.call_after_refresh(lambda: self.reveal(self.selected))
 
     def on_focus(self) -> None:
         """Show the selected line."""
