@@ -142,7 +142,7 @@ _ZSH = """\
 _rrdbg_image() {{
     local -a guests
     guests=(${{(f)"$(rrdbg guests 2>/dev/null | cut -f1)"}})
-    compadd -a guests
+    compadd -- $guests
     _files
 }}
 _rrdbg() {{

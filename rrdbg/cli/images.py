@@ -9,14 +9,32 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 PREFIX = "guest:"
 
 
-def bundled_guests() -> dict[str, Path]:
-    """Return the guests that rrdbg brings along: name to ELF."""
+def _folder() -> Path | None:
     package = Path(__file__).resolve().parents[1]
     # a wheel carries them inside the package, a checkout keeps them where they are built
-    for folder in (package / "_guests", package.parent / "guests" / "bin"):
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.elf"))}
-    return {}
+    folders = (package / "_guests", package.parent / "guests" / "bin")
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def bundled_guests() -> dict[str, Path]:
+    """Return the guests that rrdbg brings along: name to ELF. Those of the tests are called tiny/NAME."""
+    folder = _folder()
+    if folder is None:
+        return {}
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.elf")}
+    return dict(sorted(found.items(), key=lambda item: ("/" in item[0], item[0])))
+
+
+def purposes() -> dict[str, str]:
+    """Return what each bundled guest is for, in a few words, as far as their manifest says."""
+    import json
+
+    folder = _folder()
+    try:
+        rows = json.loads((folder / "MANIFEST.json").read_text(encoding="utf-8"))["guests"] if folder else []
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {row["name"]: row["purpose"] for row in rows}
 
 
 def resolve_image(name: str) -> Path:
