@@ -50,4 +50,4 @@ def culprit(session: Session) -> None:
 
 
 if __name__ == "__main__":
-    culprit(session)
+    culprit(session)  # noqa: F821

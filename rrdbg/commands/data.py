@@ -79,7 +79,14 @@ def _all_registers(interpreter: Interpreter, call: Call) -> Output:
     return Output("\n".join(map(_register_line, registers)), {row.name: row.value for row in registers})
 
 
-@command("info symbol", Group.DATA, "say what symbol is at an address", "ADDRESS", args=(Arg.EXPRESSION,))
+@command(
+    "info symbol",
+    Group.DATA,
+    "say what symbol is at an address",
+    "ADDRESS",
+    aliases=("sym", "symb", "symbo"),
+    args=(Arg.EXPRESSION,),
+)
 def _symbol(interpreter: Interpreter, call: Call) -> Output:
     address = interpreter.evaluate(_needed(call)).bits
     where = interpreter.session.locate(address)

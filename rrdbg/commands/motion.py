@@ -30,18 +30,19 @@ def _count(interpreter: Interpreter, call: Call) -> int:
 
 
 def _counted(
-    name: str, verb: Callable[[Session, int], Stop], help: str, aliases: tuple[str, ...], details: str = ""
+    name: str, verb: Callable[[Session, int], Stop], help: str, aliases: tuple[str, ...], details: str = _COUNT
 ) -> None:
     def handler(interpreter: Interpreter, call: Call) -> Output:
         return _moved(verb(interpreter.session, _count(interpreter, call)))
 
-    text = f"{details} {_COUNT}".strip()
-    command(name, Group.RUNNING, help, "[COUNT]", aliases=aliases, args=(Arg.EXPRESSION,), details=text, repeats=True)(
+    argument = (Arg.EXPRESSION,)
+    command(name, Group.RUNNING, help, "[COUNT]", aliases=aliases, args=argument, details=details, repeats=True)(
         handler
     )
 
 
-_BACK = "Stops before what it undoes. Breakpoints and watchpoints count on the way back too."
+_BACK = f"Breakpoints and watchpoints count on the way back too. {_COUNT}"
+_TICK = "Nothing stops it on the way: breakpoints and watchpoints do not count. The count is an expression."
 _counted("stepi", lambda s, n: s.stepi(n), "execute one instruction, or take one trap", ("si", "s", "step"))
 _counted("reverse-stepi", lambda s, n: s.reverse_stepi(n), "undo one instruction", ("rsi", "rs", "reverse-step"), _BACK)
 _counted("nexti", lambda s, n: s.nexti(n), "execute one instruction, calls as a whole", ("ni", "n", "next"))
@@ -52,8 +53,8 @@ _counted(
     ("rni", "rn", "reverse-next"),
     _BACK,
 )
-_counted("tick", lambda s, n: s.tick(n), "move the machine by one step, whichever hart makes it", ())
-_counted("reverse-tick", lambda s, n: s.tick(-n), "move the machine back by one step", ())
+_counted("tick", lambda s, n: s.tick(n), "move the machine by one step, whichever hart makes it", (), _TICK)
+_counted("reverse-tick", lambda s, n: s.tick(-n), "move the machine back by one step", (), _TICK)
 
 
 @command(

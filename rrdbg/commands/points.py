@@ -58,7 +58,7 @@ _LOCATION = "LOCATION is a symbol, an address, `symbol+8`, `*ADDRESS` or `file:l
     Group.POINTS,
     "stop where an instruction is about to be executed",
     "[LOCATION] [if EXPRESSION]",
-    aliases=("b", "br", "bre", "brea", "hbreak"),
+    aliases=("b", "br", "bre", "brea", "hb", "hbreak"),
     args=(Arg.LOCATION,),
     details=f"{_LOCATION} {_CONDITION}",
 )

@@ -1,7 +1,7 @@
 """Expressions at instruction level: what `p`, `x`, conditions and locations are written in.
 
     integers      42, 1_000, 0x8000_0000, 0b101, 'a'
-    registers     $a0, $x10, $pc, $mstatus, $icount, $priv, $time_ns, $_ (last value printed)
+    registers     $a0, $x10, $pc, $mstatus, $icount, $priv, $time_ns; at a prompt $1, $, $$: values shown before
     symbols       main, heap_head: their address; &symbol is the same
     operators     + - * / % & | ^ ~ << >> == != < <= > >= && || ! ?: and parentheses, with C's precedences
     memory        *(u32*)address, *(uint32_t *)$sp, ((u16*)table)[3], *address (8 bytes, signed)

@@ -22,6 +22,8 @@ class SymbolTable:
         self._images = [image for image in images if image[:4] == b"\x7fELF"]
         self.around = lru_cache(maxsize=65536)(self._around)
         self.line = lru_cache(maxsize=65536)(self._line)
+        # a condition asks for its symbols at each hit
+        self.named = lru_cache(maxsize=4096)(self._named)
 
     @cached_property
     def _elfs(self) -> list[ElfSymbols]:
@@ -39,7 +41,7 @@ class SymbolTable:
         """Return the source line of an address."""
         return next((found for lines in self._lines if (found := lines.at(address)) is not None), None)
 
-    def named(self, name: str) -> Symbol | None:
+    def _named(self, name: str) -> Symbol | None:
         """Return the symbol of a name."""
         return next((found for elf in self._elfs if (found := elf.named(name)) is not None), None)
 
