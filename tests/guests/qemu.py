@@ -24,12 +24,14 @@ _OPTIONS = [
 def run_qemu(
     image: Path, *, load_address: int | None = None, stdin: bytes = b"", timeout: float = 60
 ) -> tuple[bytes, int]:
-    """Return output and exit code; the image is an ELF file, or a raw one with its address."""
+    """Return output and exit code; the image is an ELF or Intel hex file, or a raw one with its address."""
     assert QEMU is not None
     board = ["-M", "virt", "-cpu", "rv64,zba=true,zbb=true,zbs=true", "-m", "128", "-bios", "none"]
-    if load_address is None:
-        what = ["-kernel", str(image)]
-    else:
+    if load_address is not None:
         what = ["-device", f"loader,file={image},addr={load_address:#x}"]
+    elif image.suffix == ".hex":
+        what = ["-device", f"loader,file={image}"]
+    else:
+        what = ["-kernel", str(image)]
     done = subprocess.run([QEMU, *board, *_OPTIONS, *what], input=stdin, capture_output=True, timeout=timeout)
     return done.stdout, done.returncode
