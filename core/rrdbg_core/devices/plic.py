@@ -2,8 +2,9 @@
 
 RISC-V PLIC specification 1.0.0, as QEMU's `virt` understands it (hw/intc/sifive_plic.c): sources 1 to 95, priorities 0
 to 7, two contexts per hart (M, then S). A source becomes pending whenever its device looks at its line and finds it
-high; it stays so until it is claimed, even if the line falls. Completion does not look at the line again: a device
-whose interrupt was not served does not interrupt once more by itself.
+high; it stays so until it is claimed, even if the line falls. Where QEMU departs from the specification, so does this:
+completion does not look at the line again, any context completes any source, and enabling a source that is pending
+takes effect at the next change of anything else.
 
     0x000000 + 4*s         priority of source s
     0x001000 + 4*w         pending bits of sources 32*w to 32*w+31, read-only
@@ -42,12 +43,9 @@ class Plic(Device):
     access_sizes = (4,)
 
     def raise_line(self, source: int) -> None:
-        """Learn that a device's line is high."""
-        pending, word = self.state.pending, source // 32
-        bits = pending[word]
-        if not bits >> source % 32 & 1:
-            pending[word] = bits | 1 << source % 32
-            self.board.update_irq(self)
+        """Learn that a device looked at its interrupt line and found it high."""
+        self.state.pending[source // 32] |= 1 << source % 32
+        self.board.update_irq(self)
 
     def _best(self, context: int) -> int:
         """Return the source that the context would claim, 0 if none; of equal ones the lowest."""
@@ -90,7 +88,7 @@ class Plic(Device):
             word, bit = source // 32, 1 << source % 32
             self.state.pending[word] &= ~bit
             self.state.claimed[word] |= bit
-            self.board.update_irq(self)
+        self.board.update_irq(self)
         return source
 
     def write(self, offset: int, size: int, value: int) -> None:
@@ -99,12 +97,12 @@ class Plic(Device):
             state.priority[offset // 4] = value
         elif 0x2000 <= offset < 0x2000 + 0x80 * CONTEXTS and offset % 0x80 < 4 * WORDS:
             state.enable[(offset - 0x2000) // 0x80 * WORDS + offset % 0x80 // 4] = value
+            return
         elif 0x200000 <= offset < 0x200000 + 0x1000 * CONTEXTS and offset % 0x1000 in (0, 4):
             context = (offset - 0x200000) // 0x1000
             if offset % 0x1000 == 0:
                 state.threshold[context] = value
             elif value < SOURCES:
-                # as on QEMU, any context completes any source
                 state.claimed[value // 32] &= ~(1 << value % 32)
             else:
                 self.board.guest_error(self, f"completion of source {value}: there is none")

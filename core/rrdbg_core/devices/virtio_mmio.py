@@ -272,8 +272,8 @@ class VirtioMmio(Device):
                 else:
                     self.board.guest_error(self, f"queue {queue}: {value} entries")
             case 0x044:
-                state.queue_ready[queue] = value & 1
-                if not value & 1:
+                state.queue_ready[queue] = int(value != 0)
+                if not value:
                     state.last_avail[queue] = state.used_index[queue] = 0
             case 0x080 | 0x084:
                 _set_half(state.queue_desc, queue, offset & 4, value)
