@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from rrdbg_core.machine.machine import StopReason
 
 from tests.guests.foreign.programs import GCC, PROGRAMS, Program, build
