@@ -30,8 +30,8 @@ def storm_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def race_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a recording of two tasks that compute and switch: more than two epochs."""
+def heap_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a recording that computes for more than two epochs."""
     path = tmp_path_factory.mktemp("traces") / "heap.rrt"
     recorded(bundled("heap"), path)
     return path

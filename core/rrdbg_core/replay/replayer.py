@@ -68,8 +68,8 @@ class Replayer:
         self._polled = 0.0
         self._chunk = 1 << 17
         self._traps: list[Words] | None = None
-        # whether the state is that of a position: not after an error in the middle of a step
-        self._clean = True
+        # whether the state is that of a position: not at power-on, nor after an error in the middle of a step
+        self._clean = False
         if self._ladder.below(trace.start_icount) is None:
             self.machine.run(trace.start_icount)
             self._ladder.keep()
