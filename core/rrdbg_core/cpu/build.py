@@ -1,17 +1,16 @@
-"""Compile the kernel with numba, keep its object code on disk, and load it without numba.
+"""Keep the compiled kernel on disk, and load it without numba.
 
 Importing numba costs half a second and compiling the kernel many; loading the object code through llvmlite is quick.
 The cache holds executable code: its directory is ours alone (mode 0700, owner checked), a file's name carries a hash of
-everything that went into it, files are written whole under a lock, and a damaged one is compiled anew.
+everything that went into it, files are written whole under a lock, and a damaged one is compiled anew. Where nothing
+can be written the kernel is compiled every time.
 """
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import hashlib
 import os
-import struct
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -29,15 +28,24 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 _HERE = Path(__file__).parent
-_SOURCES = ("layout.py", "slow.py", "intrinsics.py", "generator.py", "build.py")
-_MAGIC = b"rrdbg-kernel-1\n"
+_SOURCES = ("layout", "dispatch", "ops", "intrinsics", "pipeline", "frontend")
+_MAGIC = b"rrdbg-kernel-2\n"
+_DIGEST_BYTES = 16
+ENTRY = "rrdbg_kernel"
+"""Symbol of the kernel: u64 (table of pointers, icount to run to)."""
+SYMBOLS: dict[str, Any] = {"memset": ctypes.memset, "memcpy": ctypes.memmove, "memmove": ctypes.memmove}
+"""All that the object code may name; LLVM makes calls of these out of loops.
+
+One name that is not found leaves every one of them at address 0, without a word.
+"""
 
 
 def cache_directory() -> Path:
     """Return the directory of compiled kernels, made if need be.
 
     Raises:
-        RrdbgError: It cannot be made, or is not ours alone.
+        OSError: It cannot be made.
+        RrdbgError: It is not ours alone.
     """
     root = os.environ.get("RRDBG_CACHE")
     if not root:
@@ -45,31 +53,24 @@ def cache_directory() -> Path:
 
         root = platformdirs.user_cache_dir("rrdbg")
     path = Path(root) / "kernels"
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = path.stat()
-        if hasattr(os, "getuid") and (info.st_uid != os.getuid() or info.st_mode & 0o022):
-            raise RrdbgError(
-                f"{path} can be written by others, and what lies there is executed",
-                hint="remove it, or name another directory in RRDBG_CACHE",
-                exit_code=ExitCode.HOST_IO,
-            )
-    except OSError as error:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.stat()
+    if hasattr(os, "getuid") and (info.st_uid != os.getuid() or info.st_mode & 0o022):
         raise RrdbgError(
-            f"cannot use {path} for compiled kernels: {error.strerror}",
-            hint="name another directory in RRDBG_CACHE",
+            f"{path} can be written by others, and what lies there is executed",
+            hint="remove it, or name another directory in RRDBG_CACHE",
             exit_code=ExitCode.HOST_IO,
-        ) from error
+        )
     return path
 
 
-def _key() -> str:
+def key() -> str:
     """Return a hash of all that the object code depends on."""
     import llvmlite.binding as llvm
 
-    digest = hashlib.sha256()
-    isa = sorted((_HERE.parent / "isa").glob("*.py"))
-    for path in [*isa, *(_HERE / name for name in _SOURCES)]:
+    digest = hashlib.sha256(_MAGIC)
+    sources = sorted((_HERE.parent / "isa").glob("*.py")) + sorted((_HERE / "native").glob("*.py"))
+    for path in [*sources, *(_HERE / f"{name}.py" for name in _SOURCES)]:
         digest.update(path.read_bytes())
     for package in ("numba", "llvmlite"):
         digest.update(version(package).encode())
@@ -78,92 +79,43 @@ def _key() -> str:
     return digest.hexdigest()[:32]
 
 
-class _Constants(ast.NodeTransformer):
-    """Turn `U(5)` and `L.NAME` into typed globals: numba spends most of its time typing calls otherwise."""
+def _compile(progress: Progress | None) -> bytes:
+    from rrdbg_core.cpu import frontend
 
-    def __init__(self, layout: Any, misa: int) -> None:
-        self.layout, self.misa = layout, misa
-        self.used: dict[str, int] = {}
-
-    def _value(self, node: ast.expr) -> int | None:
-        if isinstance(node, ast.Constant) and isinstance(node.value, int):
-            return node.value
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "L":
-            return int(getattr(self.layout, node.attr))
-        if isinstance(node, ast.Name) and node.id == "MISA":
-            return self.misa
-        if isinstance(node, ast.BinOp):
-            left, right = self._value(node.left), self._value(node.right)
-            if left is None or right is None:
-                return None
-            match node.op:
-                case ast.Add():
-                    return left + right
-                case ast.Sub():
-                    return left - right
-                case ast.LShift():
-                    return left << right
-                case ast.BitOr():
-                    return left | right
-        return None
-
-    def _name(self, value: int) -> ast.Name:
-        name = f"u{value}"
-        self.used[name] = value
-        return ast.Name(name, ast.Load())
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "U":
-            value = self._value(node.args[0])
-            if value is not None:
-                return self._name(value)
-        return self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        value = self._value(node)
-        return self.generic_visit(node) if value is None else self._name(value)
+    return frontend.compile_kernel(progress)
 
 
-def kernel_module() -> dict[str, Any]:
-    """Return the namespace that holds `kernel` and all its helpers, ready for numba."""
-    import numpy as np
-
-    from rrdbg_core.cpu import generator, intrinsics, layout
-    from rrdbg_core.isa.csr import MISA
-
-    tree = ast.parse((_HERE / "slow.py").read_text() + "\n\n" + generator.kernel_source())
-    fold = _Constants(layout, MISA)
-    tree.body = [fold.visit(node) if isinstance(node, ast.FunctionDef) else node for node in tree.body]
-    namespace = {name: value for name, value in vars(intrinsics).items() if not name.startswith("_")}
-    namespace.update({name: np.uint64(value) for name, value in fold.used.items()}, __name__="rrdbg_kernel")
-    exec(compile(ast.fix_missing_locations(tree), "<kernel>", "exec"), namespace)
-    return namespace
-
-
-def compile_kernel() -> bytes:
-    """Compile the kernel and return a cache file: magic, name of the entry, object code."""
-    import numba
-    from numba import types
-
-    numba.config.LOOP_VECTORIZE = numba.config.SLP_VECTORIZE = 0
-    signature = types.uint64(types.CPointer(types.uint64), types.uint64)
-    library = numba.cfunc(signature)(kernel_module()["kernel"])
-    name = library._wrapper_name.encode()
-    code = library._library._get_compiled_object()
-    return _MAGIC + struct.pack("<I", len(name)) + name + code
-
-
-def _seal(body: bytes) -> bytes:
+def seal(code: bytes) -> bytes:
+    """Return object code as a cache file holds it."""
+    body = _MAGIC + code
     return xxhash.xxh3_128_digest(body) + body
 
 
-def _unseal(data: bytes) -> tuple[str, bytes] | None:
-    body = data[16:]
-    if len(data) < 64 or xxhash.xxh3_128_digest(body) != data[:16] or not body.startswith(_MAGIC):
+def _unseal(data: bytes) -> bytes | None:
+    body = data[_DIGEST_BYTES:]
+    if xxhash.xxh3_128_digest(body) != data[:_DIGEST_BYTES] or not body.startswith(_MAGIC):
         return None
-    start = len(_MAGIC) + 4
-    (length,) = struct.unpack_from("<I", body, len(_MAGIC))
-    return body[start : start + length].decode(), body[start + length :]
+    return body[len(_MAGIC) :]
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return _unseal(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole, or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 @contextmanager
@@ -179,60 +131,30 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _read(path: Path) -> tuple[str, bytes] | None:
-    try:
-        return _unseal(path.read_bytes())
-    except FileNotFoundError:
-        return None
-
-
-def object_code(progress: Progress | None = None) -> tuple[str, bytes]:
-    """Return name and object code of the kernel, compiled if it is not in the cache.
+def object_code(progress: Progress | None = None) -> bytes:
+    """Return the kernel's object code, compiled if it is not in the cache.
 
     Args:
-        progress: Called once with what is going to take long.
+        progress: Told what is being done when it takes long.
+
+    Raises:
+        RrdbgError: The cache is not ours alone.
     """
-    directory = cache_directory()
-    path = directory / f"{_key()}.o"
-    found = _read(path)
-    if found is not None:
-        return found
-    with _locked(directory):
-        found = _read(path)
-        if found is not None:
-            return found
+    code = None
+    try:
+        path = cache_directory() / f"{key()}.o"
+        code = _read(path)
+        if code is None:
+            with _locked(path.parent):
+                code = _read(path)
+                if code is None:
+                    code = _compile(progress)
+                    _write(path, seal(code))
+    except OSError as error:
         if progress:
-            progress("compiling the guest CPU, once")
-        data = _seal(compile_kernel())
-        descriptor, temporary = tempfile.mkstemp(dir=directory)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except OSError:
-            # no room for the cache: the kernel works all the same
-            with suppress(OSError):
-                os.unlink(temporary)
-    unsealed = _unseal(data)
-    assert unsealed is not None
-    return unsealed
+            progress(f"the compiled guest CPU cannot be kept: {error.strerror}: {error.filename}")
+    return _compile(progress) if code is None else code
 
-
-# numba's error path, which nothing in the kernel takes
-_UNUSED = (
-    *("NRT_Free", "PyBytes_FromStringAndSize", "PyErr_Clear", "PyErr_SetNone", "PyErr_SetString"),
-    *("PyErr_WriteUnraisable", "PyExc_RuntimeError", "PyExc_StopIteration", "PyExc_SystemError"),
-    *("PyUnicode_FromString", "Py_DecRef", "numba_do_raise", "numba_gil_ensure", "numba_gil_release"),
-    *("numba_runtime_build_excinfo_struct", "numba_unpickle"),
-)
-SYMBOLS: dict[str, Any] = {
-    # LLVM makes calls of these out of loops
-    "memset": ctypes.memset,
-    "memcpy": ctypes.memmove,
-    "memmove": ctypes.memmove,
-    **dict.fromkeys(_UNUSED, ctypes.pythonapi.Py_IsInitialized),
-}
-"""All that the object code may name. One name that is not found leaves every one of them at address 0, unsaid."""
 
 _loaded: list[Any] = []
 
@@ -244,7 +166,7 @@ def load(progress: Progress | None = None) -> Callable[[int, int], int]:
     if not _loaded:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        name, code = object_code(progress)
+        code = object_code(progress)
         machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         for symbol, function in SYMBOLS.items():
@@ -252,6 +174,6 @@ def load(progress: Progress | None = None) -> Callable[[int, int], int]:
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
-        _loaded.extend((prototype(engine.get_function_address(name)), engine))
+        _loaded.extend((prototype(engine.get_function_address(ENTRY)), engine))
     kernel: Callable[[int, int], int] = _loaded[0]
     return kernel

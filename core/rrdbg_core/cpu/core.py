@@ -33,7 +33,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/slow.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/slow.py."""
-POINTERS = 19
+POINTERS = 20
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -206,7 +206,7 @@ class Core:
         self._xtlb = np.zeros(1024, np.uint64)
         self._lines = np.zeros(pages + 1, np.uint64)
         self._rvc = expansions()
-        self._decode_table = _decode_table()
+        self._decode_table, self._variants = _decoder()
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -217,7 +217,7 @@ class Core:
         arrays: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
             *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, self._rvc),
-            *(self._decode_table, self._checks, self._traps, self._log, memory.dirty_lines),
+            *(self._decode_table, self._checks, self._traps, self._log, memory.dirty_lines, self._variants),
         )
         for index, array in enumerate(arrays):
             self._pointers[index] = array.ctypes.data
@@ -463,7 +463,8 @@ def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:
 
 
 @cache
-def _decode_table() -> Words:
-    from rrdbg_core.cpu.generator import decode_table
+def _decoder() -> tuple[Words, npt.NDArray[np.uint8]]:
+    """Return the tables that the kernel decodes by."""
+    from rrdbg_core.cpu.ops import decode_table, variants
 
-    return np.array(decode_table(), np.uint64)
+    return np.array(decode_table(), np.uint64), np.frombuffer(variants(), np.uint8)

@@ -10,7 +10,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+DISPATCH = "rrdbg_dispatch"
+"""Symbol of the dispatch loop."""
 
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
 _U64, _BYTES = types.uint64, types.CPointer(types.uint8)
@@ -92,47 +96,19 @@ def _sext(bits: int) -> Any:
     return _unary(lambda b, a: b.sext(b.trunc(a, ir.IntType(bits)), _I64))
 
 
-def _high(left: str, right: str) -> Any:
-    wide = ir.IntType(128)
-    return _binary(
-        lambda b, x, y: b.trunc(
-            b.lshr(b.mul(getattr(b, left)(x, wide), getattr(b, right)(y, wide)), wide(64)),
-            _I64,
-        )
-    )
-
-
-def _compare(signed: bool, operator: str) -> Any:
-    return _binary(lambda b, x, y: b.zext((b.icmp_signed if signed else b.icmp_unsigned)(operator, x, y), _I64))
-
-
 sext8, sext16, sext32 = _sext(8), _sext(16), _sext(32)
 sar = _binary(lambda b, x, y: b.ashr(x, y))
-lts = _compare(True, "<")
-ltu = _compare(False, "<")
-eq = _compare(False, "==")
-ne = _compare(False, "!=")
-mulhu, mulh, mulhsu = _high("zext", "zext"), _high("sext", "sext"), _high("sext", "zext")
-clz = _unary(lambda b, a: b.ctlz(a, ir.IntType(1)(0)))
-ctz = _unary(lambda b, a: b.cttz(a, ir.IntType(1)(0)))
-cpop = _unary(lambda b, a: b.ctpop(a))
-rev8 = _unary(lambda b, a: b.bswap(a))
-
-
-def _division(operation: str) -> Any:
-    # the divisor is never 0 and the quotient never overflows: the callers in cpu/slow.py see to it
-    return _binary(lambda b, x, y: getattr(b, operation)(x, y))
-
-
-raw_divu, raw_divs = _division("udiv"), _division("sdiv")
-raw_remu, raw_rems = _division("urem"), _division("srem")
+lts = _binary(lambda b, x, y: b.zext(b.icmp_signed("<", x, y), _I64))
+# numba's own division asks whether the divisor is 0, and raises
+quotient = _binary(lambda b, x, y: b.udiv(x, y))
 
 
 @intrinsic
-def select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
-    """Return `a` where `condition` is not 0, else `b`."""
+def dispatch(typing_context: Any, table: Any, left: Any, bank: Any, xbank: Any) -> Any:
+    """Run the dispatch loop (cpu/dispatch.py) for at most `left` steps."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(builder.icmp_unsigned("!=", args[0], _I64(0)), args[1], args[2])
+        kind = ir.FunctionType(_I64, [_I64.as_pointer(), _I64, _I64, _I64])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, DISPATCH), args)
 
-    return _U64(_U64, _U64, _U64), codegen
+    return _U64(table, _U64, _U64, _U64), codegen

@@ -44,6 +44,13 @@ F = 192  # reserved: f0 to f31, fcsr
 CUR_PAGE = 256  # address of slot DB
 CUR_DB = 257  # index of its decoded slot
 CUR_IP = 258
+STOP_PC = 259  # pc when the dispatch loop was left
+LEFT = 260  # steps of its budget that were not made
+RESULT = 261  # of a numba function that a handler calls
+RAISED = 262  # where numba would name an exception
+TABLE_AT = 263  # pointers for handlers: the table of pointers, the exec TLB bank in force, the dirty lines
+XTLB_AT = 264
+DIRTY_AT = 265
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -75,7 +82,6 @@ POOL_USED = 48
 CHECKS = 49  # words in the check buffer
 TRAPS = 50  # rows in the trap buffer
 INNER_LIMIT = 51
-SLOT = 52  # decoded word of the step in a slow path
 HIT_INDEX = 53  # watch that was hit by this step, plus one
 HIT_ADDR = 54
 HIT_SIZE = 55

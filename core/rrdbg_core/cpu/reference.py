@@ -114,7 +114,7 @@ def source(tree: Ex) -> str:
     return _FORMS[tree.op].format(*(source(arg) for arg in tree.args if isinstance(arg, Ex)))
 
 
-# ---- how a step ends otherwise -----------------------------------------------------------------------------------------
+# ---- how a step ends otherwise ---------------------------------------------------------------------------------------
 
 
 class _Trap(Exception):
@@ -134,7 +134,7 @@ class _Exit(Exception):
         self.code = code
 
 
-# ---- the hart ---------------------------------------------------------------------------------------------------------
+# ---- the hart --------------------------------------------------------------------------------------------------------
 
 _PAGE = 4096
 _M, _U = L.PRIV_M, L.PRIV_U
@@ -220,7 +220,7 @@ def amo_result(funct5: int, old: int, operand: int) -> int:
             return max(old, operand)
 
 
-# ---- instructions as closures ------------------------------------------------------------------------------------------
+# ---- instructions as closures ----------------------------------------------------------------------------------------
 
 
 def _factory(insn: Insn) -> Callable[..., Step]:
@@ -359,10 +359,10 @@ class ReferenceCore(Core):
         h = self._h
         pc = h[L.PC]
         word, place = 0, 0
-        if self._in_ram(pc, 4):
-            word = self._peek(pc, 4)
-            if word & 3 != 3:
-                word &= 0xFFFF
+        if self._in_ram(pc, 2) and (self._peek(pc, 2) & 3 != 3 or self._in_ram(pc, 4)):
+            word = self._peek(pc, 2)
+            if word & 3 == 3:
+                word = self._peek(pc, 4)
             expanded = word if word & 3 == 3 else expand(word)
             if decode(expanded) is not None:
                 place = expanded >> 7 & 31 or L.XD
@@ -673,10 +673,10 @@ class ReferenceCore(Core):
         if m[L.SEMIHOSTED]:
             m[L.SEMIHOSTED] = 0
             return
-        if m[L.SEMIHOSTING] and decoded.length == 4 and self._in_ram(pc - 4, 12):
-            # slli x0, x0, 0x1f; ebreak; srai x0, x0, 7 (RISC-V semihosting 0.4)
-            if self._peek(pc - 4, 4) == 0x01F0_1013 and self._peek(pc + 4, 4) == 0x4070_5013:
-                raise _Exit(Exit.SEMIHOST)
+        possible = m[L.SEMIHOSTING] and decoded.length == 4 and self._in_ram(pc - 4, 12)
+        # slli x0, x0, 0x1f; ebreak; srai x0, x0, 7 (RISC-V semihosting 0.4)
+        if possible and self._peek(pc - 4, 4) == 0x01F0_1013 and self._peek(pc + 4, 4) == 0x4070_5013:
+            raise _Exit(Exit.SEMIHOST)
         raise _Trap(_BREAKPOINT, pc)
 
     def _mret(self, decoded: Decoded) -> int:

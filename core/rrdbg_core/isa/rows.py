@@ -11,7 +11,7 @@ from rrdbg_core.isa.expr import Effect, Ex, Helper, SetRd, operand
 FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F")
 """How operands lie in the word (unprivileged spec, "Base Instruction Formats").
 
-SH6/SH5: a 6- or 5-bit shift amount as imm. CSR/CSRI: CSR number as imm, CSRI's rs1 field is a 5-bit zero-extended value.
+SH6/SH5: a 6- or 5-bit shift amount as imm. CSR/CSRI: CSR number as imm, CSRI's rs1 field is a 5-bit value.
 AMO: R with aq/rl. N: no operands. F: fence, operands ignored.
 """
 

@@ -9,6 +9,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+TARGETS = (
+    *("addi", "addiw", "lui", "slli", "srli", "srai", "andi", "add", "sub", "xor", "or", "and", "addw", "subw"),
+    *("lw", "ld", "sw", "sd", "jal", "jalr", "beq", "bne", "ebreak"),
+)
+"""Instructions that have a compressed form."""
+
 _OP_IMM, _OP, _LUI = 0x13, 0x33, 0x37
 
 

@@ -1,0 +1,442 @@
+"""Write the dispatch loop of the kernel, as LLVM IR, out of the instruction table.
+
+One small function per op; each ends in a tail call of the next op's function, found by the op in the slot it has just
+loaded (numba can express neither that nor a computed jump, and one big loop over all handlers ran at half the speed
+and took five seconds longer to compile). What the functions pass on lies in registers:
+
+    h    the hart's words               ip   address of the slot, 8 bytes per halfword of code
+    n    steps left, this one excluded  w    the slot: op | rd << 8 | rs1 << 16 | rs2 << 24 | imm << 32
+    tlb  the TLB bank in force          ram  RAM
+    pcb  pc - ip / 4 within a page      ops  the table of handlers
+
+Nothing is looked at between two instructions but `n`: the loop ends where the budget does. The tail of a decoded page
+holds OP_FETCH, so that running off its end needs no test; jumps whose target lies in the same page are ops of their
+own, and so are compressed instructions, whose length the handler knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.ops import FIRST_OP, OPS, Op
+from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
+
+ARGS = "ptr %h, ptr %ip, i64 %n, i64 %w, ptr %tlb, ptr %ram, i64 %pcb, ptr %ops"
+_PAGE_MASK = -4096
+_DONE, _DONE_OUT = 0, 1
+_HART, _RAM, _DEC, _TLB, _XTLB, _DIRTY = 0, 2, 3, 6, 7, 18  # in the table of pointers, see native/names.py
+_WRITE_TLB_BYTES = 8 * 1024
+_FETCH_PAGE_BYTES = 8 * 2056
+
+HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "atomic": (2, ("w", "n")),
+    "csr": (3, ("w", "pc", "n")),
+    "mret": (1, ("pc",)),
+    "wfi": (1, ("pc",)),
+    "ecall": (0, ()),
+    "ebreak": (1, ("pc",)),
+    "illegal": (1, ("pc",)),
+    "slow_load": (5, ()),
+    "slow_store": (4, ()),
+    "fetch": (1, ()),
+    "decode_slot": (2, ()),
+    "at_break": (2, ()),
+}
+"""numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
+
+_INFIX = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor", "shl": "shl"}
+_INFIX |= {"shr": "lshr", "sar": "ashr"}
+_COMPARE = {"ltu": "ult", "lts": "slt", "eq": "eq", "ne": "ne"}
+_INTRINSIC = {"clz": "ctlz", "ctz": "cttz", "cpop": "ctpop", "rev8": "bswap"}
+
+
+class _Handler:
+    """The text of one function, with fresh names."""
+
+    def __init__(self, name: str, attributes: str = "") -> None:
+        self.lines = [f"define internal preserve_nonecc i64 @{name}({ARGS}) {attributes} {{"]
+        self._count = 0
+
+    def fresh(self, prefix: str = "t") -> str:
+        """Return a new name for a value or a label."""
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def let(self, text: str) -> str:
+        """Emit an instruction and return its value."""
+        name = "%" + self.fresh()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """Emit an instruction without a value."""
+        self.lines.append(f"  {text}")
+
+    def label(self, name: str) -> None:
+        """Start a block."""
+        self.lines.append(f"{name}:")
+
+    def text(self) -> str:
+        """Return the function."""
+        return "\n".join([*self.lines, "}", ""])
+
+    # ---- operands --------------------------------------------------------------------------------------------------
+    def word(self, offset: int) -> str:
+        """Return a pointer to word `offset` of the hart."""
+        return self.let(f"getelementptr i64, ptr %h, i64 {offset}")
+
+    def register(self, shift: int) -> str:
+        """Return a pointer to the register that the slot names at bit `shift`."""
+        field = self.let(f"and i64 {self.let(f'lshr i64 %w, {shift}')}, 255")
+        return self.let(f"getelementptr i64, ptr %h, i64 {field}")
+
+    def operand(self, name: str) -> str:
+        """Return the value of an operand."""
+        match name:
+            case "rs1":
+                return self.let(f"load i64, ptr {self.register(16)}")
+            case "rs2":
+                return self.let(f"load i64, ptr {self.register(24)}")
+            case "imm":
+                return self.let("ashr i64 %w, 32")
+            case _:
+                return self.pc("%ip")
+
+    def pc(self, ip: str) -> str:
+        """Return the address of the instruction whose slot is at `ip`."""
+        quarter = self.let(f"lshr i64 {self.let(f'ptrtoint ptr {ip} to i64')}, 2")
+        return self.let(f"add i64 %pcb, {quarter}")
+
+    def set_rd(self, value: str) -> None:
+        """Write the destination register."""
+        self.do(f"store i64 {value}, ptr {self.register(8)}")
+
+    # ---- expressions -----------------------------------------------------------------------------------------------
+    def value(self, tree: Ex) -> str:
+        """Emit an expression and return its value."""
+        if tree.op == "const":
+            return str(tree.args[0])
+        if tree.op == "operand":
+            return self.operand(str(tree.args[0]))
+        args = [self.value(arg) for arg in tree.args if isinstance(arg, Ex)]
+        return self.operation(tree.op, args)
+
+    def operation(self, op: str, args: list[str]) -> str:
+        """Emit one operation of the vocabulary."""
+        a, b = args[0], args[-1]
+        if op in _INFIX:
+            return self.let(f"{_INFIX[op]} i64 {a}, {b}")
+        if op in _COMPARE:
+            return self.let(f"zext i1 {self.let(f'icmp {_COMPARE[op]} i64 {a}, {b}')} to i64")
+        if op in _INTRINSIC:
+            last = ", i1 false" if op in ("clz", "ctz") else ""
+            return self.let(f"call i64 @llvm.{_INTRINSIC[op]}.i64(i64 {a}{last})")
+        match op:
+            case "not":
+                return self.let(f"xor i64 {a}, -1")
+            case "sext8" | "sext16" | "sext32":
+                kind = f"i{op[4:]}"
+                return self.let(f"sext {kind} {self.let(f'trunc i64 {a} to {kind}')} to i64")
+            case "select":
+                return self.let(f"select i1 {self.let(f'icmp ne i64 {a}, 0')}, i64 {args[1]}, i64 {b}")
+            case "mulhu" | "mulh" | "mulhsu":
+                wide = [
+                    self.let(f"{extend} i64 {x} to i128")
+                    for extend, x in zip(
+                        {"mulhu": ("zext", "zext"), "mulh": ("sext", "sext"), "mulhsu": ("sext", "zext")}[op],
+                        args,
+                        strict=True,
+                    )
+                ]
+                product = self.let(f"mul i128 {wide[0]}, {wide[1]}")
+                return self.let(f"trunc i128 {self.let(f'lshr i128 {product}, 64')} to i64")
+            case "divu" | "remu" | "divs" | "rems":
+                return self.division(op, a, b)
+            case "orcb":
+                return self.or_combine(a)
+        raise AssertionError(f"{op} is not in the vocabulary")
+
+    def division(self, op: str, a: str, b: str) -> str:
+        """Divide as the manual wants it, table "Semantics for division by zero and division overflow"."""
+        signed = op.endswith("s")
+        zero = self.let(f"icmp eq i64 {b}, 0")
+        odd, by_zero = zero, "-1" if op.startswith("div") else a
+        if signed:
+            # the one quotient that overflows: division by -1 negates instead
+            minus = self.let(f"icmp eq i64 {b}, -1")
+            odd = self.let(f"or i1 {zero}, {minus}")
+        divisor = self.let(f"select i1 {odd}, i64 1, i64 {b}")
+        result = self.let(f"{'s' if signed else 'u'}{op[:3]} i64 {a}, {divisor}")
+        if signed:
+            by_minus = self.let(f"sub i64 0, {a}") if op == "divs" else "0"
+            result = self.let(f"select i1 {minus}, i64 {by_minus}, i64 {result}")
+        return self.let(f"select i1 {zero}, i64 {by_zero}, i64 {result}")
+
+    def or_combine(self, a: str) -> str:
+        """Return 0xff for every byte that is not 0."""
+        bits = a
+        for shift, mask in ((4, 0x0F0F0F0F0F0F0F0F), (2, 0x3333333333333333), (1, 0x5555555555555555)):
+            moved = self.let(f"and i64 {self.let(f'lshr i64 {bits}, {shift}')}, {mask}")
+            bits = self.let(f"or i64 {bits}, {moved}")
+        return self.let(f"mul i64 {self.let(f'and i64 {bits}, {0x0101010101010101}')}, 255")
+
+    # ---- going on --------------------------------------------------------------------------------------------------
+    def tail(self, function: str, ip: str, n: str, w: str, pcb: str = "%pcb") -> None:
+        """End in a call that never comes back here."""
+        args = f"ptr %h, ptr {ip}, i64 {n}, i64 {w}, ptr %tlb, ptr %ram, i64 {pcb}, ptr %ops"
+        self.do(f"ret i64 {self.let(f'musttail call preserve_nonecc i64 {function}({args})')}")
+
+    def next(self, ip: str, pcb: str = "%pcb", n: str = "%n") -> None:
+        """Go on with the slot at `ip`."""
+        slot = self.let(f"load i64, ptr {ip}")
+        out, more = self.fresh("out"), self.fresh("more")
+        self.do(f"br i1 {self.let(f'icmp eq i64 {n}, 0')}, label %{out}, label %{more}, !prof !0")
+        self.label(more)
+        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
+        function = self.let(f"load ptr, ptr {entry}")
+        self.tail(function, ip, self.let(f"sub i64 {n}, 1"), slot, pcb)
+        self.label(out)
+        self.tail("@leave", ip, "0", str(_DONE), pcb)
+
+    def behind(self, length: int) -> str:
+        """Return the address of the next slot."""
+        return self.let(f"getelementptr i8, ptr %ip, i64 {4 * length}")
+
+    def go(self, target: str, n: str = "%n") -> None:
+        """Go on at address `target`, in whatever page."""
+        entry = self.let(f"and i64 {self.let(f'lshr i64 {target}, 8')}, {255 << 4}")
+        xtlb = self.let(f"load ptr, ptr {self.word(L.XTLB_AT)}")
+        tag_at = self.let(f"getelementptr i8, ptr {xtlb}, i64 {entry}")
+        page = self.let(f"and i64 {target}, {_PAGE_MASK}")
+        hit, miss = self.fresh("hit"), self.fresh("miss")
+        same = self.let(f"icmp eq i64 {self.let(f'load i64, ptr {tag_at}')}, {page}")
+        self.do(f"br i1 {same}, label %{hit}, label %{miss}, !prof !1")
+        self.label(hit)
+        base = self.let(f"load i64, ptr {self.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
+        offset = self.let(f"shl i64 {self.let(f'and i64 {target}, 4095')}, 2")
+        ip = self.let(f"inttoptr i64 {self.let(f'add i64 {base}, {offset}')} to ptr")
+        self.next(ip, self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}"), n)
+        self.label(miss)
+        self.tail("@refetch", "%ip", n, target)
+
+    def helper(self, names: Mapping[str, str], name: str, args: list[str]) -> str:
+        """Call a numba function: its result goes through a pointer, and nothing in it raises."""
+        result, table = self.word(L.RESULT), self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
+        words = "".join(f", i64 {arg}" for arg in args)
+        self.let(f"call i32 @{names[name]}(ptr {result}, ptr {self.word(L.RAISED)}, ptr {table}{words})")
+        return self.let(f"load i64, ptr {result}")
+
+    def finish(self, status: str, length: int) -> None:
+        """Go on as a helper says."""
+        done, other = self.fresh("done"), self.fresh("other")
+        self.do(f"br i1 {self.let(f'icmp eq i64 {status}, {_DONE}')}, label %{done}, label %{other}")
+        self.label(done)
+        self.next(self.behind(length))
+        self.label(other)
+        out = self.let(f"icmp eq i64 {status}, {_DONE_OUT}")
+        ip = self.let(f"select i1 {out}, ptr {self.behind(length)}, ptr %ip")
+        self.tail("@leave", ip, "%n", status)
+
+    def reload(self) -> None:
+        """Go on where a helper has set CUR_PAGE, CUR_DB and CUR_IP; what was done was not a step."""
+        page, db, ip = (self.let(f"load i64, ptr {self.word(at)}") for at in (L.CUR_PAGE, L.CUR_DB, L.CUR_IP))
+        table = self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
+        dec = self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr {table}, i64 {_DEC}')}")
+        base = self.let(f"ptrtoint ptr {self.let(f'getelementptr i64, ptr {dec}, i64 {db}')} to i64")
+        slot = self.let(f"getelementptr i64, ptr {dec}, i64 {ip}")
+        pcb = self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}")
+        self.next(slot, pcb, self.let("add i64 %n, 1"))
+
+
+def _memory(op: Op, names: Mapping[str, str]) -> str:
+    """Return the handler of a load or store, and what it does on a TLB miss."""
+    effect, name = op.insn.effect, f"op_{op.number}"
+    assert isinstance(effect, Load | Store)
+    f = _Handler(name)
+    address = f.value(effect.addr)
+    write = isinstance(effect, Store)
+    entry = f.let(f"and i64 {f.let(f'lshr i64 {address}, 8')}, {255 << 4}")
+    if write:
+        entry = f.let(f"add i64 {entry}, {_WRITE_TLB_BYTES}")
+    tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {entry}")
+    tag = f.let(f"and i64 {address}, {_PAGE_MASK | effect.size - 1}")
+    known = f.let(f"load i64, ptr {tag_at}")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {known}, {tag}')}, label %hit, label %miss, !prof !1")
+    f.label("hit")
+    addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
+    offset = f.let(f"add i64 {address}, {addend}")
+    place = f.let(f"getelementptr i8, ptr %ram, i64 {offset}")
+    kind = f"i{8 * effect.size}"
+    if isinstance(effect, Load):
+        value = f.let(f"load {kind}, ptr {place}, align 1")
+        if effect.size < 8:
+            value = f.let(f"{'sext' if effect.signed else 'zext'} {kind} {value} to i64")
+        f.set_rd(value)
+    else:
+        value = f.value(effect.value)
+        if effect.size < 8:
+            value = f.let(f"trunc i64 {value} to {kind}")
+        f.do(f"store {kind} {value}, ptr {place}, align 1")
+        dirty = f.let(f"load ptr, ptr {f.word(L.DIRTY_AT)}")
+        line = f.let(f"getelementptr i8, ptr {dirty}, i64 {f.let(f'lshr i64 {offset}, 6')}")
+        f.do(f"store i8 1, ptr {line}")
+    f.next(f.behind(op.length))
+    f.label("miss")
+    f.tail(f"@miss_{op.number}", "%ip", "%n", "%w")
+    slow = _Handler(f"miss_{op.number}", "noinline cold")
+    args = ["%w", slow.value(effect.addr), str(effect.size)]
+    if isinstance(effect, Load):
+        args.append(str(int(effect.signed)))
+    slow.finish(slow.helper(names, "slow_store" if write else "slow_load", [*args, "%n"]), op.length)
+    return f.text() + slow.text()
+
+
+def _handler(op: Op, names: Mapping[str, str]) -> str:
+    """Return the function, or functions, of an op."""
+    f = _Handler(f"op_{op.number}")
+    match op.insn.effect:
+        case SetRd(value):
+            f.set_rd(f.value(value))
+            f.next(f.behind(op.length))
+        case Load() | Store():
+            return _memory(op, names)
+        case Branch(taken):
+            condition = f.let(f"icmp ne i64 {f.value(taken)}, 0")
+            f.do(f"br i1 {condition}, label %taken, label %not")
+            f.label("not")
+            f.next(f.behind(op.length))
+            f.label("taken")
+            _jump(f, op)
+        case Jump(target):
+            if op.near:
+                f.set_rd(f.pc(f.behind(op.length)))
+                _jump(f, op)
+            else:
+                where = f.value(target)
+                f.set_rd(f.pc(f.behind(op.length)))
+                f.go(where)
+        case Helper("nop"):
+            f.next(f.behind(op.length))
+        case Helper(name):
+            called = "atomic" if name in ("lr", "sc", "amo") else name
+            args = [f.pc("%ip") if arg == "pc" else f"%{arg}" for arg in HELPERS[called][1]]
+            f.finish(f.helper(names, called, args), op.length)
+    return f.text()
+
+
+def _jump(f: _Handler, op: Op) -> None:
+    """Go to pc + imm: within the page if the op says so."""
+    imm = f.operand("imm")
+    if op.near:
+        f.next(f.let(f"getelementptr i8, ptr %ip, i64 {f.let(f'shl i64 {imm}, 2')}"))
+    else:
+        f.go(f.let(f"add i64 {f.pc('%ip')}, {imm}"))
+
+
+def _special(names: Mapping[str, str]) -> str:
+    """Return the handlers of OP_UNDECODED, OP_FETCH, OP_BREAK and OP_ILLEGAL, `refetch` and `leave`."""
+    undecoded = _Handler("op_0", "cold")
+    pc = undecoded.pc("%ip")
+    table = undecoded.let(f"load ptr, ptr {undecoded.word(L.TABLE_AT)}")
+    dec = undecoded.let(f"load i64, ptr {undecoded.let(f'getelementptr i64, ptr {table}, i64 {_DEC}')}")
+    distance = undecoded.let(f"sub i64 {undecoded.let('ptrtoint ptr %ip to i64')}, {dec}")
+    _or_leave(undecoded, names, "decode_slot", [pc, undecoded.let(f"lshr i64 {distance}, 3")])
+
+    fetch = _Handler("op_1")
+    fetch.go(fetch.pc("%ip"), fetch.let("add i64 %n, 1"))
+
+    stop = _Handler("op_2", "cold")
+    table = stop.let(f"load ptr, ptr {stop.word(L.TABLE_AT)}")
+    mach = stop.let(f"load ptr, ptr {stop.let(f'getelementptr ptr, ptr {table}, i64 1')}")
+    limit = stop.let(f"load i64, ptr {stop.let(f'getelementptr i64, ptr {mach}, i64 {L.INNER_LIMIT}')}")
+    icount = stop.let(f"sub i64 {stop.let(f'sub i64 {limit}, %n')}, 1")
+    _or_leave(stop, names, "at_break", [stop.pc("%ip"), icount])
+
+    illegal = _Handler("op_3", "cold")
+    illegal.tail("@leave", "%ip", "%n", illegal.helper(names, "illegal", [illegal.pc("%ip")]))
+
+    # n here counts the next step too, which may be the one that traps; w is the target
+    refetch = _Handler("refetch", "noinline cold")
+    refetch.do(f"br i1 {refetch.let('icmp eq i64 %n, 0')}, label %out, label %more")
+    refetch.label("out")
+    refetch.tail("@leave", "null", "0", str(_DONE), "%w")
+    refetch.label("more")
+    status = refetch.helper(names, "fetch", ["%w"])
+    refetch.do(f"br i1 {refetch.let(f'icmp eq i64 {status}, {_DONE}')}, label %done, label %fault")
+    refetch.label("fault")
+    refetch.tail("@leave", "null", refetch.let("sub i64 %n, 1"), status, "%w")
+    refetch.label("done")
+    refetch.tail("@resume", "%ip", refetch.let("sub i64 %n, 1"), "0")
+    resume = _Handler("resume", "noinline cold")
+    resume.reload()
+
+    leave = _Handler("leave", "noinline cold")
+    leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
+    leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
+    leave.do("ret i64 %w")
+    return "\n".join(f.text() for f in (undecoded, fetch, stop, illegal, refetch, resume, leave))
+
+
+def _or_leave(f: _Handler, names: Mapping[str, str], helper: str, args: list[str]) -> None:
+    """Call a helper that sets the slot to go on with, or ends the loop."""
+    status = f.helper(names, helper, args)
+    f.do(f"br i1 {f.let(f'icmp eq i64 {status}, {_DONE}')}, label %done, label %out")
+    f.label("out")
+    f.tail("@leave", "%ip", "%n", status)
+    f.label("done")
+    f.tail("@resume", "%ip", "%n", "0")
+
+
+_ENTRY = f"""
+define i64 @rrdbg_dispatch(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
+  %h = load ptr, ptr %c
+  %ram_at = getelementptr ptr, ptr %c, i64 {_RAM}
+  %ram = load ptr, ptr %ram_at
+  %dec_at = getelementptr ptr, ptr %c, i64 {_DEC}
+  %dec = load ptr, ptr %dec_at
+  %tlbs_at = getelementptr ptr, ptr %c, i64 {_TLB}
+  %tlbs = load ptr, ptr %tlbs_at
+  %tlb = getelementptr i64, ptr %tlbs, i64 %bank
+  %xtlbs_at = getelementptr ptr, ptr %c, i64 {_XTLB}
+  %xtlbs = load ptr, ptr %xtlbs_at
+  %xtlb = getelementptr i64, ptr %xtlbs, i64 %xbank
+  %dirty_at = getelementptr ptr, ptr %c, i64 {_DIRTY}
+  %dirty = load ptr, ptr %dirty_at
+  %a = getelementptr i64, ptr %h, i64 {L.TABLE_AT}
+  store ptr %c, ptr %a
+  %b = getelementptr i64, ptr %h, i64 {L.XTLB_AT}
+  store ptr %xtlb, ptr %b
+  %d = getelementptr i64, ptr %h, i64 {L.DIRTY_AT}
+  store ptr %dirty, ptr %d
+  %pc_at = getelementptr i64, ptr %h, i64 {L.PC}
+  %pc = load i64, ptr %pc_at
+  %ip = getelementptr i8, ptr %dec, i64 {_FETCH_PAGE_BYTES}
+  %ip_word = ptrtoint ptr %ip to i64
+  %quarter = lshr i64 %ip_word, 2
+  %pcb = sub i64 %pc, %quarter
+  %left = sub i64 %n, 1
+  %status = call preserve_nonecc i64 @op_1(ptr %h, ptr %ip, i64 %left, i64 0, ptr %tlb, ptr %ram, i64 %pcb, ptr @ops)
+  ret i64 %status
+}}
+
+!0 = !{{!"branch_weights", i32 1, i32 4000}}
+!1 = !{{!"branch_weights", i32 4000, i32 1}}
+"""
+
+
+def dispatch_source(names: Mapping[str, str]) -> str:
+    """Return the LLVM IR of `rrdbg_dispatch(c, n, bank, xbank)`: runs up to n steps and returns how the last one ended.
+
+    It leaves the pc in STOP_PC and the steps not made in LEFT.
+
+    Args:
+        names: Symbols of the numba functions in `HELPERS`.
+    """
+    parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
+    parts.append(_special(names))
+    parts += [_handler(op, names) for op in OPS]
+    handlers = [*range(FIRST_OP), *(op.number for op in OPS)]
+    handlers += [3] * (256 - len(handlers))
+    table = ", ".join(f"ptr @op_{number}" for number in handlers)
+    return "".join(parts) + f"@ops = internal constant [256 x ptr] [{table}]\n" + _ENTRY

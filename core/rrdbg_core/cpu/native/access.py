@@ -1,0 +1,247 @@
+"""Loads and stores that miss the TLB: PMP, devices, page ends, dirty pages and lines, stale code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import (
+    bytes_at,
+    load1,
+    load2,
+    load4,
+    load8,
+    sext8,
+    sext16,
+    sext32,
+    store1,
+    store2,
+    store4,
+    store8,
+    u32_at,
+    words_at,
+)
+from rrdbg_core.cpu.native.caches import code_stored
+from rrdbg_core.cpu.native.names import (
+    CODE,
+    DIRTY,
+    DONE,
+    DONE_OUT,
+    EXIT_MMIO_READ,
+    EXIT_MMIO_WRITE,
+    EXITED,
+    FLAGS,
+    GEN,
+    HART,
+    JUMPED,
+    MACH,
+    OFFSET,
+    PAGE,
+    PAGE_MASK,
+    RAM,
+    READ,
+    READ_FAULT,
+    RGEN,
+    TLB,
+    TRAPPED,
+    WATCHED_R,
+    WATCHED_W,
+    WRITE,
+    WRITE_FAULT,
+    WRITE_TLB,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
+from rrdbg_core.cpu.native.traps import fault
+from rrdbg_core.cpu.native.watch import log_access, seen
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def load_ram(ram, offset, size):
+    """Return `size` bytes, zero-extended."""
+    if size == U(1):
+        return load1(ram, offset)
+    if size == U(2):
+        return load2(ram, offset)
+    if size == U(4):
+        return load4(ram, offset)
+    return load8(ram, offset)
+
+
+@njit
+def store_ram(ram, offset, size, value):
+    """Store the low `size` bytes of `value`."""
+    if size == U(1):
+        store1(ram, offset, value)
+    elif size == U(2):
+        store2(ram, offset, value)
+    elif size == U(4):
+        store4(ram, offset, value)
+    else:
+        store8(ram, offset, value)
+
+
+@njit
+def extend(value, size, signed):
+    """Sign-extend a loaded value if it is signed."""
+    if signed == U(0) or size == U(8):
+        return value
+    if size == U(1):
+        return sext8(value)
+    if size == U(2):
+        return sext16(value)
+    return sext32(value)
+
+
+@njit
+def device_access(c, write, address, size, value):
+    """Ask the machine for a device access, or take its answer: DONE, TRAPPED or EXITED."""
+    m = words_at(c, MACH)
+    state = m[L.MMIO_STATE]
+    if state >= U(2):
+        m[L.MMIO_STATE] = U(0)
+        if state == U(2):
+            return DONE
+        return fault(c, WRITE_FAULT if write != U(0) else READ_FAULT, address)
+    if address & (size - U(1)) != U(0):
+        # devices take naturally aligned accesses only
+        return fault(c, WRITE_FAULT if write != U(0) else READ_FAULT, address)
+    m[L.MMIO_STATE] = U(1)
+    m[L.MMIO_ADDR] = address
+    m[L.MMIO_SIZE] = size
+    m[L.MMIO_WRITE] = write
+    m[L.MMIO_VALUE] = value
+    m[L.STATUS] = EXIT_MMIO_WRITE if write != U(0) else EXIT_MMIO_READ
+    return EXITED
+
+
+@njit
+def check_access(c, address, size, kind):
+    """Return DONE if PMP allows the access and it lies in RAM, JUMPED if it may be a device's, else TRAPPED.
+
+    An access that crosses a page is checked in two parts, and the fault names the part.
+    """
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    cause = WRITE_FAULT if kind == WRITE else READ_FAULT
+    priv = data_priv(h)
+    first = PAGE - (address & OFFSET)
+    if first > size:
+        first = size
+    if pmp(c, address, first, kind, priv) != U(1):
+        return fault(c, cause, address)
+    if not in_ram(m, address, first):
+        if first < size:
+            return fault(c, cause, address)
+        return JUMPED
+    if first < size:
+        rest = address + first
+        if pmp(c, rest, size - first, kind, priv) != U(1) or not in_ram(m, rest, size - first):
+            return fault(c, cause, rest)
+    return DONE
+
+
+@njit
+def slow_load(c, slot, address, size, signed, left):
+    """Do a load that missed the TLB."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    rd = (slot >> U(8)) & U(63)
+    status = check_access(c, address, size, READ)
+    if status == TRAPPED:
+        return status
+    if status == JUMPED:
+        status = device_access(c, U(0), address, size, U(0))
+        if status == DONE:
+            value = m[L.MMIO_VALUE]
+            if m[L.STEPPING] != U(0):
+                log_access(m, READ, address, size, value)
+            h[rd] = extend(value, size, signed)
+            return DONE_OUT  # the device may have changed an interrupt line
+        return status
+    offset = address - m[L.RAM_BASE]
+    value = load_ram(bytes_at(c, RAM), offset, size)
+    page = offset >> U(12)
+    rgen = u32_at(c, RGEN)
+    rgen[page] = np.uint32(m[L.GENERATION])
+    last = (offset + size - U(1)) >> U(12)
+    rgen[last] = np.uint32(m[L.GENERATION])
+    h[rd] = extend(value, size, signed)
+    if m[L.STEPPING] != U(0):
+        log_access(m, READ, address, size, value)
+    flags = bytes_at(c, FLAGS)
+    if (U(flags[page]) | U(flags[last])) & WATCHED_R != U(0):
+        seen(c, READ, address, size, value, value, left)
+        return DONE_OUT if m[L.HIT_INDEX] != U(0) else DONE
+    if m[L.STEPPING] == U(0) and pmp(c, address & PAGE_MASK, PAGE, READ, data_priv(h)) == U(1):
+        tlb = words_at(c, TLB)
+        entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
+        if U(flags[page]) & WATCHED_R == U(0):
+            tlb[entry] = address & PAGE_MASK
+            tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    return DONE
+
+
+@njit
+def write_ram(c, address, size, value, left):
+    """Store to RAM and do what follows from it: dirty page, stale code, watches. Return DONE or DONE_OUT."""
+    m = words_at(c, MACH)
+    ram = bytes_at(c, RAM)
+    offset = address - m[L.RAM_BASE]
+    page = offset >> U(12)
+    last = (offset + size - U(1)) >> U(12)
+    old = load_ram(ram, offset, size)
+    store_ram(ram, offset, size, value)
+    flags = bytes_at(c, FLAGS)
+    written = u32_at(c, GEN)
+    dirty = bytes_at(c, DIRTY)
+    written[page] = np.uint32(m[L.GENERATION])
+    store1(dirty, offset >> U(6), U(1))
+    store1(dirty, (offset + size - U(1)) >> U(6), U(1))
+    both = U(flags[page])
+    first = size
+    if last != page:
+        written[last] = np.uint32(m[L.GENERATION])
+        first = PAGE - (offset & OFFSET)
+        both |= U(flags[last])
+        if U(flags[last]) & CODE != U(0):
+            code_stored(c, last, U(0), size - first)
+    if U(flags[page]) & CODE != U(0):
+        code_stored(c, page, offset & OFFSET, first)
+    if m[L.STEPPING] != U(0):
+        log_access(m, WRITE, address, size, load_ram(ram, offset, size))
+    if both & WATCHED_W != U(0):
+        seen(c, WRITE, address, size, old, load_ram(ram, offset, size), left)
+        if m[L.HIT_INDEX] | m[L.TRACKED_HIT] != U(0):
+            return DONE_OUT
+    return DONE
+
+
+@njit
+def slow_store(c, slot, address, size, left):
+    """Do a store that missed the TLB."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    value = h[(slot >> U(24)) & U(63)]
+    if size < U(8):
+        value &= (U(1) << (size << U(3))) - U(1)
+    status = check_access(c, address, size, WRITE)
+    if status == TRAPPED:
+        return status
+    if status == JUMPED:
+        status = device_access(c, U(1), address, size, value)
+        if status == DONE:
+            if m[L.STEPPING] != U(0):
+                log_access(m, WRITE, address, size, value)
+            return DONE_OUT
+        return status
+    status = write_ram(c, address, size, value, left)
+    page = (address - m[L.RAM_BASE]) >> U(12)
+    plain = U(bytes_at(c, FLAGS)[page]) & (CODE | WATCHED_W) == U(0)
+    if plain and m[L.STEPPING] == U(0) and pmp(c, address & PAGE_MASK, PAGE, WRITE, data_priv(h)) == U(1):
+        tlb = words_at(c, TLB)
+        entry = WRITE_TLB + tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
+        tlb[entry] = address & PAGE_MASK
+        tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    return status

@@ -1,0 +1,85 @@
+"""The software TLBs and the decoded code: all of it may be forgotten at any step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import bytes_at, u32_at, words_at
+from rrdbg_core.cpu.native.names import (
+    BANK,
+    CODE,
+    DEC,
+    DMAP,
+    DREV,
+    FLAGS,
+    LINES,
+    MACH,
+    NO_TAG,
+    OP_FETCH,
+    OP_UNDECODED,
+    STRIDE,
+    TLB,
+    WRITE_TLB,
+    XTLB,
+    U,
+)
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def flush_tlb(c):
+    """Forget every translation; decoded code stays."""
+    tlb = words_at(c, TLB)
+    i = U(0)
+    while i < U(2) * WRITE_TLB:
+        tlb[i] = NO_TAG
+        i += U(2)
+    xtlb = words_at(c, XTLB)
+    i = U(0)
+    while i < U(2) * BANK:
+        xtlb[i] = NO_TAG
+        i += U(2)
+
+
+@njit
+def flush_decoded(c):
+    """Forget all decoded code."""
+    m = words_at(c, MACH)
+    dec = words_at(c, DEC)
+    dmap = u32_at(c, DMAP)
+    drev = u32_at(c, DREV)
+    flags = bytes_at(c, FLAGS)
+    lines = words_at(c, LINES)
+    used = m[L.POOL_USED]
+    i = U(2)
+    while i < used:
+        page = U(drev[i])
+        dmap[page] = np.uint32(0)
+        flags[page] = np.uint8(U(flags[page]) & ~CODE)
+        lines[page] = U(0)
+        i += U(1)
+    i = U(0)
+    while i < U(2) * STRIDE:
+        dec[i] = OP_FETCH
+        i += U(1)
+    m[L.POOL_USED] = U(2)
+    flush_tlb(c)
+
+
+@njit
+def code_stored(c, page, offset, size):
+    """Drop the decoded slots that a store to a page with code touches, the halfword before it included."""
+    lines = words_at(c, LINES)
+    first = offset >> U(6)
+    last = (offset + size - U(1)) >> U(6)
+    if ((lines[page] >> first) & U(1)) | ((lines[page] >> last) & U(1)) == U(0):
+        return
+    dec = words_at(c, DEC)
+    base = U(u32_at(c, DMAP)[page]) * STRIDE
+    slot = offset >> U(1)
+    if slot > U(0):
+        slot -= U(1)
+    while slot <= (offset + size - U(1)) >> U(1):
+        dec[base + slot] = OP_UNDECODED
+        slot += U(1)

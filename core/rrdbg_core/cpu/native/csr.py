@@ -1,0 +1,176 @@
+"""Control and status registers, privileged spec chapters 2 and 3."""
+
+from __future__ import annotations
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import quotient, words_at
+from rrdbg_core.cpu.native.names import (
+    DONE,
+    DONE_OUT,
+    HART,
+    INTERRUPTS,
+    MACH,
+    MPP,
+    MSTATUS_WRITABLE,
+    TIMEBASE_NS,
+    UXL,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import pmp_write
+from rrdbg_core.cpu.native.traps import illegal
+from rrdbg_core.cpu.pipeline import njit
+from rrdbg_core.isa.csr import MISA
+
+
+@njit
+def counter(h, offset, inhibit, icount):
+    """Return mcycle or minstret as seen by step `icount`."""
+    if h[L.MCOUNTINHIBIT] & inhibit != U(0):
+        return h[offset]
+    return h[offset] + icount
+
+
+@njit
+def set_counter(h, offset, inhibit, value, icount):
+    """Set mcycle or minstret: the next step sees `value`."""
+    if h[L.MCOUNTINHIBIT] & inhibit != U(0):
+        h[offset] = value
+    else:
+        h[offset] = value - icount - U(1)
+
+
+@njit
+def csr_exists(h, number):
+    """Return True if the hart may name the register at all at its privilege."""
+    priv = h[L.PRIV]
+    if (number >> U(8)) & U(3) > priv:
+        return False
+    if number >= U(0xC00) and number <= U(0xC1F):
+        return priv == U(L.PRIV_M) or (h[L.MCOUNTEREN] >> (number & U(31))) & U(1) != U(0)
+    if number >= U(0xB00) and number <= U(0xB1F):
+        return number != U(0xB01)
+    if number >= U(0x323) and number <= U(0x33F):
+        return True
+    if number >= U(0x3B0) and number <= U(0x3BF):
+        return True
+    if number >= U(0x300) and number <= U(0x306):
+        return number != U(0x302) and number != U(0x303)
+    if number >= U(0x340) and number <= U(0x344):
+        return True
+    if number >= U(0xF11) and number <= U(0xF15):
+        return True
+    if number >= U(0x7A0) and number <= U(0x7A3):
+        return True
+    return number == U(0x30A) or number == U(0x320) or number == U(0x3A0) or number == U(0x3A2)
+
+
+@njit
+def csr_read(c, number, icount):
+    """Return the value of a register that exists."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    if number == U(0xC00) or number == U(0xB00):
+        return counter(h, L.MCYCLE, U(1), icount)
+    if number == U(0xC02) or number == U(0xB02):
+        return counter(h, L.MINSTRET, U(4), icount)
+    if number == U(0xC01):
+        return quotient((icount << m[L.SHIFT]) + m[L.WARP_NS], TIMEBASE_NS)
+    if number == U(0x300):
+        return h[L.MSTATUS] | UXL
+    if number == U(0x301):
+        return U(MISA)
+    if number == U(0x304):
+        return h[L.MIE]
+    if number == U(0x305):
+        return h[L.MTVEC]
+    if number == U(0x306):
+        return h[L.MCOUNTEREN]
+    if number == U(0x30A):
+        return h[L.MENVCFG]
+    if number == U(0x320):
+        return h[L.MCOUNTINHIBIT]
+    if number == U(0x340):
+        return h[L.MSCRATCH]
+    if number == U(0x341):
+        return h[L.MEPC]
+    if number == U(0x342):
+        return h[L.MCAUSE]
+    if number == U(0x343):
+        return h[L.MTVAL]
+    if number == U(0x344):
+        return h[L.MIP]
+    if number == U(0xF14):
+        return h[L.MHARTID]
+    if number == U(0x3A0) or number == U(0x3A2):
+        value = U(0)
+        i = U(0)
+        while i < U(8):
+            value |= h[U(L.PMPCFG) + (number - U(0x3A0)) * U(4) + i] << (i << U(3))
+            i += U(1)
+        return value
+    if number >= U(0x3B0) and number <= U(0x3BF):
+        return h[U(L.PMPADDR) + (number & U(15))]
+    return U(0)
+
+
+@njit
+def csr_write(c, number, value, icount):
+    """Write a register that exists; what it does not hold is ignored (WARL)."""
+    h = words_at(c, HART)
+    if number == U(0x300):
+        if (value >> U(11)) & U(3) != U(3):
+            value &= ~MPP  # only U and M exist
+        h[L.MSTATUS] = value & MSTATUS_WRITABLE
+    elif number == U(0x304):
+        h[L.MIE] = value & INTERRUPTS
+    elif number == U(0x305):
+        h[L.MTVEC] = value & ~U(2)
+    elif number == U(0x306):
+        h[L.MCOUNTEREN] = value & U(0xFFFFFFFF)
+    elif number == U(0x30A):
+        h[L.MENVCFG] = value & U(1)
+    elif number == U(0x320):
+        # takes effect at once: this step counts if counting is on after it
+        cycle = counter(h, L.MCYCLE, U(1), icount)
+        instret = counter(h, L.MINSTRET, U(4), icount)
+        h[L.MCOUNTINHIBIT] = value & U(5)
+        h[L.MCYCLE] = cycle if value & U(1) != U(0) else cycle - icount
+        h[L.MINSTRET] = instret if value & U(4) != U(0) else instret - icount
+    elif number == U(0x340):
+        h[L.MSCRATCH] = value
+    elif number == U(0x341):
+        h[L.MEPC] = value & ~U(1)
+    elif number == U(0x342):
+        h[L.MCAUSE] = value
+    elif number == U(0x343):
+        h[L.MTVAL] = value
+    elif number == U(0xB00):
+        set_counter(h, L.MCYCLE, U(1), value, icount)
+    elif number == U(0xB02):
+        set_counter(h, L.MINSTRET, U(4), value, icount)
+    elif number == U(0x3A0) or number == U(0x3A2) or (number >= U(0x3B0) and number <= U(0x3BF)):
+        pmp_write(c, number, value)
+
+
+@njit
+def csr(c, slot, pc, left):
+    """Do one of the six CSR instructions."""
+    h = words_at(c, HART)
+    icount = words_at(c, MACH)[L.INNER_LIMIT] - left - U(1)
+    number = (slot >> U(32)) & U(0xFFF)
+    funct3 = (slot >> U(44)) & U(7)
+    rs1 = (slot >> U(16)) & U(63)
+    operand = rs1 if funct3 & U(4) != U(0) else h[rs1]
+    writes = funct3 & U(3) == U(1) or rs1 != U(0)
+    if not csr_exists(h, number) or (writes and number >> U(10) == U(3)):
+        return illegal(c, pc)
+    old = csr_read(c, number, icount)
+    if writes:
+        value = operand
+        if funct3 & U(3) == U(2):
+            value = old | operand
+        elif funct3 & U(3) == U(3):
+            value = old & ~operand
+        csr_write(c, number, value, icount)
+    h[(slot >> U(8)) & U(63)] = old
+    return DONE_OUT if writes else DONE

@@ -1,0 +1,246 @@
+"""Decoding into slots, a page at a time, and the breakpoints that slots hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, sar, u32_at, words_at
+from rrdbg_core.cpu.native.caches import flush_decoded
+from rrdbg_core.cpu.native.names import (
+    BANK,
+    CODE,
+    DEC,
+    DECODE,
+    DMAP,
+    DONE,
+    DREV,
+    EXEC,
+    EXEC_FAULT,
+    EXIT_BREAK,
+    EXITED,
+    FLAGS,
+    FMT_AMO,
+    FMT_B,
+    FMT_CSR,
+    FMT_CSRI,
+    FMT_I,
+    FMT_J,
+    FMT_S,
+    FMT_SH5,
+    FMT_SH6,
+    FMT_U,
+    HART,
+    LINES,
+    MACH,
+    NO_TAG,
+    OFFSET,
+    OP_BREAK,
+    OP_FETCH,
+    OP_ILLEGAL,
+    OP_UNDECODED,
+    PAGE,
+    PAGE_MASK,
+    RAM,
+    RVC,
+    STRIDE,
+    TLB,
+    VARIANTS,
+    WRITE_TLB,
+    XGEN,
+    XTLB,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import in_ram, pmp
+from rrdbg_core.cpu.native.traps import fault
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def decode(c, word):
+    """Return the slot of a 32-bit instruction: op | rd << 8 | rs1 << 16 | rs2 << 24 | imm << 32."""
+    table = words_at(c, DECODE)
+    if word & U(3) != U(3):
+        return OP_ILLEGAL
+    bucket = ((word >> U(2)) & U(31)) << U(3) | (word >> U(12)) & U(7)
+    row = table[bucket]
+    while row < table[bucket + U(1)]:
+        if word & (table[row] >> U(32)) == table[row] & U(0xFFFFFFFF):
+            break
+        row += U(2)
+    if row >= table[bucket + U(1)]:
+        return OP_ILLEGAL
+    op = table[row + U(1)] & U(0xFF)
+    fmt = table[row + U(1)] >> U(8)
+    rd = (word >> U(7)) & U(31)
+    if rd == U(0):
+        rd = U(L.XD)
+    rs1 = (word >> U(15)) & U(31)
+    rs2 = (word >> U(20)) & U(31)
+    imm = U(0)
+    if fmt == FMT_I:
+        imm = (word >> U(20) ^ U(0x800)) - U(0x800)
+    elif fmt == FMT_SH6:
+        imm = (word >> U(20)) & U(63)
+    elif fmt == FMT_SH5:
+        imm = rs2
+    elif fmt == FMT_S:
+        imm = (word >> U(25)) << U(5) | (word >> U(7)) & U(31)
+        imm = (imm ^ U(0x800)) - U(0x800)
+    elif fmt == FMT_B:
+        imm = (word >> U(31)) << U(12) | ((word >> U(7)) & U(1)) << U(11)
+        imm |= ((word >> U(25)) & U(63)) << U(5) | ((word >> U(8)) & U(15)) << U(1)
+        imm = (imm ^ U(0x1000)) - U(0x1000)
+    elif fmt == FMT_U:
+        imm = word & U(0xFFFFF000)
+    elif fmt == FMT_J:
+        imm = (word >> U(31)) << U(20) | ((word >> U(12)) & U(255)) << U(12)
+        imm |= ((word >> U(20)) & U(1)) << U(11) | ((word >> U(21)) & U(1023)) << U(1)
+        imm = (imm ^ U(0x100000)) - U(0x100000)
+    elif fmt == FMT_CSR or fmt == FMT_CSRI:  # noqa: SIM109  (numba has no tuples here)
+        imm = word >> U(20) | (word >> U(12) & U(7)) << U(12)
+    elif fmt == FMT_AMO:
+        imm = (word >> U(27)) << U(3) | (word >> U(12)) & U(7)
+    return op | rd << U(8) | rs1 << U(16) | rs2 << U(24) | imm << U(32)
+
+
+@njit
+def decode_at(c, offset):
+    """Return the slot of the instruction at RAM offset `offset`, which lies in RAM as a whole."""
+    ram = bytes_at(c, RAM)
+    half = load2(ram, offset)
+    if half & U(3) == U(3):
+        return decode(c, load4(ram, offset))
+    slot = decode(c, U(u32_at(c, RVC)[half]))
+    return slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1))
+
+
+@njit
+def is_break(m, pc):
+    """Return True if a breakpoint is set at `pc`."""
+    i = U(0)
+    while i < m[L.BREAKS]:
+        if m[U(L.BREAKS + 1) + i] == pc:
+            return True
+        i += U(1)
+    return False
+
+
+@njit
+def run_from_scratch(c, pc, slot):
+    """Let the next step be `slot`, which is not cached, at `pc`."""
+    h = words_at(c, HART)
+    words_at(c, DEC)[0] = slot
+    h[L.CUR_PAGE] = pc
+    h[L.CUR_DB] = U(0)
+    h[L.CUR_IP] = U(0)
+
+
+@njit
+def decode_uncached(c, pc):
+    """Decode the instruction at `pc` for this step only: it crosses a page end, or PMP cuts its page."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    offset = pc - m[L.RAM_BASE]
+    if not in_ram(m, pc, U(2)) or pmp(c, pc, U(2), EXEC, h[L.PRIV]) != U(1):
+        return fault(c, EXEC_FAULT, pc)
+    half = load2(bytes_at(c, RAM), offset)
+    if half & U(3) == U(3) and (not in_ram(m, pc + U(2), U(2)) or pmp(c, pc + U(2), U(2), EXEC, h[L.PRIV]) != U(1)):
+        return fault(c, EXEC_FAULT, pc + U(2))
+    slot = decode_at(c, offset)
+    executed = u32_at(c, XGEN)
+    executed[offset >> U(12)] = np.uint32(m[L.GENERATION])
+    if half & U(3) == U(3):
+        executed[(offset + U(2)) >> U(12)] = np.uint32(m[L.GENERATION])
+    if is_break(m, pc):
+        slot = OP_BREAK | slot & ~U(0xFF)
+    run_from_scratch(c, pc, slot)
+    return DONE
+
+
+@njit
+def fetch(c, pc):
+    """Find the decoded page of `pc` and set CUR_PAGE, CUR_DB and CUR_IP."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    offset = pc - m[L.RAM_BASE]
+    page = offset >> U(12)
+    if page >= m[L.RAM_PAGES]:
+        return fault(c, EXEC_FAULT, pc)
+    if pmp(c, pc & PAGE_MASK, PAGE, EXEC, h[L.PRIV]) != U(1):
+        return decode_uncached(c, pc)
+    dmap = u32_at(c, DMAP)
+    if dmap[page] == np.uint32(0):
+        if m[L.POOL_USED] == m[L.POOL_PAGES]:
+            flush_decoded(c)
+        number = m[L.POOL_USED]
+        m[L.POOL_USED] = number + U(1)
+        dmap[page] = np.uint32(number)
+        u32_at(c, DREV)[number] = np.uint32(page)
+        dec = words_at(c, DEC)
+        i = U(0)
+        while i < STRIDE:
+            dec[number * STRIDE + i] = OP_UNDECODED if i < U(2048) else OP_FETCH
+            i += U(1)
+    u32_at(c, XGEN)[page] = np.uint32(m[L.GENERATION])
+    base = U(dmap[page]) * STRIDE
+    xtlb = words_at(c, XTLB)
+    bank = BANK if h[L.PRIV] == U(L.PRIV_M) else U(0)
+    entry = bank + (((pc >> U(12)) & U(255)) << U(1))
+    xtlb[entry] = pc & PAGE_MASK
+    xtlb[entry + U(1)] = c[DEC] + base * U(8)
+    h[L.CUR_PAGE] = pc & PAGE_MASK
+    h[L.CUR_DB] = base
+    h[L.CUR_IP] = base + ((pc & OFFSET) >> U(1))
+    return DONE
+
+
+@njit
+def decode_slot(c, pc, ip):
+    """Fill the slot of `pc`, the page of which is current."""
+    m = words_at(c, MACH)
+    offset = pc - m[L.RAM_BASE]
+    half = load2(bytes_at(c, RAM), offset)
+    if pc & OFFSET == U(4094) and half & U(3) == U(3):
+        return decode_uncached(c, pc)
+    slot = decode_at(c, offset)
+    if (pc & OFFSET) + sar(slot, U(32)) < PAGE:
+        # a jump to within the page
+        slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
+    if is_break(m, pc):
+        slot = OP_BREAK | slot & ~U(0xFF)
+    words_at(c, DEC)[ip] = slot
+    page = offset >> U(12)
+    line = (offset & OFFSET) >> U(6)
+    size = U(4) if half & U(3) == U(3) else U(2)
+    last = ((offset + size - U(1)) & OFFSET) >> U(6)
+    words_at(c, LINES)[page] |= U(1) << line | U(1) << last
+    flags = bytes_at(c, FLAGS)
+    if U(flags[page]) & CODE == U(0):
+        # stores to the page must be seen from now on
+        flags[page] = np.uint8(U(flags[page]) | CODE)
+        tlb = words_at(c, TLB)
+        entry = WRITE_TLB + (((pc >> U(12)) & U(255)) << U(1))
+        tlb[entry] = NO_TAG
+        tlb[entry + BANK] = NO_TAG
+    h = words_at(c, HART)
+    h[L.CUR_PAGE] = pc & PAGE_MASK
+    h[L.CUR_DB] = U(u32_at(c, DMAP)[page]) * STRIDE
+    h[L.CUR_IP] = ip
+    return DONE
+
+
+@njit
+def at_break(c, pc, icount):
+    """Stop before the instruction at `pc`, or pass over the breakpoint: skipped, or only searched for."""
+    m = words_at(c, MACH)
+    if m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):
+        if m[L.SEARCH] == U(0):
+            m[L.STATUS] = EXIT_BREAK
+            return EXITED
+        m[L.LAST_HIT] = icount
+        m[L.LAST_HIT_INDEX] = U(0)
+        m[L.HITS] += U(1)
+    # the bytes were fetched before, hence lie in RAM as a whole
+    run_from_scratch(c, pc, decode_at(c, pc - m[L.RAM_BASE]))
+    return DONE

@@ -1,0 +1,124 @@
+"""The kernel's outer loop: what is due between stretches of dispatched instructions."""
+
+from __future__ import annotations
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import dispatch, words_at
+from rrdbg_core.cpu.native.names import (
+    BANK,
+    CHECK_BUFFER,
+    CHECKS,
+    EXIT_DRAIN,
+    EXIT_LIMIT,
+    EXIT_TRACKED,
+    EXIT_WATCH,
+    EXIT_WFI,
+    EXITED,
+    HART,
+    JUMPED,
+    MACH,
+    TRAP_BUFFER,
+    TRAPPED,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import tlb_bank
+from rrdbg_core.cpu.native.traps import enter_trap, fault, pending_interrupt
+from rrdbg_core.cpu.native.watch import after_step, before_step, caught
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def mix(a, b):
+    """Fold `b` into the hash `a`: multiply and xor-shift, as in splitmix64."""
+    a = (a ^ b) * U(0x9E3779B97F4A7C15)
+    return a ^ (a >> U(29))
+
+
+@njit
+def check_word(c):
+    """Hash pc, registers, privilege, key CSRs and the running hash of what came from devices."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    a = mix(m[L.ACC], m[L.ICOUNT])
+    i = U(1)
+    while i < U(32):
+        a = mix(a, h[i])
+        i += U(1)
+    a = mix(a, h[L.PC])
+    a = mix(a, h[L.PRIV] | h[L.WFI] << U(8))
+    a = mix(a, h[L.MSTATUS])
+    a = mix(a, h[L.MIP])
+    a = mix(a, h[L.MIE])
+    a = mix(a, h[L.MEPC])
+    a = mix(a, h[L.MCAUSE])
+    return mix(a, h[L.MSCRATCH])
+
+
+@njit
+def buffers_full(m):
+    """Return True if the machine has to empty a buffer before the next step."""
+    if m[L.CHECKS] >= CHECK_BUFFER or m[L.TRAPS] >= TRAP_BUFFER:
+        return True
+    return m[L.LOG_LIMIT] != U(0) and m[L.LOG_ROWS] >= m[L.LOG_LIMIT]
+
+
+@njit
+def kernel(c, limit):
+    """Run until icount is `limit`, or until the machine or the debugger has to do something; return why."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    while True:
+        icount = m[L.ICOUNT]
+        if icount >= limit:
+            return EXIT_LIMIT
+        if buffers_full(m):
+            return EXIT_DRAIN
+        m[L.HIT_INDEX] = U(0)
+        m[L.TRACKED_HIT] = U(0)
+        m[L.ACCESS_COUNT] = U(0)
+        stepping = m[L.STEPPING]
+        if stepping != U(0):
+            before_step(c)
+        cause = U(0)
+        if m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):
+            cause = pending_interrupt(h)
+            if cause == U(0) and h[L.WFI] != U(0):
+                if h[L.MIP] & h[L.MIE] == U(0):
+                    return EXIT_WFI
+                h[L.WFI] = U(0)
+        if cause != U(0):
+            h[L.WFI] = U(0)
+            fault(c, cause, U(0))
+            enter_trap(c, h[L.PC], icount)
+            icount += U(1)
+        else:
+            inner = (icount | U(0xFFFF)) + U(1)
+            if stepping != U(0):
+                inner = icount + U(1)
+            if inner > limit:
+                inner = limit
+            m[L.INNER_LIMIT] = inner
+            s = dispatch(c, inner - icount, tlb_bank(h), BANK if h[L.PRIV] == U(L.PRIV_M) else U(0))
+            icount = inner - h[L.LEFT]
+            if s == TRAPPED:
+                cause = m[L.TRAP_CAUSE] + U(1)
+                enter_trap(c, h[L.STOP_PC], icount - U(1))
+            elif s == JUMPED:
+                h[L.PC] = m[L.NEXT_PC]
+            else:
+                h[L.PC] = h[L.STOP_PC]
+                if s == EXITED:
+                    m[L.ICOUNT] = icount - U(1)
+                    return m[L.STATUS]
+        m[L.ICOUNT] = icount
+        if icount & U(0xFFFF) == U(0):
+            words_at(c, CHECKS)[m[L.CHECKS]] = check_word(c)
+            m[L.CHECKS] += U(1)
+        if stepping != U(0):
+            after_step(c, cause)
+        if m[L.CATCH] != U(0) and cause != U(0):
+            caught(c, cause)
+        if m[L.HIT_INDEX] != U(0):
+            return EXIT_WATCH
+        if m[L.TRACKED_HIT] != U(0):
+            return EXIT_TRACKED

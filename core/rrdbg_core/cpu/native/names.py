@@ -1,0 +1,77 @@
+"""The names that the numba part of the kernel shares. All values are u64.
+
+The functions in this package are compiled by numba and called out of line by the dispatch loop (cpu/dispatch.py). `c`
+is the table of pointers, `h` the hart's words, `m` the machine's; `left` is the number of steps left, this one
+excluded, so that the icount of the step is INNER_LIMIT - left - 1.
+
+A function that can end a step in an unusual way returns how the step ended:
+
+    DONE       as usual: go on behind the instruction
+    DONE_OUT   done, but leave the dispatch loop (a watch was hit, or interrupts must be looked at)
+    JUMPED     done, NEXT_PC holds where to go on
+    TRAPPED    an exception: TRAP_CAUSE and TRAP_TVAL are set, nothing else changed
+    EXITED     not done: STATUS says what the machine has to do first
+
+Shapes: see `Core`. Mutates: everything that the table points to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+U = np.uint64
+
+# the table of pointers
+HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for _i in range(12))
+LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
+
+# how a step ended
+DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
+
+# why the kernel came back
+(
+    EXIT_LIMIT,
+    EXIT_MMIO_READ,
+    EXIT_MMIO_WRITE,
+    EXIT_WFI,
+    EXIT_BREAK,
+    EXIT_WATCH,
+    EXIT_SEMIHOST,
+    EXIT_TRACKED,
+    EXIT_DRAIN,
+) = (U(_i) for _i in range(9))
+
+PAGE = U(4096)
+OFFSET = U(4095)
+PAGE_MASK = U(0xFFFF_FFFF_FFFF_F000)
+STRIDE = U(2056)  # words of a decoded page: 2048 slots and a tail of OP_FETCH
+BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
+WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
+NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
+
+OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
+FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
+
+CODE, WATCHED_R, WATCHED_W = U(1), U(2), U(4)  # flags of a RAM page
+
+READ, WRITE, EXEC = U(1), U(2), U(4)  # kinds of access, as in pmpcfg
+READ_FAULT, WRITE_FAULT, EXEC_FAULT = U(5), U(7), U(1)
+READ_MISALIGNED, WRITE_MISALIGNED = U(4), U(6)
+
+MIE_BIT, MPIE_BIT, MPP, MPRV, TW = U(1 << 3), U(1 << 7), U(3 << 11), U(1 << 17), U(1 << 21)
+MSTATUS_WRITABLE = MIE_BIT | MPIE_BIT | MPP | MPRV | TW
+UXL = U(2 << 32)
+INTERRUPTS = U(0x888)
+TIMEBASE_NS = U(100)
+
+FMT_R, FMT_I, FMT_SH6, FMT_SH5, FMT_S, FMT_B, FMT_U, FMT_J, FMT_CSR, FMT_CSRI, FMT_AMO, FMT_N, FMT_F = (
+    U(i) for i in range(13)
+)
+
+# what the debugger's eyes need, in words of the hart array that are not state
+OLD_X = U(400)  # the registers before a step that is looked at
+STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(440), U(441), U(442), U(443)
+REGISTER_HIT, TRAP_HIT = U(1000), U(2000)  # HIT_INDEX beyond the watches
+
+CHECK_BUFFER = U(4096)
+TRAP_BUFFER = U(8192)

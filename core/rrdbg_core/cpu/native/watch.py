@@ -1,0 +1,162 @@
+"""What the debugger sees of a step: watches, the step log, traps that were caught."""
+
+from __future__ import annotations
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import bytes_at, load2, load4, words_at
+from rrdbg_core.cpu.native.decode import decode_at
+from rrdbg_core.cpu.native.names import (
+    HART,
+    LOG,
+    MACH,
+    OLD_X,
+    RAM,
+    READ,
+    REGISTER_HIT,
+    STEP_INSN,
+    STEP_PC,
+    STEP_PRIV,
+    STEP_RD,
+    TRAP_HIT,
+    WRITE,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import in_ram
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def log_access(m, kind, address, size, value):
+    """Remember one memory access of the step."""
+    count = m[L.ACCESS_COUNT]
+    if count < U(3):
+        row = U(L.ACCESSES) + count * U(3)
+        m[row] = kind | size << U(8)
+        m[row + U(1)] = address
+        m[row + U(2)] = value
+        m[L.ACCESS_COUNT] = count + U(1)
+
+
+@njit
+def seen(c, kind, address, size, old, new, left):
+    """Look whether an access to a watched page hits a watch, and stop behind the step or remember the hit."""
+    m = words_at(c, MACH)
+    i = U(0)
+    while i < m[L.WATCHES]:
+        row = U(L.WATCHES + 1) + i * U(L.WATCH_WORDS)
+        start = m[row]
+        end = start + m[row + U(1)]
+        kinds = m[row + U(2)]
+        if address < end and start < address + size:
+            hit = False
+            if kinds & U(L.WATCH_TRACKED) != U(0):
+                if kind == WRITE:
+                    m[L.TRACKED_HIT] = U(1)
+            elif kind == READ:
+                hit = kinds & U(L.WATCH_READ) != U(0)
+            elif kinds & U(L.WATCH_WRITE) != U(0):
+                hit = True
+            elif kinds & U(L.WATCH_CHANGE) != U(0):
+                # only bytes inside the watch count
+                b = U(0)
+                while b < size:
+                    inside = address + b >= start and address + b < end
+                    if inside and ((old ^ new) >> (b << U(3))) & U(0xFF) != U(0):
+                        hit = True
+                    b += U(1)
+            if hit:
+                if m[L.SEARCH] != U(0):
+                    m[L.LAST_HIT] = m[L.INNER_LIMIT] - left - U(1)
+                    m[L.LAST_HIT_INDEX] = i + U(1)
+                    m[L.HITS] += U(1)
+                elif m[L.HIT_INDEX] == U(0):
+                    m[L.HIT_INDEX] = i + U(1)
+                    m[L.HIT_ADDR] = address
+                    m[L.HIT_SIZE] = size
+                    m[L.HIT_KIND] = kind
+                    m[L.HIT_OLD] = old
+                    m[L.HIT_NEW] = new
+        i += U(1)
+
+
+@njit
+def log_step(c, icount, pc, insn, priv, cause, value):
+    """Append one row to the step log."""
+    m = words_at(c, MACH)
+    log = words_at(c, LOG)
+    row = m[L.LOG_ROWS] * U(L.LOG_WORDS)
+    log[row] = icount
+    log[row + U(1)] = pc
+    log[row + U(2)] = insn
+    log[row + U(3)] = priv
+    log[row + U(4)] = cause
+    log[row + U(5)] = value
+    log[row + U(6)] = m[L.ACCESS_COUNT]
+    i = U(0)
+    while i < U(9):
+        log[row + U(7) + i] = m[U(L.ACCESSES) + i] if i < m[L.ACCESS_COUNT] * U(3) else U(0)
+        i += U(1)
+    m[L.LOG_ROWS] += U(1)
+
+
+@njit
+def before_step(c):
+    """Remember what `after_step` compares with."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    i = U(0)
+    while i < U(32):
+        h[OLD_X + i] = h[i]
+        i += U(1)
+    pc = h[L.PC]
+    h[STEP_PC] = pc
+    h[STEP_PRIV] = h[L.PRIV]
+    h[STEP_INSN] = U(0)
+    h[STEP_RD] = U(0)
+    if in_ram(m, pc, U(2)):
+        offset = pc - m[L.RAM_BASE]
+        word = load2(bytes_at(c, RAM), offset)
+        if word & U(3) == U(3):
+            if not in_ram(m, pc, U(4)):
+                return
+            word = load4(bytes_at(c, RAM), offset)
+        h[STEP_INSN] = word
+        h[STEP_RD] = (decode_at(c, offset) >> U(8)) & U(63)
+
+
+@njit
+def after_step(c, cause):
+    """Log the step, and look for changes of watched registers. `cause` is 0, an interrupt, or an exception + 1."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    icount = m[L.ICOUNT] - U(1)
+    if m[L.LOG_LIMIT] != U(0):
+        log_step(c, icount, h[STEP_PC], h[STEP_INSN], h[STEP_PRIV], cause, h[h[STEP_RD]])
+    mask = m[L.REG_WATCH]
+    r = U(1)
+    while r < U(32) and mask != U(0):
+        if (mask >> r) & U(1) != U(0) and h[r] != h[OLD_X + r]:
+            if m[L.SEARCH] != U(0):
+                m[L.LAST_HIT] = icount
+                m[L.LAST_HIT_INDEX] = REGISTER_HIT + r
+                m[L.HITS] += U(1)
+            elif m[L.HIT_INDEX] == U(0):
+                m[L.HIT_INDEX] = REGISTER_HIT + r
+                m[L.HIT_OLD] = h[OLD_X + r]
+                m[L.HIT_NEW] = h[r]
+        r += U(1)
+
+
+@njit
+def caught(c, cause):
+    """Stop behind a trap, or remember it."""
+    m = words_at(c, MACH)
+    kind = U(2) if cause >> U(63) != U(0) else U(1)
+    if m[L.CATCH] & kind == U(0):
+        return
+    if m[L.SEARCH] != U(0):
+        m[L.LAST_HIT] = m[L.ICOUNT] - U(1)
+        m[L.LAST_HIT_INDEX] = TRAP_HIT
+        m[L.HITS] += U(1)
+    elif m[L.HIT_INDEX] == U(0):
+        m[L.HIT_INDEX] = TRAP_HIT
