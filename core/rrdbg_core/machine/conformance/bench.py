@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.devices.contract import BusFault, Device
+from rrdbg_core.machine.conformance.answers import Answers
 from rrdbg_core.machine.conformance.targets import Target
 from rrdbg_core.machine.conformance.traffic import Op, What
 
@@ -137,7 +137,8 @@ class BenchBoard:
 class Bench:
     """A device and its board."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, answers: Answers) -> None:
+        self._answers = answers
         self.board = BenchBoard()
         self.device = target.kind(target.name, self.board)
         self.words: npt.NDArray[np.uint64] = np.zeros(self.device.state.size, np.uint64)
@@ -148,7 +149,7 @@ class Bench:
 
     def moved(self, target: Target) -> Bench:
         """Return a new bench with a new device in the same state: what a snapshot and its restore do."""
-        other = Bench(target)
+        other = Bench(target, self._answers)
         old, new = self.board, other.board
         new.now_ns, new.ram[:], new.pending = old.now_ns, old.ram, list(old.pending)
         other._numbers = dict(self._numbers)
@@ -206,13 +207,7 @@ class Bench:
             return
         name, _, request = self.board.pending[0]
         number = self._numbers.get(name, 0)
-        backend = self.device.backends.get(name)
-        if backend is None:
-            # nobody said what the payload looks like: nothing, or anything
-            rng = random.Random(seed)
-            payload: bytes | None = rng.randbytes(rng.choice((0, rng.randrange(64))))
-        else:
-            payload = backend.answer(number, request)
+        payload = self._answers.get(type(self.device), name, number, request, seed)
         if payload is None:
             return
         self._numbers[name] = number + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -13,6 +14,7 @@ import xxhash
 
 from rrdbg_core.devices.contract import BusFault, DeviceState
 from rrdbg_core.machine.conformance import hidden, spies
+from rrdbg_core.machine.conformance.answers import Answers
 from rrdbg_core.machine.conformance.bench import Bench, Impure, Observation, Stuck, Undeclared
 from rrdbg_core.machine.conformance.targets import Target
 from rrdbg_core.machine.conformance.traffic import Op, What
@@ -32,10 +34,12 @@ class Case:
     """Seed of everything random."""
     ops: Sequence[Op]
     """The traffic."""
+    answers: Answers
+    """What host back ends said."""
 
     def bench(self) -> Bench:
         """Return the device as it comes out of reset."""
-        return Bench(self.target)
+        return Bench(self.target, self.answers)
 
 
 Problem = str | None
@@ -203,6 +207,7 @@ def hash_seed(case: Case) -> Problem:
     runs = {
         value: subprocess.Popen(
             command,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -210,7 +215,8 @@ def hash_seed(case: Case) -> Problem:
         )
         for value in ("0", "1", "2")
     }
-    outputs = {value: run.communicate() for value, run in runs.items()}
+    known = json.dumps(case.answers.to_json())
+    outputs = {value: run.communicate(known) for value, run in runs.items()}
     for value, run in runs.items():
         if run.returncode:
             return f"it fails with PYTHONHASHSEED={value}: {(outputs[value][1].strip().splitlines() or ['?'])[-1]}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rrdbg_core.machine.conformance import checks, spies, targets, whole
+from rrdbg_core.machine.conformance.answers import Answers
 from rrdbg_core.machine.conformance.checks import Case, Check
 from rrdbg_core.machine.conformance.report import Report, Result
 from rrdbg_core.machine.conformance.traffic import traffic
@@ -153,15 +154,16 @@ def check_device(
     with spies.installed():
         target = targets.find(spec)
         case: Case | None = None
+        answers = Answers()
         for rule in RULES:
             bad = [result.check for result in results if result.check in rule.needs and not result.ok]
             if bad:
                 result = Result(rule.name, None, f"not run: {bad[0]} comes first")
             else:
                 if case is None:
-                    case = Case(target, seed, [])
+                    case = Case(target, seed, [], answers)
                 elif not case.ops:
-                    case = Case(target, seed, traffic(target.kind, seed, steps))
+                    case = Case(target, seed, traffic(target.kind, seed, steps), answers)
                 problem = rule.check(case)
                 result = Result(rule.name, problem is None, problem or rule.kept, "" if problem is None else rule.hint)
             results.append(result)

@@ -13,7 +13,6 @@ from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.conformance import guest
 from rrdbg_core.machine.conformance.checks import Case, Problem
-from rrdbg_core.machine.conformance.targets import Target
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import FOREVER, EventSource, Idle, Now, ReplaySource
@@ -37,19 +36,19 @@ class Host:
     """A live source that is a function of its seed: answers bottom halves, types, all at random moments.
 
     Args:
-        target: The device under check, whose back ends answer.
-        seed: Seed.
+        case: The device under check, whose back ends answer, and the seed.
     """
 
-    def __init__(self, target: Target, seed: int) -> None:
-        self._target = target
-        self._rng = random.Random(seed)
+    def __init__(self, case: Case) -> None:
+        self._target = case.target
+        self._answers = case.answers
+        self._rng = random.Random(case.seed)
         self._pending: list[_Pending] = []
         self._numbers: dict[str, int] = {}
         self._icount = 0
         self._room = 0
         self._next_input = self._rng.randrange(2000)
-        self._types = target.kind.can_receive is not Device.can_receive
+        self._types = self._target.kind.can_receive is not Device.can_receive
         self._inputs = 50
         self._ends = False
         self._told = (-1, 0)  # icount and warp that the journal knows
@@ -84,12 +83,9 @@ class Host:
         return None
 
     def _answer(self, entry: _Pending) -> bytes | None:
-        backend = self._target.kind.backends.get(entry.name)
         number = self._numbers.get(entry.name, 0)
         self._numbers[entry.name] = number + 1
-        if backend is None:
-            return self._rng.randbytes(self._rng.choice((0, self._rng.randrange(64))))
-        return backend.answer(number, entry.request)
+        return self._answers.get(self._target.kind, entry.name, number, entry.request, self._rng.getrandbits(32))
 
     def idle(self, now: Now) -> str:
         """See `EventSource`."""
@@ -178,7 +174,7 @@ def _moved(case: Case, old: Machine, run: Run, seed: int) -> Machine:
 
 def _record(case: Case) -> Run:
     run = Run()
-    machine = _machine(case, Host(case.target, case.seed), run)
+    machine = _machine(case, Host(case), run)
     _drive(case, machine, run, STEPS_AN_OP * len(case.ops))
     return run
 
