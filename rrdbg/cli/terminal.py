@@ -97,14 +97,15 @@ class ProgressLine:
 class Compiling:
     """Says on stderr that the guest CPU is being compiled, and for how long already; silent when it need not be.
 
-    Used as a context manager; `start` is the callback that the compiler calls. Where stderr is no terminal, one plain
-    line says it.
+    Used as a context manager; `start` is the callback that the compiler calls, once or with each of its stages. Where
+    stderr is no terminal, one plain line says it.
     """
 
-    EXPECTED = "about 20 s"
+    EXPECTED = "about 20 s in all"
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._text = ""
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -117,17 +118,18 @@ class Compiling:
             self._thread.join()
 
     def start(self, text: str) -> None:
-        """Begin to show `text`."""
-        if self._quiet or self._thread is not None:
+        """Begin to show `text`, or show it from now on."""
+        first, self._text = not self._text, text
+        if self._quiet or not first:
             return
         if not host.is_terminal(2):
             host.say(f"rrdbg: {text} ({self.EXPECTED})")
             return
-        self._thread = threading.Thread(target=self._tick, args=(text,), name="rrdbg-compiling", daemon=True)
+        self._thread = threading.Thread(target=self._tick, name="rrdbg-compiling", daemon=True)
         self._thread.start()
 
-    def _tick(self, text: str) -> None:
+    def _tick(self) -> None:
         started = time.monotonic()
         with ProgressLine("rrdbg", period=0) as line:
             while not self._done.wait(0.5):
-                line.text(f"{text}: {duration(time.monotonic() - started)} of {self.EXPECTED}")
+                line.text(f"{self._text}: {duration(time.monotonic() - started)} so far, {self.EXPECTED}")
