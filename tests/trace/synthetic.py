@@ -14,7 +14,6 @@ from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.trace import (
     BINS,
     CHECK_PERIOD,
-    EPOCH,
     Ending,
     EpochIndex,
     Manifest,
@@ -25,6 +24,8 @@ from rrdbg_core.trace import (
 )
 
 RAM_PAGES = 16
+MIDDLE = 3 * CHECK_PERIOD
+"""Where the second snapshot lies."""
 IMAGE = b"\x7fELF" + bytes(range(90))
 
 
@@ -197,26 +198,26 @@ def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], Non
     # the second event at the same position as a promise
     trace.add_events([Event(70_000, EventKind.WARP, "", "", b"", (1 << 33) + 5)])
     trace.add_events([Event(90_000, EventKind.RESET, "", "", b"", (1 << 33) + 5)])
-    trace.add_checks([random_.getrandbits(64) for _ in range(255)])
-    trace.add_digest(EPOCH, random_.randbytes(16))
+    trace.add_checks([random_.getrandbits(64) for _ in range(2)])
+    trace.add_digest(MIDDLE, random_.randbytes(16))
     on_step(trace)
-    trace.add_index(an_epoch(0, EPOCH, 1))
+    trace.add_index(an_epoch(0, MIDDLE, 1))
     on_step(trace)
-    state = {"hart0": np.array([9, 2, 1 << 63], np.uint64), "mach": np.array([EPOCH, 18, 5], np.uint64)}
-    trace.add_snapshot(EPOCH, state, {3: {1: random_.randbytes(64)}, 9: {5: b"page nine".ljust(64)}})
+    state = {"hart0": np.array([9, 2, 1 << 63], np.uint64), "mach": np.array([MIDDLE, 18, 5], np.uint64)}
+    trace.add_snapshot(MIDDLE, state, {3: {1: random_.randbytes(64)}, 9: {5: b"page nine".ljust(64)}})
     on_step(trace)
     # an event behind the digest of its position takes the digest back
-    trace.add_events([Event(EPOCH, EventKind.UART_INPUT, "uart", "", b"q", (1 << 33) + 9)])
-    trace.add_progress(EPOCH)
+    trace.add_events([Event(MIDDLE, EventKind.UART_INPUT, "uart", "", b"q", (1 << 33) + 9)])
+    trace.add_progress(MIDDLE)
     on_step(trace)
     trace.add_checks([1])
-    trace.add_snapshot(EPOCH + CHECK_PERIOD, state, {3: {0: bytes(64), 1: bytes(64)}, 9: {5: bytes(64)}})
+    trace.add_snapshot(MIDDLE + CHECK_PERIOD, state, {3: {0: bytes(64), 1: bytes(64)}, 9: {5: bytes(64)}})
     on_step(trace)
-    trace.add_digest(EPOCH + 70_000, random_.randbytes(16))
+    trace.add_digest(MIDDLE + 70_000, random_.randbytes(16))
     on_step(trace)
-    trace.add_index(an_epoch(EPOCH, EPOCH + 80_000, 2))
+    trace.add_index(an_epoch(MIDDLE, MIDDLE + 80_000, 2))
     trace.stages.append((trace.writer.size, trace.expected()))  # in the file, but nothing promises it yet
-    trace.add_end(Ending(EPOCH + 80_000, "exit", 3, 12345))
+    trace.add_end(Ending(MIDDLE + 80_000, "exit", 3, 12345))
     on_step(trace)
     trace.writer.close()
     return trace

@@ -158,7 +158,8 @@ BAD_CHUNKS = {
     "image beyond its size": (Raw(IMAGE, bytes(16) + struct.pack("<QQ", 4, 1) + b"1234"), "4 bytes at 1"),
     "huge image": (Raw(IMAGE, bytes(16) + struct.pack("<QQ", 1 << 63, 0)), "image of"),
     "image without its start": (Raw(IMAGE, bytes(16) + struct.pack("<QQ", 40, 1) + b"1"), "next part"),
-    "empty journal": (Raw(JOURNAL, b""), "1 numbers wanted"),
+    "event behind a promise": (Raw(SNAPSHOT, struct.pack("<QIH", 1, 0, 0), 4, 4), "event behind it"),
+    "empty journal": (Raw(JOURNAL, b""), "1 bytes wanted"),
     "journal of no events": (Raw(JOURNAL, _v(0)), "0 events"),
     "journal of many events": (Raw(JOURNAL, _v(1 << 40)), "events"),
     "checks of another place": (Raw(CHECKS, _ONE, 131072, 131072), "next check words"),
@@ -197,10 +198,13 @@ BAD_CHUNKS = {
 @pytest.mark.parametrize("name", BAD_CHUNKS)
 def test_bad_chunk_ends_the_trace(tmp_path: Path, chunks: list[Raw], name: str) -> None:
     bad, message = BAD_CHUNKS[name]
-    crafted.write(tmp_path / "t.rrt", [*chunks[:2], bad, *chunks[2:]])
+    before = [Raw(JOURNAL, _event(), 5, 5)] if name == "event behind a promise" else []
+    crafted.write(tmp_path / "t.rrt", [*chunks[:2], *before, bad, *chunks[2:]])
     with Trace.open(tmp_path / "t.rrt") as trace:
-        assert message in trace.damage
-        assert trace.damage.startswith("chunk 2 ")
+        for _ in range(2):  # looking again changes nothing
+            assert message in trace.damage
+            assert not trace.refresh()
+        assert trace.damage.startswith(f"chunk {2 + len(before)} ")
         assert trace.damage.endswith("replays up to icount 0")
         assert (trace.end_icount, list(trace.events), list(trace.snapshots)) == (0, [], [])
 
@@ -243,7 +247,7 @@ def _event(
         (_v(1, 1) + b"\x01\x01\xff\x00" + _v(0, 0, 0, 0), "UTF-8"),
         (_v(1, 1) + b"\x01\xc8abc", "200 bytes wanted"),
         (_v(2, 1) + b"\x01\x00\x00" + _v(0, 0) + _v(0, 7) + _v(0, 0, 0, 0), "lies beyond"),
-        (_v(1000), "numbers wanted|1 numbers"),
+        (_v(1000), "1 bytes wanted"),
     ],
 )
 def test_bad_events(tmp_path: Path, chunks: list[Raw], payload: bytes, message: str) -> None:

@@ -46,7 +46,15 @@ class Cursor:
 
     def varint(self) -> int:
         """Read one LEB128 number."""
-        return int(self.varints(1)[0])
+        value = 0
+        for number in range(varint.MAX_BYTES):
+            octet = self.take(1)[0]
+            value |= (octet & 0x7F) << 7 * number
+            if octet < 0x80:
+                if value >> 64:
+                    break
+                return value
+        raise Malformed("a number is longer than 64 bits")
 
     def words(self, count: int) -> U64:
         """Read `count` u64, little endian."""

@@ -10,14 +10,24 @@ from typing import Generic, TypeVar, overload
 from rrdbg_core.machine.events import Event
 
 T = TypeVar("T")
+KEPT_BYTES = 16 << 20
+"""Memory for decoded items of one kind."""
+EVENT_BYTES = 256
+"""About what an event takes in memory, its payload aside."""
 
 
 class Cache(Generic[T]):
-    """The newest few results of a function of a number."""
+    """The newest results of a function of a number.
 
-    def __init__(self, make: Callable[[int], T], size: int) -> None:
-        self._make = make
-        self._size = size
+    Args:
+        make: The function.
+        cost: Returns what keeping a result costs.
+        budget: What all that are kept may cost; the newest one is kept in any case.
+    """
+
+    def __init__(self, make: Callable[[int], T], cost: Callable[[int], int], budget: int) -> None:
+        self._make, self._cost = make, cost
+        self._left = budget
         self._items: OrderedDict[int, T] = OrderedDict()
 
     def __getitem__(self, number: int) -> T:
@@ -25,27 +35,24 @@ class Cache(Generic[T]):
             self._items.move_to_end(number)
             return self._items[number]
         item = self._items[number] = self._make(number)
-        if len(self._items) > self._size:
-            self._items.popitem(last=False)
+        self._left -= self._cost(number)
+        while self._left < 0 and len(self._items) > 1:
+            self._left += self._cost(self._items.popitem(last=False)[0])
         return item
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._items.clear()
 
 
 class LazySequence(Sequence[T]):
-    """Items made by a function, `length` of them; the newest few are kept.
+    """Items made by a function; some are kept.
 
     Args:
         length: Returns how many there are now.
         make: Returns one.
-        keep: How many made ones are kept.
+        cost: Returns about how many bytes one takes.
     """
 
-    def __init__(self, length: Callable[[], int], make: Callable[[int], T], keep: int) -> None:
+    def __init__(self, length: Callable[[], int], make: Callable[[int], T], cost: Callable[[int], int]) -> None:
         self._length = length
-        self._cache = Cache(make, keep)
+        self._cache = Cache(make, cost, KEPT_BYTES)
 
     def __len__(self) -> int:
         return self._length()
@@ -67,7 +74,8 @@ class EventSequence(Sequence[Event]):
     """The events of a journal, decoded block by block. Added blocks are seen once `promise` says so."""
 
     def __init__(self, decode: Callable[[int], list[Event]]) -> None:
-        self._blocks = Cache(decode, 8)
+        self._blocks = Cache(decode, lambda number: self._costs[number], KEPT_BYTES)
+        self._costs: list[int] = []
         self._starts: list[int] = []
         self._spans: list[tuple[int, int]] = []
         self.total = 0
@@ -77,8 +85,9 @@ class EventSequence(Sequence[Event]):
         self._low = self._high = 0
         self._block: list[Event] = []
 
-    def add(self, count: int, first: int, last: int) -> None:
-        """Take in the next block: `count` events at icounts from `first` to `last`."""
+    def add(self, count: int, size: int, first: int, last: int) -> None:
+        """Take in the next block: `count` events of `size` bytes at icounts from `first` to `last`."""
+        self._costs.append(size + count * EVENT_BYTES)
         self._starts.append(self.total)
         self._spans.append((first, last))
         self.total += count

@@ -61,6 +61,7 @@ class PageStore:
         self._depth = np.zeros(ram_pages, np.uint8)
         self._tables: OrderedDict[int, U32] = OrderedDict()
         self._directories: OrderedDict[int, Directory] = OrderedDict()
+        self._directory_bytes = 0
 
     def add(self, chunk: Chunk, payload: bytes) -> None:
         """Take in the next pack.
@@ -85,6 +86,7 @@ class PageStore:
         self._current[pages] = np.arange(self.total + 1, end, dtype=np.uint32)
         self._current[directory.zeros] = 0
         self._depth[pages] = depth
+        self._keep(len(self._packs), directory)
         self._packs.append(_Pack(chunk, directory.first, pages, directory.zeros))
         self._firsts.append(directory.first)
         self.total = end - 1
@@ -218,9 +220,15 @@ class PageStore:
             chunk = self._packs[number].chunk
             head = self._file.read_exactly(min(chunk.stored, 64), chunk.payload_offset)
             payload = self._file.read_exactly(pagepack.head_bytes(head), chunk.payload_offset)
-            found = self._directories[number] = pagepack.decode(payload, chunk.stored, self.ram_pages)
-            while len(self._directories) > 1 and sum(d.nbytes for d in self._directories.values()) > DIRECTORY_BYTES:
-                self._directories.popitem(last=False)
+            found = pagepack.decode(payload, chunk.stored, self.ram_pages)
+            self._keep(number, found)
         else:
             self._directories.move_to_end(number)
         return found
+
+    def _keep(self, number: int, directory: Directory) -> None:
+        """Keep a directory; let go of those used least recently."""
+        self._directories[number] = directory
+        self._directory_bytes += directory.nbytes
+        while self._directory_bytes > DIRECTORY_BYTES and len(self._directories) > 1:
+            self._directory_bytes -= self._directories.popitem(last=False)[1].nbytes

@@ -119,14 +119,19 @@ class Trace:
         self._check_parts: list[U64] = []
         self._checks: U64 = np.zeros(0, np.uint64)
         self._digests: list[tuple[int, int, bytes]] = []
+        self._valid_digests: tuple[tuple[int, int], dict[int, bytes]] = ((0, 0), {})
         self._snapshots: list[_SnapshotPlace] = []
         self._epochs: list[Chunk] = []
         self._lost = ""
         self._manifest, self._next_check = self._read_manifest()
         self._end_icount = self._manifest.start_icount
         self._pages = PageStore(self._manifest.config.ram_bytes // PAGE_BYTES, file)
-        self._snapshot_items = LazySequence(lambda: len(self._snapshots), self._decode_snapshot, 16)
-        self._epoch_items = LazySequence(self._epoch_count, self._decode_epoch, 16)
+        self._snapshot_items = LazySequence(
+            lambda: len(self._snapshots), self._decode_snapshot, lambda number: self._snapshots[number].chunk.raw
+        )
+        self._epoch_items = LazySequence(
+            self._epoch_count, self._decode_epoch, lambda number: 4 * self._epochs[number].raw
+        )
         self._read_on()
         self._check_usable()
 
@@ -189,10 +194,14 @@ class Trace:
         return self._checks[: self._end_icount // CHECK_PERIOD - self.start_icount // CHECK_PERIOD]
 
     @property
-    def digests(self) -> dict[int, bytes]:
+    def digests(self) -> Mapping[int, bytes]:
         """Root hashes by position, of the state behind every event at that position."""
-        # one taken before another event at its position is not the hash of that position
-        return {icount: digest for icount, events, digest in self._digests if self._events.up_to(icount) == events}
+        state = len(self._digests), len(self._events)
+        if state != self._valid_digests[0]:
+            # one taken before another event at its position is not the hash of that position
+            valid = {icount: digest for icount, events, digest in self._digests if self._events.up_to(icount) == events}
+            self._valid_digests = state, valid
+        return self._valid_digests[1]
 
     @property
     def snapshots(self) -> Sequence[Snapshot]:
@@ -374,7 +383,7 @@ class Trace:
     def _take_journal(self, chunk: Chunk, payload: bytes) -> None:
         if chunk.first < max(self._end_icount, self._journal_chunks[-1].last if self._journal_chunks else 0):
             raise Malformed("its events come too late")
-        self._events.add(journal.count(payload), chunk.first, chunk.last)
+        self._events.add(journal.count(payload), chunk.raw, chunk.first, chunk.last)
         self._journal_chunks.append(chunk)
 
     def _take_checks(self, chunk: Chunk, payload: bytes) -> None:
@@ -390,6 +399,8 @@ class Trace:
         icount = chunk.first
         if icount != chunk.last or icount < self._end_icount:
             raise Malformed("it lies before what came before it")
+        if self._events.last_icount > icount:
+            raise Malformed("an event behind it is there already")
         ending = None
         if chunk.kind == ChunkKind.SNAPSHOT:
             applied, versions = contents.decode_snapshot_head(payload)
@@ -409,8 +420,6 @@ class Trace:
                 raise Malformed(f"{events} events come before it, {self._events.total} are there")
             if chunk.kind == ChunkKind.DIGEST:
                 self._digests.append((icount, events, digest))
-        if self._events.last_icount > icount:
-            raise Malformed("an event behind it is there already")
         self._events.promise()
         self._end_icount = icount
         self.ending = ending
