@@ -109,7 +109,10 @@ def _line(interpreter: Interpreter, call: Call) -> Output:
     address = interpreter.evaluate(call.args).bits if call.args else session.pc
     where = session.locate(address)
     if not where.line:
-        raise NotFound(f"no line number information for address {address_text(address, session.locate)}")
+        raise NotFound(
+            f"no line number information for address {address_text(address, session.locate)}",
+            hint="; ".join(session.symbol_problems()) or None,
+        )
     at = address_text(address, session.locate)
     return Output(f"Line {where.line} of {where.file!r} has the instruction at {at}.".replace("'", '"'), where)
 
@@ -118,7 +121,8 @@ def _line(interpreter: Interpreter, call: Call) -> Output:
 def _symbols(interpreter: Interpreter, call: Call) -> Output:
     found = interpreter.session.symbols(call.args, 1000)
     lines = [f"{symbol.address:#018x}  {symbol.size:>6}  {symbol.kind:<8}  {symbol.name}" for symbol in found]
-    return Output("\n".join(lines) or "No symbols.", list(found))
+    lacking = [f"({problem})" for problem in interpreter.session.symbol_problems()]
+    return Output("\n".join([*lines, *lacking]) or "No symbols.", list(found))
 
 
 def _needed(call: Call) -> str:

@@ -271,6 +271,9 @@ class Session(Protocol):
     def symbols(self, prefix: str = "", limit: int = 1000) -> Sequence[SymbolInfo]:
         """Return symbols whose names start with `prefix`, by name."""
 
+    def symbol_problems(self) -> Sequence[str]:
+        """Return what the images lack, a sentence each: symbols of stripped ones, damaged debug information."""
+
     def source_lines(self, address: int) -> tuple[Location, ...]:
         """Return the locations of the line table within the function around an address."""
 

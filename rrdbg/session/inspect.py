@@ -61,10 +61,7 @@ class Inspect(SessionBase):
 
     def symbol(self, name: str) -> int:
         """Return a symbol's address, as expressions see it."""
-        found = self._symbols.named(name)
-        if found is None:
-            raise NotFound(f"no symbol {name!r} in the trace's images", hint="`info symbols PREFIX` lists them")
-        return found.address
+        return self._named(name).address
 
     def load(self, address: int, size: int) -> int:
         """Return memory as a number, as expressions see it."""
@@ -185,10 +182,21 @@ class Inspect(SessionBase):
     def lookup(self, name: str) -> SymbolInfo:
         """Return a symbol by name."""
         self._check_open()
+        return _info(self._named(name))
+
+    def _named(self, name: str) -> Symbol:
         found = self._symbols.named(name)
-        if found is None:
-            raise NotFound(f"no symbol {name!r} in the trace's images", hint="`info symbols PREFIX` lists them")
-        return _info(found)
+        if found is not None:
+            return found
+        lacking = "" if self._symbols.starting_with("", 1) else "; ".join(self._symbols.problems())
+        raise NotFound(
+            f"no symbol {name!r} in the trace's images", hint=lacking or "`info symbols PREFIX` lists what there is"
+        )
+
+    def symbol_problems(self) -> tuple[str, ...]:
+        """Return what the images lack."""
+        self._check_open()
+        return tuple(self._symbols.problems())
 
     def symbols(self, prefix: str = "", limit: int = 1000) -> tuple[SymbolInfo, ...]:
         """Return symbols whose names start with `prefix`, by name."""

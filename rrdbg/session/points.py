@@ -212,7 +212,7 @@ class Points(Inspect):
             known = self._symbols.knows_file(file)
             raise NotFound(
                 f"no code at line {line} of {file}" if known else f"no source file {file!r} in the trace's images",
-                hint="`info line` shows the file and line of an address",
+                hint="; ".join(self._symbols.problems()) or "`info line` shows the file and line of an address",
             )
         return tuple(found)
 

@@ -104,7 +104,7 @@ def open_parts(path: str, progress: ProgressCallback | None) -> Parts:
 def symbols_of(trace: Trace) -> SymbolTable:
     """Return the symbols of the images, the first one first; read when first asked for."""
     refs = trace.manifest.config.images
-    return SymbolTable([trace.images[ref.digest] for ref in refs if ref.kind == "elf"])
+    return SymbolTable([trace.images[ref.digest] for ref in refs], [ref.name for ref in refs])
 
 
 def _source_of(replayer: Replayer, path: str) -> TraceSource:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.escape import describe, harmless
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,14 +46,15 @@ class ElfSymbols:
     def __init__(self, image: bytes) -> None:
         import numpy as np
 
-        self.image = image
-        table, self._strings, alloc = _read_tables(image)
+        self.problem = ""
+        """Why there are no symbols, or fewer than there were, in half a sentence; empty when all is well."""
+        table, self._strings, alloc = self._read_tables(image)
         info = table["info"] & 15
         keep = np.isin(info, _KEPT_TYPES) & (table["shndx"] != _SHN_UNDEF) & (table["name"] != 0)
         # an absolute symbol without a type is a constant of the linker script (a size, a count), not a place
         keep &= ~((table["shndx"] == _SHN_ABS) & (info == STT_NOTYPE))
         table = table[keep]
-        table = table[[not self._is_local_label(offset) for offset in table["name"]]]
+        table = table[[self._is_place(offset) for offset in table["name"]]]
         # at one address: functions and objects before labels, the largest first, global before local
         rank = np.where((table["info"] & 15) == STT_NOTYPE, 1, 0)
         local = (table["info"] >> 4) == 0
@@ -62,13 +63,42 @@ class ElfSymbols:
         self._alloc = alloc
         self._addresses: NDArray[np.uint64] = np.ascontiguousarray(self._table["value"])
 
+    def _read_tables(self, image: bytes) -> tuple[Any, bytes, list[tuple[int, int]]]:
+        """Return the symbol rows, the string table and the allocated sections' address ranges."""
+        import numpy as np
+
+        dtype = np.dtype(
+            [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("shndx", "<u2"), ("value", "<u8"), ("size", "<u8")]
+        )
+        empty = np.zeros(0, dtype)
+        if image[:4] != b"\x7fELF":
+            self.problem = "it is not an ELF file, which could have symbols"
+            return empty, b"", []
+        from elftools.elf.elffile import ELFFile
+
+        try:
+            elf = ELFFile(io.BytesIO(image))
+            sections = list(elf.iter_sections())
+            alloc = [(s["sh_addr"], s["sh_addr"] + s["sh_size"]) for s in sections if s["sh_flags"] & 2]
+            table = next((s for s in sections if s["sh_type"] == "SHT_SYMTAB"), None)
+            if table is None or elf.elfclass != 64 or not elf.little_endian:
+                self.problem = "it is stripped: there is no symbol table"
+                return empty, b"", alloc
+            strings = bytes(sections[table["sh_link"]].data())
+            data = table.data()
+        except Exception as error:  # whatever the parser of an image stumbles over costs symbols, never the trace
+            self.problem = f"its symbol table is damaged ({describe(error)})"
+            return empty, b"", []
+        rows = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
+        return rows[rows["name"] < len(strings)], strings, alloc
+
     def __len__(self) -> int:
         return len(self._table)
 
-    def _is_local_label(self, offset: int) -> bool:
-        start = self._strings[int(offset) : int(offset) + 2]
-        # $x, $d and the like mark code and data within a section
-        return start == b".L" or start[:1] == b"$"
+    def _is_place(self, offset: int) -> bool:
+        start = self._strings[int(offset) : int(offset) + 17]
+        # $x, $d and the like mark code and data within a section; the global pointer lies anywhere in the data
+        return not start.startswith((b".L", b"$", b"__global_pointer$"))
 
     def _name(self, index: int) -> str:
         start = int(self._table["name"][index])
@@ -138,31 +168,3 @@ class ElfSymbols:
             found.append(self._symbol(indices[at]))
             at += 1
         return found
-
-
-def _read_tables(image: bytes) -> tuple[Any, bytes, list[tuple[int, int]]]:
-    """Return the symbol rows, the string table and the allocated sections' address ranges."""
-    import numpy as np
-
-    dtype = np.dtype(
-        [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("shndx", "<u2"), ("value", "<u8"), ("size", "<u8")]
-    )
-    empty = np.zeros(0, dtype)
-    if image[:4] != b"\x7fELF":
-        return empty, b"", []
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        elf = ELFFile(io.BytesIO(image))
-        sections = list(elf.iter_sections())
-        alloc = [(s["sh_addr"], s["sh_addr"] + s["sh_size"]) for s in sections if s["sh_flags"] & 2 and s["sh_size"]]
-        table = next((s for s in sections if s["sh_type"] == "SHT_SYMTAB"), None)
-        if table is None or elf.elfclass != 64 or not elf.little_endian:
-            return empty, b"", alloc
-        strings = sections[table["sh_link"]].data()
-        data = table.data()
-    except (ELFError, ValueError, IndexError, KeyError, OverflowError, UnicodeDecodeError, AttributeError, TypeError):
-        return empty, b"", []  # a damaged image costs its symbols, never the trace
-    rows = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
-    return rows[rows["name"] < len(strings)], bytes(strings), alloc

@@ -18,6 +18,11 @@ def harmless_bytes(data: bytes) -> str:
     return harmless(text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t"))
 
 
+def describe(error: Exception) -> str:
+    """Return what a library says about a damaged image."""
+    return harmless(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)[:200]
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -8,7 +8,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
-from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.escape import describe, harmless
+
+Row = tuple[int, str, int, bool]
+"""Address, file, line (0 ends a sequence), and whether a statement starts there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,9 @@ class LineTable:
     def __init__(self, image: bytes) -> None:
         self._starts: list[int] = []
         self._rows: list[tuple[str, int, bool]] = []  # file, line, statement; line 0 ends a sequence
-        rows = sorted(_read_rows(image), key=lambda row: (row[0], row[2] != 0))
+        self.problem = ""
+        """Why there are no lines, or fewer than there were, in half a sentence; empty when all is well."""
+        rows = sorted(self._read_rows(image), key=lambda row: (row[0], row[2] != 0))
         for address, file, line, statement in rows:
             if self._starts and self._starts[-1] == address:
                 if line or not self._rows[-1][1]:
@@ -37,6 +42,28 @@ class LineTable:
                 continue
             self._starts.append(address)
             self._rows.append((file, line, statement))
+
+    def _read_rows(self, image: bytes) -> list[Row]:
+        if image[:4] != b"\x7fELF":
+            self.problem = "it is not an ELF file, which could have source lines"
+            return []
+        from elftools.elf.elffile import ELFFile
+
+        rows: list[Row] = []
+        self.problem = "it was built without debug information (-g)"
+        try:
+            elf = ELFFile(io.BytesIO(image))
+            if not elf.has_dwarf_info():
+                return []
+            dwarf = elf.get_dwarf_info()
+            for unit in dwarf.iter_CUs():
+                program = dwarf.line_program_for_CU(unit)
+                if program is not None:
+                    _read_program(program, _text(unit.get_top_DIE().attributes.get("DW_AT_name")), rows)
+                    self.problem = ""
+        except Exception as error:  # whatever the parser stumbles over costs lines, never the trace
+            self.problem = f"its debug information is damaged ({describe(error)})"
+        return rows
 
     def at(self, address: int) -> Line | None:
         """Return the row that covers an address."""
@@ -80,28 +107,7 @@ class LineTable:
         return any(name == file or os.path.basename(name) == file for name in {row[0] for row in self._rows})
 
 
-def _read_rows(image: bytes) -> list[tuple[int, str, int, bool]]:
-    if image[:4] != b"\x7fELF":
-        return []
-    from elftools.common.exceptions import DWARFError, ELFError
-    from elftools.elf.elffile import ELFFile
-
-    rows: list[tuple[int, str, int, bool]] = []
-    try:
-        elf = ELFFile(io.BytesIO(image))
-        if not elf.has_dwarf_info():
-            return []
-        dwarf = elf.get_dwarf_info()
-        for unit in dwarf.iter_CUs():
-            program = dwarf.line_program_for_CU(unit)
-            if program is not None:
-                _read_program(program, _text(unit.get_top_DIE().attributes.get("DW_AT_name")), rows)
-    except (ELFError, DWARFError, ValueError, IndexError, KeyError, AttributeError, TypeError, OverflowError):
-        return rows  # damaged debug information costs the lines after the damage, never the trace
-    return rows
-
-
-def _read_program(program: Any, unit_name: str, rows: list[tuple[int, str, int, bool]]) -> None:
+def _read_program(program: Any, unit_name: str, rows: list[Row]) -> None:
     names = _file_names(program, unit_name)
     for entry in program.get_entries():
         state = entry.state

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from rrdbg.symbols.elf import ElfSymbols, Symbol
+from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
 
 
@@ -18,8 +19,9 @@ class SymbolTable:
         Symbol(name='main', address=2147483648, size=64, kind='function')
     """
 
-    def __init__(self, images: Sequence[bytes]) -> None:
-        self._images = [image for image in images if image[:4] == b"\x7fELF"]
+    def __init__(self, images: Sequence[bytes], names: Sequence[str] = ()) -> None:
+        self._images = images
+        self._names = [*names, *("the image" for _ in images[len(names) :])]
         self.around = lru_cache(maxsize=65536)(self._around)
         self.line = lru_cache(maxsize=65536)(self._line)
         # a condition asks for its symbols at each hit
@@ -32,6 +34,16 @@ class SymbolTable:
     @cached_property
     def _lines(self) -> list[LineTable]:
         return [LineTable(image) for image in self._images]
+
+    def problems(self) -> list[str]:
+        """Return what is missing in which image, a sentence each: stripped ones, damaged debug information."""
+        tables: list[Sequence[ElfSymbols | LineTable]] = [self._elfs, self._lines]
+        return [
+            f"{harmless(name)}: {table.problem}"
+            for rows in tables
+            for name, table in zip(self._names, rows, strict=True)
+            if table.problem
+        ]
 
     def _around(self, address: int) -> Symbol | None:
         """Return the symbol that contains an address."""
