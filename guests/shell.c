@@ -44,10 +44,18 @@ static void rub_out(int n) {
 
 // read a line with echo; backspace, Ctrl-U (the whole line) and Ctrl-C (a new prompt) edit it
 static int read_line(char *line) {
-  int n = 0;
+  int n = 0, escape = 0;
   for (;;) {
     int c = getc();
+    if (escape) {
+      // the sequence of an arrow key: ESC [ A
+      escape = c == '[' || c < '@';
+      continue;
+    }
     switch (c) {
+    case 0x1b:
+      escape = 1;
+      break;
     case '\r':
     case '\n':
       printf("\n");

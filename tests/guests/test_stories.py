@@ -77,7 +77,7 @@ echo one  two\r\
 poke 0x80010000 0xfeed\r\
 peek 0x80010000\r\
 run fib 15\r\
-ech\x7f\x7f\x7fecho edited\r\
+ech\x7f\x7f\x7fecho \x1b[A\x1b[5~edited\r\
 rubbish\x15echo fresh\r\
 rubbish\x03\
 rand\r\
