@@ -1,12 +1,14 @@
 """Positions as people write them.
 
-1_234_567   that icount; k, M and G are thousands, millions and billions: 20k, 1.5M
-+100  -1k   relative to the current position; also in virtual time: +2.5ms
-50%         of the trace
-2.5ms       the first position at or after that virtual time (ns, us, ms, s)
-start  end  of the trace
-@name       a bookmark
-#7          where event 7 applies
+    1_234_567   that icount; k, M and G are thousands, millions and billions: 20k, 1.5M
+    +100  -1k   relative to the current position; also in virtual time: +2.5ms
+    50%         of the trace
+    2.5ms       the first position at or after that virtual time (ns, us, ms, s)
+    start  end  of the trace
+    @name       a bookmark
+    #7          where event 7 applies
+
+What lies outside of the trace is refused.
 """
 
 from __future__ import annotations

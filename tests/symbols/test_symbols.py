@@ -23,8 +23,8 @@ CODE = bytes(range(256)) * 2
 
 def test_the_symbol_around_an_address() -> None:
     symbols = ElfSymbols(make_elf(CODE, [
-        Sym("first", BASE, 16), Sym("second", BASE + 16, 8), Sym("inner", BASE + 20, 2), Sym("data", BASE + 64, 32, OBJECT),
-        Sym("label", BASE + 128, 0, NOTYPE),
+        Sym("first", BASE, 16), Sym("second", BASE + 16, 8), Sym("inner", BASE + 20, 2),
+        Sym("data", BASE + 64, 32, OBJECT), Sym("label", BASE + 128, 0, NOTYPE),
     ]))  # fmt: skip
     expected = {
         0: "first", 15: "first", 16: "second", 20: "inner", 21: "inner", 22: "second", 24: None, 63: None, 64: "data",
