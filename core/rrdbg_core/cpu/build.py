@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 ENTRY = "rrdbg_kernel"
 """Symbol of the kernel: u64 (table of pointers, icount to run to)."""
+RVC, DECODE, VARIANTS = "rrdbg_rvc", "rrdbg_decode", "rrdbg_variants"
+"""Symbols of the tables that the kernel decodes by: u32[65536], u64[n], u8[512]."""
 SYMBOLS: dict[str, Any] = {"memset": ctypes.memset, "memcpy": ctypes.memmove, "memmove": ctypes.memmove}
 """All that the object code may name; LLVM makes calls of these out of loops.
 
@@ -156,11 +159,27 @@ def object_code(progress: Progress | None = None) -> bytes:
     return _compile(progress) if code is None else code
 
 
-_loaded: list[Any] = []
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The compiled kernel in this process."""
+
+    run: Callable[[int, int], int]
+    """(address of the table of pointers, icount to run to) to why it came back."""
+    rvc: int
+    """Address of the expansions of compressed instructions."""
+    decode: int
+    """Address of the decoder's table."""
+    variants: int
+    """Address of the table of compressed and near ops."""
+    engine: Any
+    """What owns the memory."""
 
 
-def load(progress: Progress | None = None) -> Callable[[int, int], int]:
-    """Return the kernel: (address of the table of pointers, icount to run to) to why it came back."""
+_loaded: list[Kernel] = []
+
+
+def load(progress: Progress | None = None) -> Kernel:
+    """Return the kernel, compiled first if it is not in the cache; see `object_code`."""
     import llvmlite.binding as llvm
 
     if not _loaded:
@@ -174,6 +193,7 @@ def load(progress: Progress | None = None) -> Callable[[int, int], int]:
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
-        _loaded.extend((prototype(engine.get_function_address(ENTRY)), engine))
-    kernel: Callable[[int, int], int] = _loaded[0]
-    return kernel
+        run = prototype(engine.get_function_address(ENTRY))
+        rvc, decode, variants = (engine.get_global_value_address(name) for name in (RVC, DECODE, VARIANTS))
+        _loaded.append(Kernel(run, rvc, decode, variants, engine))
+    return _loaded[0]

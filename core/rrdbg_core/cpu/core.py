@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,16 +22,15 @@ from rrdbg_core.cpu.memory import (
     WATCHED_W,
     Memory,
 )
-from rrdbg_core.isa.rvc import expansions
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
     Pages = npt.NDArray[np.uint32]
 
 STRIDE = 2056
-"""Words of a decoded page, see cpu/slow.py."""
+"""Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
-"""A TLB tag that no address equals, see cpu/slow.py."""
+"""A TLB tag that no address equals, see cpu/native/names.py."""
 POINTERS = 20
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
@@ -45,7 +43,7 @@ REGISTER_HIT, TRAP_HIT = 1000, 2000
 
 
 class Exit(IntEnum):
-    """Why the kernel came back. The numbers are those of cpu/slow.py."""
+    """Why the kernel came back. The numbers are those of cpu/native/names.py."""
 
     LIMIT = 0
     """icount has reached the limit."""
@@ -205,22 +203,20 @@ class Core:
         self._tlb = np.zeros(2048, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
         self._lines = np.zeros(pages + 1, np.uint64)
-        self._rvc = expansions()
-        self._decode_table, self._variants = _decoder()
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
 
     def _point(self) -> None:
-        """Fill the table of pointers, in the order of cpu/slow.py."""
-        memory = self.memory
-        arrays: tuple[Any, ...] = (
+        """Fill the table of pointers, in the order of cpu/native/names.py."""
+        memory, kernel = self.memory, self._kernel
+        places: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
-            *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, self._rvc),
-            *(self._decode_table, self._checks, self._traps, self._log, memory.dirty_lines, self._variants),
+            *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
+            *(self._checks, self._traps, self._log, memory.dirty_lines, kernel.variants),
         )
-        for index, array in enumerate(arrays):
-            self._pointers[index] = array.ctypes.data
+        for index, place in enumerate(places):
+            self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
         self._table = self._pointers.ctypes.data
 
     # ---- running -----------------------------------------------------------------------------------------------------
@@ -231,7 +227,7 @@ class Core:
 
     def run(self, limit: int) -> Exit:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
-        kernel, table = self._kernel, self._table
+        kernel, table = self._kernel.run, self._table
         reason = kernel(table, limit)
         while reason == _DRAIN:
             self._drain()
@@ -360,15 +356,22 @@ class Core:
             self._dec[base : base + 2048] = 0
             self._lines[page] = 0
 
+    def _undecode(self, addresses: Iterable[int]) -> None:
+        """Decode anew what stands at these virtual addresses, in whatever page they may lie."""
+        pages = self._dec.reshape(-1, STRIDE)[2 : int(self.mach[L.POOL_USED])]
+        for address in addresses:
+            pages[:, address % PAGE_BYTES // 2] = 0
+
     # ---- stops -------------------------------------------------------------------------------------------------------
     def set_breakpoints(self, addresses: Sequence[int]) -> None:
         """Stop before the instruction at each of these virtual addresses."""
         if len(addresses) > L.MAX_BREAKS:
             raise ValueError(f"at most {L.MAX_BREAKS} breakpoints")
+        table = self.mach[L.BREAKS + 1 :]
+        changed = set(table[: int(self.mach[L.BREAKS])].tolist()) ^ set(addresses)
         self.mach[L.BREAKS] = len(addresses)
-        for index, address in enumerate(addresses):
-            self.mach[L.BREAKS + 1 + index] = address
-        self.drop_caches()
+        table[: len(addresses)] = addresses
+        self._undecode(changed)
 
     def set_watches(self, watches: Sequence[Watch]) -> None:
         """Stop behind the steps that hit these watches."""
@@ -460,11 +463,3 @@ def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:
         accesses.append(Access(kind & 255 == 2, address, kind >> 8, data))
     taken = None if cause == 0 else cause if cause & INTERRUPT else cause - 1
     return LogRow(icount, pc, insn, priv, taken, value, tuple(accesses))
-
-
-@cache
-def _decoder() -> tuple[Words, npt.NDArray[np.uint8]]:
-    """Return the tables that the kernel decodes by."""
-    from rrdbg_core.cpu.ops import decode_table, variants
-
-    return np.array(decode_table(), np.uint64), np.frombuffer(variants(), np.uint8)

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from rrdbg_core.cpu import layout
-from rrdbg_core.cpu.build import ENTRY, Progress
+from rrdbg_core.cpu.build import DECODE, ENTRY, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
+from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.rvc import expansions
 
 SOURCES = ("names", "pmp", "caches", "traps", "decode", "watch", "access", "atomics", "csr", "loop")
 """Modules of cpu/native, each after those that it uses."""
@@ -114,6 +116,19 @@ define i64 @{ENTRY}(ptr %table, i64 %limit) {{
 """
 
 
+def _tables() -> str:
+    """Return what the decoder reads: making it anew at every start would cost a tenth of a second."""
+    parts = []
+    for name, kind, values in (
+        (RVC, "i32", expansions().tolist()),
+        (DECODE, "i64", decode_table()),
+        (VARIANTS, "i8", variants()),
+    ):
+        items = ", ".join(f"{kind} {value}" for value in values)
+        parts.append(f"@{name} = constant [{len(values)} x {kind}] [{items}]\n")
+    return "".join(parts)
+
+
 def compile_kernel(progress: Progress | None = None) -> bytes:
     """Compile the kernel and return its object code.
 
@@ -128,11 +143,11 @@ def compile_kernel(progress: Progress | None = None) -> bytes:
     if progress:
         progress("compiling the guest CPU, once: generating machine code")
     names = {name: result.fndesc.llvm_func_name for name, result in results.items()}
-    module = llvm.parse_assembly(dispatch_source(names) + _wrapper(names["kernel"]))
+    module = llvm.parse_assembly(dispatch_source(names) + _wrapper(names["kernel"]) + _tables())
     for result in results.values():
         module.link_in(llvm.parse_assembly(result.library.get_llvm_str()))
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name != ENTRY:
+        if not value.is_declaration and value.name not in (ENTRY, RVC, DECODE, VARIANTS):
             value.linkage = llvm.Linkage.internal
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

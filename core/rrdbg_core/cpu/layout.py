@@ -62,7 +62,7 @@ RAM_BASE = 10
 RAM_PAGES = 11
 POOL_PAGES = 12  # decoded pages that fit
 
-STATUS = 32  # how a step ended, see cpu/slow.py
+STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33
 TRAP_TVAL = 34
 NEXT_PC = 35

@@ -7,7 +7,7 @@ written down a second time here, from the manual (RISC-V Privileged Architecture
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -292,6 +292,9 @@ class ReferenceCore(Core):
         pass
 
     def _point(self) -> None:
+        pass
+
+    def _undecode(self, addresses: Iterable[int]) -> None:
         pass
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
