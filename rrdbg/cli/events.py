@@ -29,7 +29,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "events",
         help="list the events of a trace",
         description="List the journal: everything that reached the guest from outside, with number, icount and "
-        "virtual time. Positions are icounts, virtual times (2.5ms), shares (50%%), start, end, @bookmark or #event.",
+        "virtual time. Positions are icounts, virtual times (2.5ms), shares (50%), start, end, @bookmark or #event.",
         **kwargs,
     )
     parser.add_argument("trace", help="a .rrt file")

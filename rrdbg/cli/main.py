@@ -36,6 +36,9 @@ SUBCOMMANDS = (
 )
 """Modules of this package, one per subcommand, in the order of the help text. Each has `add_parser` and `run`."""
 
+REPLAYING = ("replay", "verify", "tui", "run", "export")
+"""Those that run the guest of a trace, and with it devices that users wrote."""
+
 EPILOG = """\
 examples:
   rrdbg record guest:hello -o hello.rrt    record a bundled guest
@@ -88,6 +91,10 @@ def build_parser() -> argparse.ArgumentParser:
         module = import_module(f"rrdbg.cli.{name}")
         subparser = module.add_parser(subparsers, formatter_class=Help)
         subparser.set_defaults(run=module.run)
+        if name in REPLAYING:
+            subparser.add_argument(
+                "--trust-devices", action="store_true", help="run devices whose program the trace brings along"
+            )
     return parser
 
 
@@ -96,6 +103,10 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as leave:  # --help, --version, or a wrong command line, which argparse has told
         return leave.code if isinstance(leave.code, int) else ExitCode.USAGE
+    if getattr(args, "trust_devices", False):
+        from rrdbg_core.devices.user import trust
+
+        trust()
     code = int(args.run(args))
     sys.stdout.flush()
     return code

@@ -319,3 +319,6 @@ class Thing(Device):
     (ref,) = trace.manifest.config.devices
     assert (ref.name, ref.kind, ref.irq, ref.source) == ("seven", "thing.py:Thing", 12, source)
     trace.close()
+    # whoever gets the trace has to say that they trust the program in it
+    run("verify", tmp_path / "p.rrt").told(ExitCode.USAGE, "thing.py:Thing", "--trust-devices")
+    assert run("verify", "--trust-devices", tmp_path / "p.rrt").code == ExitCode.OK
