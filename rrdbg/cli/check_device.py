@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rrdbg_core.machine.conformance import Result
+    from rrdbg_core.machine.conformance.report import Result
 
 DESCRIPTION = """\
 Check a device against the device contract (docs/devices.md): drive it with random traffic, alone and in a machine that
@@ -50,7 +50,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Run the checks and tell them one by one."""
     from rrdbg_core.errors import ExitCode, RrdbgError
-    from rrdbg_core.machine.conformance import check_device
+    from rrdbg_core.machine.conformance.run import check_device
 
     if args.steps < 1:
         raise RrdbgError("--steps 0 checks nothing", hint="try 2000", exit_code=ExitCode.USAGE)
