@@ -153,17 +153,17 @@ class DeviceState:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for name in _RESERVED:
+            if isinstance(vars(cls).get(name), StateField | ArrayField):
+                raise TypeError(f"{cls.__name__}: a field cannot be called {name!r}")
         offset = 0
         cls.fields = {}
         for base in reversed(cls.__mro__):
             for name, item in vars(base).items():
-                if not isinstance(item, StateField | ArrayField):
-                    continue
-                if name in _RESERVED:
-                    raise TypeError(f"{cls.__name__}: a field cannot be called {name!r}")
-                item.offset = offset
-                offset += item.count
-                cls.fields[name] = item
+                if isinstance(item, StateField | ArrayField):
+                    item.offset = offset
+                    offset += item.count
+                    cls.fields[name] = item
         cls.size = offset
 
     def __init__(self) -> None:

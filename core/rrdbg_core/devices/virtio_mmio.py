@@ -112,7 +112,7 @@ class VirtioMmio(Device):
                     return
                 yield chain
         except (QueueBroken, BusFault) as error:
-            self._broken(f"queue {queue}: {error or 'a ring lies outside RAM'}")
+            self._broken(f"queue {queue}: {str(error) or 'a ring lies outside RAM'}")
 
     def complete(self, queue: int, head: int, written: int) -> None:
         """Put a chain into the used ring and interrupt the driver."""
