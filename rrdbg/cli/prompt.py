@@ -34,6 +34,9 @@ def prompt(interpreter: Interpreter, write: Callable[[Output], None], clear: Cal
     while True:
         try:
             output = interpreter.run(input(PROMPT))
+            write(output)
+            if output.quit:
+                return
         except EOFError:
             print("quit")
             return
@@ -43,10 +46,6 @@ def prompt(interpreter: Interpreter, write: Callable[[Output], None], clear: Cal
         except KeyboardInterrupt:
             clear()
             print("Quit", file=sys.stderr)
-        else:
-            write(output)
-            if output.quit:
-                return
 
 
 def one_line(error: RrdbgError) -> str:
