@@ -120,9 +120,10 @@ class Parts:
         core = self._core
         pages = core.dirty_pages(self._hashed)
         self._hashed = core.new_generation()
-        for page in pages.tolist():
-            digest = xxhash.xxh3_128_digest(core.memory.page(page))
-            self._page_hashes[page] = np.frombuffer(digest, np.uint8)
+        if len(pages):
+            ram, hashed = memoryview(core.memory.ram), xxhash.xxh3_128_digest
+            hashes = b"".join([hashed(ram[at : at + PAGE_BYTES]) for at in (pages * PAGE_BYTES).tolist()])
+            self._page_hashes[pages] = np.frombuffer(hashes, np.uint8).reshape(-1, 16)
         root = xxhash.xxh3_128(self._page_hashes.data)
         for name, words in sorted(self.save().items()):
             root.update(name.encode())
