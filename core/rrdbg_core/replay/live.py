@@ -67,7 +67,10 @@ class LiveSource:
         self._fifo = False
         self._input_ns = 0  # when input went in last
         self._settled = -1  # icount that gets no more events
+        # nothing happens before this icount, unless something stirs or the clock warps
         self._next_icount = 0
+        self._stirred = True
+        self._calm_warp_ns = 0
         self._ready: Event | None = None
         self._stopping = False
         # the idle period: icount, host time and virtual time at its start
@@ -83,6 +86,7 @@ class LiveSource:
 
     # ---- from other threads ------------------------------------------------------------------------------------------
     def _wake(self) -> None:
+        self._stirred = True
         with self._changed:
             self._changed.notify_all()
 
@@ -105,35 +109,49 @@ class LiveSource:
         return self._next_icount
 
     def take(self, now: Now) -> Event | None:
-        if now.icount == self._settled:
+        icount = now.icount
+        if icount == self._settled:
             return None
+        if not self._stirred and icount < self._next_icount and now.warp_ns == self._calm_warp_ns and not now.idle:
+            self._settled = icount
+            return None
+        return self._look(now)
+
+    def _look(self, now: Now) -> Event | None:
+        """See what happens at this moment, and if nothing does, when something will."""
+        self._stirred = False
         if self._told_warp[0] != now.icount:
             self._told_warp = now.icount, now.warp_ns
         event, self._ready = self._ready, None
         if event is None:
             event = self._due(now)
         if event is not None:
+            self._stirred = True
             self._told_warp = event.icount, event.warp_ns
         elif not now.idle:
             self._settled = now.icount
-            self._next_icount = self._later(now)
+            self._next_icount, self._calm_warp_ns = self._later(now), now.warp_ns
             if self.until_ns is not None and now.virtual_ns >= self.until_ns:
                 self.on_until()
         return event
 
     def room(self, device: str, size: int) -> None:
         if device == CONSOLE:
+            self._stirred = True
             self._room = size
             self._fifo = self._fifo or size > 1
 
     def console(self, step: int, data: bytes) -> None:
+        self._stirred = True
         self.console_input.printed(step, data)
 
     def reset(self) -> None:
+        self._stirred = True
         self._fifo = False
         self._requests.reset()
 
     def scheduled(self, device: str, name: str, request: bytes, oneshot: bool) -> None:
+        self._stirred = True
         self._requests.scheduled((device, name), request, oneshot)
 
     # ---- what happens now --------------------------------------------------------------------------------------------

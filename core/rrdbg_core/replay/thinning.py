@@ -8,10 +8,10 @@ from __future__ import annotations
 
 SHARE = 20
 """A snapshot may cost one in so many steps."""
-BASE_COST = 100_000
-"""Steps that a snapshot costs, whatever changed."""
-PAGE_COST = 1_000
-"""Steps that each changed page costs on top."""
+BASE_COST = 150_000
+"""Steps that a snapshot costs, whatever changed: 0.4 ms at 400 steps a microsecond (2-core x86-64, 2026)."""
+PAGE_COST = 5_000
+"""Steps that each changed page costs on top: 12 microseconds to compare, copy, compress and write it."""
 
 
 class Thinning:
