@@ -121,7 +121,7 @@ class Parts:
         pages = core.dirty_pages(self._hashed)
         self._hashed = core.new_generation()
         if len(pages):
-            ram, hashed = memoryview(core.memory.ram), xxhash.xxh3_128_digest
+            ram, hashed = core.memory.ram.data, xxhash.xxh3_128_digest
             hashes = b"".join([hashed(ram[at : at + PAGE_BYTES]) for at in (pages * PAGE_BYTES).tolist()])
             self._page_hashes[pages] = np.frombuffer(hashes, np.uint8).reshape(-1, 16)
         root = xxhash.xxh3_128(self._page_hashes.data)
