@@ -118,11 +118,12 @@ class CoreSubject:
     def step(self, count: int) -> None:
         core, limit = self.core, self.core.icount + count
         while (reason := core.run(limit)) in (Exit.MMIO_READ, Exit.MMIO_WRITE):
-            self._device()
+            self.answer()
         assert reason in (Exit.LIMIT, Exit.WFI), reason
         self.slept += limit - core.icount
 
-    def _device(self) -> None:
+    def answer(self) -> None:
+        """Carry out the device access that the core has stopped for."""
         address, size, write, value = (int(word) for word in self.core.mach[L.MMIO_ADDR : L.MMIO_VALUE + 1])
         if any(base < address + size and address < base + length for base, length in FOREIGN):
             self.foreign = True
