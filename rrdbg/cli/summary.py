@@ -46,8 +46,8 @@ def summary(result: Recording, reason: str, output: str, first_error: str) -> li
     code = result.ending.exit_code
     why = _REASONS[reason] if code is None else f"the guest ended with exit code {code}"
     lines = [
-        f"{why}: {count(result.ending.icount)} steps, {virtual(result.virtual_ns)} of virtual time, "
-        f"recorded in {duration(result.host_seconds)}"
+        f"{why}: {count(result.ending.icount)} steps, {virtual(result.virtual_ns)} virtual, "
+        f"in {duration(result.host_seconds)}"
     ]
     if result.leftover:
         lines.append(result.leftover)
@@ -79,6 +79,5 @@ def progress_text(progress: Progress) -> str:
     rate = progress.icount / progress.host_seconds / 1e6 if progress.host_seconds > 0 else 0.0
     doing = "waiting" if progress.idle else f"{rate:.0f} M steps/s"
     return (
-        f"{count(progress.icount)} steps, {doing}, virtual time {virtual(progress.virtual_ns)}, "
-        f"trace {size(progress.trace_bytes)}"
+        f"{count(progress.icount)} steps, {doing}, {virtual(progress.virtual_ns)} virtual, {size(progress.trace_bytes)}"
     )

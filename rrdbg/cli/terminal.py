@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import threading
@@ -42,6 +43,9 @@ def virtual(ns: int) -> str:
     return f"{ns} ns"
 
 
+_WIPE_REST = "\x1b[K"  # of the line, what the terminal echoed behind it too
+
+
 class ProgressLine:
     """One line on stderr that is rewritten in place on a terminal, and stays silent elsewhere.
 
@@ -50,11 +54,12 @@ class ProgressLine:
 
     def __init__(self, label: str, *, enabled: bool | None = None, period: float = 0.1) -> None:
         self.label = label
-        self.enabled = host.is_terminal(2) if enabled is None else enabled
+        wanted = host.is_terminal(2) if enabled is None else enabled
+        self.enabled = wanted and os.environ.get("TERM") != "dumb"  # which cannot wipe a line
         self.period = period
         self._started = time.monotonic()
         self._next = self._started + 0.3  # what is done sooner needs no progress line
-        self._width = 0
+        self._shown = False
 
     def __enter__(self) -> ProgressLine:
         return self
@@ -69,8 +74,8 @@ class ProgressLine:
             return
         self._next = now + self.period
         line = f"{self.label}: {text}"[: shutil.get_terminal_size().columns - 1]
-        self._put("\r" + line.ljust(self._width))
-        self._width = len(line)
+        self._put(f"\r{line}{_WIPE_REST}")
+        self._shown = True
 
     def update(self, done: float, total: float, unit: str = "") -> None:
         """Show a fraction with rate and time left."""
@@ -83,9 +88,9 @@ class ProgressLine:
 
     def clear(self) -> None:
         """Wipe the line."""
-        if self._width:
-            self._put("\r" + " " * self._width + "\r")
-            self._width = 0
+        if self._shown:
+            self._put(f"\r{_WIPE_REST}")
+            self._shown = False
 
     @staticmethod
     def _put(text: str) -> None:

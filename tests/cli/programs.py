@@ -60,11 +60,11 @@ def elf(code: bytes, *, entry: int = BASE, address: int = BASE, memory: int | No
     return header + segment + code
 
 
-def printing(text: str, code: int = 0) -> bytes:
-    """Return an ELF that prints a text and ends with an exit code."""
+def printing(text: str, code: int = 0, *, end: str = FINISH) -> bytes:
+    """Return an ELF that prints a text and ends with an exit code, or goes on with other code."""
     word = 0x5555 if code == 0 else code << 16 | 0x3333
     data = ".byte " + ", ".join(str(byte) for byte in [*text.encode(), 0])
-    return elf(assemble(PRINT + FINISH.format(word=word) + "text: " + data))
+    return elf(assemble(PRINT + end.format(word=word) + "\n" + "text: " + data))
 
 
 def echoing(code: int = 0) -> bytes:

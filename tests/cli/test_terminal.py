@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from rrdbg_core.errors import ExitCode
 from rrdbg_core.trace import Trace
 
-from tests.cli.programs import echoing, printing, write
+from tests.cli.programs import SPIN, echoing, printing, spinning, write
 from tests.cli.support import Terminal, run
 
 CTRL_A, CTRL_C = "\x01", "\x03"
@@ -131,3 +132,59 @@ def test_what_the_guest_prints_is_not_touched(tmp_path: Path) -> None:
     ):
         assert user.end() == 0
     assert (tmp_path / "out").read_bytes() == "\x1b[31mred\x7f\x80\xff\n".encode()
+
+
+def test_progress_is_shown_and_wiped(tmp_path: Path) -> None:
+    image = write(tmp_path / "spin.elf", spinning())
+    with Terminal("record", image, "--no-input", "--timeout", "1s", "-o", tmp_path / "s.rrt") as user:
+        user.expect("recording: ")
+        user.expect(" M steps/s, ")
+        assert not user.raw()
+        assert user.end() == ExitCode.LIMIT
+        assert b"\r\x1b[Krrdbg: --timeout ended" in user.seen
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"), [("a whole line\n", True), ("the start of one", False)], ids=["whole line", "half a line"]
+)
+def test_progress_never_mixes_with_the_guests_output(tmp_path: Path, printed: str, shown: bool) -> None:
+    """What the guest prints without a newline stays as it is on the screen: the progress waits."""
+    image = write(tmp_path / "p.elf", printing(printed, end=SPIN))
+    with Terminal("record", image, "--no-input", "--timeout", "1s", "-o", tmp_path / "p.rrt") as user:
+        user.expect(printed.strip())
+        assert user.end() == ExitCode.LIMIT
+        assert (b"\rrecording: " in user.seen) == shown
+        assert re.search(rb"(\n|\x1b\[K)rrdbg: --timeout", user.seen)  # our summary starts a line of its own
+
+
+def test_ctrl_c_ends_a_recording_that_nobody_types_into(tmp_path: Path) -> None:
+    image = write(tmp_path / "spin.elf", spinning())
+    with Terminal("record", image, "--no-input", "-o", tmp_path / "s.rrt") as user:
+        user.expect("recording: ")
+        user.type(CTRL_C)
+        assert user.end() == ExitCode.INTERRUPTED
+    assert ending(tmp_path / "s.rrt") == ("interrupted", None)
+
+
+def test_the_demo_on_a_terminal(tmp_path: Path) -> None:
+    """It ends in the terminal interface, where q leaves."""
+    with Terminal("demo", "--pauses", "4", cwd=tmp_path) as user:
+        user.expect("$ rrdbg record guest:heap")
+        user.expect("copy_name")
+        user.expect("all agree")
+        user.expect("$ rrdbg info")
+        user.expect("Press Enter")
+        user.type("\r")
+        user.expect("\x1b[?1049h")
+        user.expect("heap corrupted")
+        user.type("q")
+        assert user.end() == 0
+        assert user.restored()
+    assert (tmp_path / "demo" / "culprit.jsonl").read_text().count("\n") == 6
+
+
+def test_the_demo_without_a_terminal(tmp_path: Path) -> None:
+    done = run("demo", tmp_path / "there", "--pauses", "4")
+    assert done.code == 0
+    assert b"Done." in done.out
+    assert (tmp_path / "there" / "heap.rrt").exists()

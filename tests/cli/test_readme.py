@@ -1,0 +1,54 @@
+"""What README and docs show is what rrdbg does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from rrdbg_core.errors import ExitCode
+
+from rrdbg.cli.main import SUBCOMMANDS, build_parser
+from tests.cli.support import Cli
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [link for link in links if not (path.parent / link.partition("#")[0]).exists()]
+    assert missing == []
+
+
+def test_every_exit_code_is_in_the_readme_and_in_the_help() -> None:
+    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE))
+    epilog = build_parser().epilog or ""
+    for code in ExitCode:
+        assert str(code.value) in table
+        assert re.search(rf"\b{code.value}\b", epilog), code
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in SUBCOMMANDS:
+        assert re.search(rf"`(rrdbg )?{name.replace('_', '-')}\b", README), name
+
+
+def test_the_tour_is_what_happens(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line of output in the tour comes out of the commands above it; host time and file size may differ."""
+    monkeypatch.chdir(tmp_path)
+    done = cli("record", "guest:heap")
+    assert done.code == 1
+    assert done.out.decode() in README
+    assert done.err.splitlines()[0].partition(", in ")[0] in README
+    typed = re.findall(r"^    \(rrdbg\) (.+)$", README, re.MULTILINE)
+    assert len(typed) == 5
+    shown = cli("replay", "heap.rrt", "-batch", *(word for command in typed for word in ("-ex", command))).out.decode()
+    for line in filter(None, shown.splitlines()):
+        assert f"    {line}\n" in README
+    assert cli("verify", "heap.rrt", "--pauses", "100").out.decode() in README
+    exported = cli("export", "heap.rrt", "--to", "jsonl", "--from", "25_740_030", "--until", "25_740_032").out.decode()
+    assert [f"    {line}\n" in README for line in exported.splitlines()] == [True, True]
