@@ -45,7 +45,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     machine = parser.add_argument_group("machine")
     machine.add_argument("-m", "--memory", type=_parse.size_bytes, default="128M", metavar="SIZE", help="RAM (128M)")
     machine.add_argument(
-        "--load-address", type=_parse.address, metavar="ADDR", help="where a raw binary goes (0x80000000)"
+        "--load-address", type=_parse.address, metavar="ADDR", help="where a raw binary or hex file goes"
     )
     machine.add_argument("--entry", type=_parse.address, metavar="ADDR", help="first instruction (the image says)")
     machine.add_argument("--shift", type=int, default=0, metavar="N", help="2^N ns of virtual time per step (0)")

@@ -33,6 +33,12 @@ def run_recording(args: argparse.Namespace) -> int:
     path = resolve_image(args.image)
     content = _read(path, ExitCode.BAD_IMAGE)
     kind = loader.detect(path, content, args.load_address)
+    if kind == "elf" and args.load_address is not None:
+        raise RrdbgError(
+            f"{path} is an ELF, which says itself where it goes",
+            hint="leave --load-address out",
+            exit_code=ExitCode.USAGE,
+        )
     loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
     image = ImageRef.model_validate(
         {"kind": kind, "digest": image_digest(content), "name": path.name, "load_address": args.load_address}

@@ -81,6 +81,7 @@ def test_images_that_are_not_there(cli: Cli, tmp_path: Path) -> None:
         (["--until", "text:\\q"], ["\\q"]),
         (["--input", "no/file"], ["no/file"]),
         (["--entry", "0x1000"], ["0x1000", "RAM"]),
+        (["--load-address", "0x80000000"], ["is an ELF", "--load-address"]),
     ],
 )
 def test_options_out_of_range(cli: Cli, tmp_path: Path, options: list[str], words: list[str]) -> None:

@@ -89,6 +89,9 @@ def test_raw_and_hex_images(cli: Cli, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "p", code)
     done = cli("record", elsewhere, "--load-address", hex(BASE + 0x1000), "-o", tmp_path / "p.rrt")
     assert (done.code, done.out) == (9, b"same\n")
+    low = write(tmp_path / "low.hex", intel_hex(code, 0))
+    done = cli("record", low, "--load-address", hex(BASE), "-o", tmp_path / "low.rrt")
+    assert (done.code, done.out) == (9, b"same\n")
 
 
 def test_entry_overrides_the_image(cli: Cli, tmp_path: Path) -> None:

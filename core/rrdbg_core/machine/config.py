@@ -26,7 +26,7 @@ class ImageRef(_Model):
     name: str
     """File name, for people."""
     load_address: int | None = None
-    """Where a raw binary goes."""
+    """Where a raw binary goes, or the lowest byte of a hex file."""
 
 
 class DeviceRef(_Model):

@@ -53,10 +53,10 @@ def detect(path: Path, data: bytes, load_address: int | None) -> str:
     """
     if data[:4] == b"\x7fELF":
         return "elf"
-    if load_address is not None:
-        return "raw"
     if data[:1] == b":" and path.suffix in (".hex", ".ihex", ".ihx", ".mcs"):
         return "hex"
+    if load_address is not None:
+        return "raw"
     if path.suffix in (".bin", ".img", ".raw"):
         return "raw"
     raise BadImage(
@@ -73,7 +73,7 @@ def load(kind: str, data: bytes, name: str, load_address: int | None = None) -> 
     if kind == "elf":
         return _load_elf(data, name)
     if kind == "hex":
-        return _load_hex(data, name)
+        return _load_hex(data, name, load_address)
     if not data:
         raise BadImage(f"{name}: the file is empty")
     address = RAM_BASE if load_address is None else load_address
@@ -170,8 +170,8 @@ def _symbols(data: bytes, shoff: int, shentsize: int, shnum: int) -> dict[str, i
     return wanted
 
 
-def _load_hex(data: bytes, name: str) -> Program:
-    """Parse Intel hex (types 00 to 05)."""
+def _load_hex(data: bytes, name: str, load_address: int | None) -> Program:
+    """Parse Intel hex (types 00 to 05); a load address moves the whole, so that its lowest byte lands there."""
     segments: list[Segment] = []
     base, entry = 0, None
     for number, line in enumerate(data.decode("ascii", "replace").split(), 1):
@@ -192,4 +192,7 @@ def _load_hex(data: bytes, name: str) -> Program:
             entry = int.from_bytes(payload, "big")
     if not segments:
         raise BadImage(f"{name}: no data records")
-    return Program(tuple(segments), min(s.address for s in segments) if entry is None else entry)
+    lowest = min(s.address for s in segments)
+    shift = 0 if load_address is None else load_address - lowest
+    moved = tuple(Segment(s.address + shift, s.data, s.size) for s in segments)
+    return Program(moved, (lowest if entry is None else entry) + shift)
