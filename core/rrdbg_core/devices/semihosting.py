@@ -2,8 +2,8 @@
 
 RISC-V Semihosting 1.0, after Arm's specification (a0 holds the operation, a1 its argument or a block of arguments);
 matches QEMU's semihosting/arm-compat-semi.c where the host does not show through. Carried out: console output, exit,
-clocks. The clocks are the virtual one and the RTC. Console input is at its end. Files, commands and the command line of
-the host are refused with -1: a replay could not repeat them.
+clocks. The clocks are the virtual one and the RTC. Console input is at its end; the console's handles need not be
+opened. Files, commands and the command line of the host are refused with -1: a replay could not repeat them.
 
     0x01 OPEN    name, mode, length       only ":tt"; handle 1 reads, 2 writes, 3 appends (the error output)
     0x02 CLOSE   handle                   0x0a SEEK, 0x0c FLEN    refused: the console cannot
