@@ -135,13 +135,13 @@ def _lines(values: dict[str, Any]) -> list[str]:
         ("events", _counted(values["events"], values["events_by_kind"])),
         (
             "holds",
-            f"{count(values['snapshots'])} snapshots, {count(values['digests'])} digests, "
-            f"{count(values['check_words'])} check words",
+            f"{_number(values['snapshots'], 'snapshot')}, {_number(values['digests'], 'digest')}, "
+            f"{_number(values['check_words'], 'check word')}",
         ),
         (
             "index",
-            f"{count(index['epochs'])} epochs: {count(index['exceptions'])} exceptions, "
-            f"{count(index['interrupts'])} interrupts, {count(index['console_bytes'])} bytes of console output",
+            f"{_number(index['epochs'], 'epoch')}: {_number(index['exceptions'], 'exception')}, "
+            f"{_number(index['interrupts'], 'interrupt')}, {_number(index['console_bytes'], 'byte')} of console output",
         ),
         ("size", size(values["size"]) + _rate(values["bytes_per_million_steps"])),
     ]
@@ -149,6 +149,10 @@ def _lines(values: dict[str, Any]) -> list[str]:
         rate = _rate(values["journal_bytes_per_million_steps"]) if kind == "journal" else ""
         rows.append(("", f"{kind:<10}{size(part):>12}  {part / values['size']:6.1%}{rate}"))
     return [f"{label:<10}{harmless(text)}" for label, text in rows]
+
+
+def _number(n: int, what: str) -> str:
+    return f"{count(n)} {what}{'' if n == 1 else 's'}"
 
 
 def _ended(values: dict[str, Any]) -> str:

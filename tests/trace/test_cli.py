@@ -52,7 +52,7 @@ def test_info(cli: Call, path: Path) -> None:
     assert "276_608; 12.35 us of virtual time" in rows["steps"]
     assert "exit, the guest's exit code is 3" in rows["ended"]
     assert "5: 1 bh, 1 reset, 2 uart_input, 1 warp" in rows["events"]
-    assert "3 snapshots, 1 digests, 4 check words" in rows["holds"]
+    assert "3 snapshots, 1 digest, 4 check words" in rows["holds"]
     assert "2 epochs: " in rows["index"]
     assert "26 bytes of console output" in rows["index"]
     assert all(len(line) <= 100 for line in out.splitlines() if not line.startswith("trace"))

@@ -117,6 +117,32 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (trace.damage, trace.end_icount, len(trace.events)) == ("", 100, 1)
 
 
+def test_what_no_promise_covers_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events got into the file, the promise behind them did not: the end that says so fits what comes before it."""
+    path = tmp_path / "t.rrt"
+    writer = TraceWriter(path, PLAIN, {})
+    writer.progress(100)
+    writer.flush()
+    writer.events([Event(500, EventKind.UART_INPUT, "uart", "", bytes(100), 0)])
+    write, calls = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        calls.append(len(data))
+        if len(calls) == 1:
+            return write(fd, data[:-20])
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(TraceFull):  # noqa: PT012
+        writer.progress(1000)
+        writer.flush()
+    writer.close()
+    with Trace.open(path) as trace:
+        assert (trace.damage, trace.ending, len(trace.events)) == ("", Ending(100, "disk-full"), 0)
+
+
 def test_the_disk_fails_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = TraceWriter(tmp_path / "t.rrt", PLAIN, {})
     writer.end(Ending(10, "until"))
@@ -210,6 +236,20 @@ def test_force_replaces_when_there_is_something(tmp_path: Path) -> None:
         assert synthetic.view(old) == before
     assert _files(tmp_path) == ["t.rrt"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_force_where_open_files_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: the old file stays until the new one is closed."""
+    monkeypatch.setattr("rrdbg_core.trace.host.RENAMES_OPEN_FILES", False)
+    path = tmp_path / "t.rrt"
+    path.write_text("old")
+    with TraceWriter(path, PLAIN, {}, force=True) as writer:
+        writer.progress(50)
+        writer.flush()
+        assert path.read_text() == "old"
+    assert _files(tmp_path) == ["t.rrt"]
+    with Trace.open(path) as trace:
+        assert trace.end_icount == 50
 
 
 def test_force_keeps_the_old_one_if_the_run_fails_at_once(tmp_path: Path) -> None:

@@ -151,11 +151,11 @@ def test_pages_at_every_snapshot(tmp_path_factory: pytest.TempPathFactory, data:
         for number in range(data.draw(st.integers(1, 25))):
             pages = np.flatnonzero(rng.random(16) < rng.choice([0.1, 0.5, 1])).astype(np.uint32)
             masks = rng.integers(0, 1 << 64, len(pages), dtype=np.uint64)
-            for k, style in enumerate(rng.integers(0, 5, len(pages))):
-                masks[k] = (0, 1 << int(rng.integers(64)), 0xFF00, (1 << 64) - 1, masks[k])[style]
+            for k, style in enumerate(rng.integers(0, 6, len(pages))):
+                masks[k] = (0, 1 << int(rng.integers(64)), 0xFF00, (1 << 64) - 1, masks[k], (1 << 64) - 1)[style]
                 for line in range(64):
                     if int(masks[k]) >> line & 1:
-                        new = rng.integers(0, 256, 64) * rng.integers(0, 2)
+                        new = rng.integers(0, 256, 64) * rng.integers(0, 2) * (style != 5)
                         ram[pages[k], 64 * line : 64 * line + 64] = new
             first = number == 0
             if first:

@@ -17,6 +17,9 @@ OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 """Flag with which opening a pipe does not wait for its other end."""
 
+RENAMES_OPEN_FILES = os.name != "nt"
+"""Whether a file can be renamed while it is open."""
+
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
     """Read up to `size` bytes at `offset`; fewer only at the end of the file."""

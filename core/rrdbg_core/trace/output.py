@@ -136,12 +136,22 @@ class Output:
             os.lseek(self._fd, size, os.SEEK_SET)
 
     def commit(self) -> None:
-        """Put the file in the place of the one it replaces."""
-        if self._temporary is not None:
+        """Put the file in the place of the one it replaces; where open files cannot be renamed, `close` does it.
+
+        Raises:
+            TraceFull: The directory does not let us.
+        """
+        if self._temporary is None or (self._fd >= 0 and not host.RENAMES_OPEN_FILES):
+            return
+        try:
             with contextlib.suppress(OSError):
                 os.chmod(self._temporary, stat.S_IMODE(os.stat(self.path).st_mode))
             os.replace(self._temporary, self.path)
-            self._temporary = None
+        except OSError as error:
+            raise TraceFull(
+                f"cannot replace {self.shown}: {error.strerror}", hint=f"the trace is in {self._temporary}"
+            ) from error
+        self._temporary = None
 
     def discard(self) -> None:
         """Close and delete the file; a file that it should have replaced is still there."""
@@ -162,3 +172,5 @@ class Output:
             raise TraceFull(f"cannot write {self.shown}: {error.strerror}") from error
         finally:
             os.close(self._fd)
+            self._fd = -1
+            self.commit()

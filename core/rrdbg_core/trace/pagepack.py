@@ -168,7 +168,7 @@ def decode(payload: bytes, size: int, ram_pages: int) -> Directory:
     inner = Cursor(decompress(cursor.take(stored), raw))
     pages = inner.ascending(entries, ram_pages, "page")
     zeros = inner.ascending(zero_count, ram_pages, "page")
-    if len(np.intersect1d(pages, zeros, assume_unique=True)):
+    if zero_count and len(np.intersect1d(pages, zeros, assume_unique=True)):
         raise Malformed("a page is both all zero and not")
     bits = np.frombuffer(inner.take((entries + 7) // 8), np.uint8)
     deltas = np.unpackbits(bits, count=entries, bitorder="little").astype(np.bool_)

@@ -13,6 +13,9 @@ from rrdbg_core.trace import frame, host
 from rrdbg_core.trace.frame import CHUNK_HEADER, CHUNK_HEADER_BYTES, FILE_HEADER_BYTES, BadTrace, Chunk, Incomplete
 from rrdbg_core.trace.varint import Malformed
 
+WINDOW_BYTES = 256 << 10
+"""How much is read at once while walking."""
+
 
 class ChunkFile:
     """A file of chunks, read from its start to the first chunk that is not whole.
@@ -40,6 +43,7 @@ class ChunkFile:
         except BadTrace:
             os.close(self._fd)
             raise
+        self._window, self._window_offset = b"", 0
         self.offset = FILE_HEADER_BYTES
         """Behind the last whole chunk."""
         self.number = 0
@@ -91,6 +95,7 @@ class ChunkFile:
         Ends at the end of the file or at a chunk that is not whole; `fault` says why. Walking again goes on there.
         """
         self.fault, self.cut_off = "", False
+        self._window = b""
         size = self.size
         while self.offset < size:
             try:
@@ -107,17 +112,26 @@ class ChunkFile:
             self.offset = found[0].end
             self.number += 1
             yield found
+        self._window = b""
 
     def _next(self, size: int) -> tuple[Chunk, bytes]:
-        header = self.read_at(CHUNK_HEADER_BYTES, self.offset)
+        header = self._ahead(CHUNK_HEADER_BYTES, self.offset)
         chunk = frame.parse_chunk_header(header, self.number, self.offset)
         if chunk.end > size:
             raise Incomplete(f"{size - chunk.offset} of {chunk.end - chunk.offset} bytes are there")
-        stored = self.read_at(chunk.stored, chunk.payload_offset)
+        stored = self._ahead(chunk.stored, chunk.payload_offset)
         if len(stored) != chunk.stored:
             raise Incomplete("the file has become shorter")
         self._check(chunk, header[: CHUNK_HEADER.size], stored)
         return chunk, stored
+
+    def _ahead(self, size: int, offset: int) -> bytes:
+        """Read up to `size` bytes, and some more for the next time."""
+        begin = offset - self._window_offset
+        if not 0 <= begin <= begin + size <= len(self._window):
+            self._window, self._window_offset = self.read_at(max(size, WINDOW_BYTES), offset), offset
+            begin = 0
+        return self._window[begin : begin + size]
 
     def _check(self, chunk: Chunk, header: bytes, stored: bytes) -> None:
         if chunk.checksum != frame.checksum(self.file_id, chunk.offset, header, stored):
