@@ -90,18 +90,26 @@ __all__ = [
 ]
 
 
-def open(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
+def open(
+    path: str | PathLike[str], progress: ProgressCallback | None = None, *, trust_devices: bool = False
+) -> Session:
     """Open a trace and stand at its start.
 
     Args:
         path: A `.rrt` file; one that is still being recorded will do.
         progress: Called by long calls some ten times a second; also while the guest CPU is compiled, the first time.
+        trust_devices: Run the programs of devices that traces carry, from now on in this process: only for traces from
+            people whose programs you would run.
 
     Raises:
         RrdbgError: The trace cannot be read; says why and what to do.
     """
     from rrdbg.session.session import open_session
 
+    if trust_devices:
+        from rrdbg_core.devices.user import trust
+
+        trust()
     return open_session(path, progress)
 
 
