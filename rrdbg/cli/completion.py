@@ -218,18 +218,18 @@ def fish(parser: argparse.ArgumentParser) -> str:
             names = " ".join(_fish_name(name) for name in argument.names)
             rows.append(f"{row} {names} -d {_fish_quote(argument.help)}{_fish_value(argument)}")
         for argument in command.positionals:
-            rows.append(f"{row}{_fish_value(argument).replace(' -r', '')}")
+            rows.append(f"{row}{_fish_value(argument).replace(' -r', '').replace(' -x', '')}")
     return "\n".join(rows) + "\n"
 
 
 def _fish_value(argument: Argument) -> str:
     if argument.choices:
-        return f" -r -a {_fish_quote(' '.join(argument.choices))}"
+        return f" -x -a {_fish_quote(' '.join(argument.choices))}"
     return {
         "trace": " -r -a '(__fish_complete_suffix .rrt)'",
         "image": " -r -F -a '(rrdbg guests 2>/dev/null)'",
         "file": " -r -F",
-        "value": " -r",
+        "value": " -x",
     }.get(argument.kind, "")
 
 
