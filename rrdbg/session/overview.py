@@ -195,16 +195,18 @@ class _Counter:
         exact = True
         span = self.hi - self.lo
         for start, stop, count in bins:
+            if stop <= self.lo or self.hi <= start:
+                continue
             first = max((start - self.lo) * self.buckets // span, 0)
             last = min((stop - 1 - self.lo) * self.buckets // span, self.buckets - 1)
             if first == last and start >= self.lo and stop <= self.hi:
                 counts[first] += count
                 continue
             exact = False
-            # the edges of the buckets, as parts of the bin
-            edges = self.lo + np.arange(first, last + 2, dtype=np.float64) * span / self.buckets
-            parts = np.clip((edges - start) / (stop - start), 0, 1)
-            counts[first : last + 1] += np.diff(np.floor(parts * count + 0.5)).astype(np.int64)
+            # the first positions of the buckets, kept within the bin, and how much of it lies before them
+            edges = [self.lo - -bucket * span // self.buckets for bucket in range(first, last + 2)]
+            before = [(min(max(edge, start), stop) - start) * count // (stop - start) for edge in edges]
+            counts[first : last + 1] += np.diff(before)
         return counts, exact
 
 
