@@ -26,10 +26,12 @@ POLL_S = 0.008
 """Host time between two calls of `poll`."""
 MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 21
 """Steps between two chances to call it; as many as take half of that time."""
-NEAR, NEAR_SPACING = 1 << 21, 1 << 18
-"""So near to the target of a motion, rungs are so far apart: running on from one of them takes a millisecond or two."""
-FAR, FAR_SPACING = EPOCH, 1 << 20
-"""Farther away, up to an epoch. Beyond, rungs stand at the ends of epochs."""
+SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20), (EPOCH, 1 << 22))
+"""Rungs on the way to a target: up to so far from it, so far apart; beyond, at the ends of epochs. A rung costs a
+millisecond if the guest writes much. Going back by one step from a target finds one within 2^20 steps, and makes those
+that are 2^18 apart, where the next steps back start."""
+RUN_SPACING = 1 << 21
+"""Rungs behind a run or a search that stops nobody knows where."""
 LOG_ROWS = 4096
 RESTORE_STEPS = 1 << 18
 """Steps that take as long as going back to a rung: if the target is that near, run on."""
@@ -135,7 +137,7 @@ class Replayer:
             return None
         self._armed.set(targets)
         self._armed.pass_break()
-        reason = self._advance(limit, ladder=FAR_SPACING)
+        reason = self._advance(limit, ladder=RUN_SPACING)
         if reason is StopReason.BREAKPOINT:
             return Found(True)
         if reason is StopReason.WATCHPOINT:
@@ -152,7 +154,7 @@ class Replayer:
             self.seek(start)
             self._armed.set(targets, search=True)
             self._armed.meet_break()
-            self._advance(stop, ladder=FAR_SPACING)
+            self._advance(stop, ladder=RUN_SPACING)
             hit = self._armed.newest()
             if hit is not None:
                 return hit
@@ -270,12 +272,8 @@ class Replayer:
 
     def _next_rung(self, here: int, target: int, ladder: int | None) -> int:
         """Return the next position at which a rung is made, or a snapshot passed."""
-        if ladder == 0:
-            spacing = EPOCH
-        elif ladder is not None:
-            spacing = ladder
-        elif target - here <= NEAR:
-            spacing = NEAR_SPACING
+        if ladder is None:
+            spacing = next((spacing for near, spacing in SPACINGS if target - here <= near), EPOCH)
         else:
-            spacing = FAR_SPACING if target - here <= FAR else EPOCH
+            spacing = ladder or EPOCH
         return (here // spacing + 1) * spacing
