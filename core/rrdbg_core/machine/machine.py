@@ -32,7 +32,7 @@ from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.source import Divergence, EventSource, Idle, Now
 from rrdbg_core.machine.state import Parts
-from rrdbg_core.machine.virt import Mapping, populate
+from rrdbg_core.machine.virt import HTIF, Mapping, populate
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -197,7 +197,7 @@ class Machine:
         if fromhost is not None and not self.memory.contains(fromhost, 8):
             fromhost = None
         self.core.track([(tohost, 8)])
-        return Htif("htif", self, tohost, fromhost, HTIF_GRACE_STEPS << self._shift)
+        return Htif(HTIF, self, tohost, fromhost, HTIF_GRACE_STEPS << self._shift)
 
     # ---- power-on and reset ------------------------------------------------------------------------------------------
     def _load(self) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.devices.clint import Clint
 from rrdbg_core.devices.contract import Board, Device
 from rrdbg_core.devices.finisher import Finisher
 from rrdbg_core.devices.goldfish_rtc import GoldfishRtc
-from rrdbg_core.devices.plic import Plic
+from rrdbg_core.devices.plic import SOURCES, Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.devices.user import load_user_device
 from rrdbg_core.devices.virtio_mmio import VirtioMmio
@@ -26,6 +27,10 @@ from rrdbg_core.machine.config import DeviceRef, MachineConfig
 FINISHER, RTC, CLINT, PLIC, UART, VIRTIO = 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000, 0x1000_0000, 0x1000_1000
 VIRTIO_SLOTS, VIRTIO_STRIDE = 8, 0x1000
 UART_IRQ, RTC_IRQ = 10, 11
+
+HTIF = "htif"
+"""Name of the interface that an ELF with the symbol tohost brings along."""
+_USAGE = ExitCode.USAGE
 
 VIRTIO_DEVICES: dict[str, type[VirtioMmio]] = {"virtio-rng": VirtioRng}
 """Devices for the virtio-mmio slots, by the name given to `--device`."""
@@ -47,7 +52,7 @@ class Mapping:
 
 def populate(config: MachineConfig, board: Board) -> list[Mapping]:
     """Return the devices of the board, in order of their addresses."""
-    slots: dict[int, DeviceRef] = {ref.slot: ref for ref in config.devices if ref.slot is not None}
+    slots = _slots(config)
     rows: list[tuple[int, Device, int]] = [
         (FINISHER, Finisher("finisher", board), 0),
         (RTC, GoldfishRtc("rtc", board), RTC_IRQ),
@@ -62,7 +67,8 @@ def populate(config: MachineConfig, board: Board) -> list[Mapping]:
         rows.append((VIRTIO + slot * VIRTIO_STRIDE, device, 1 + slot))
     for ref in config.devices:
         if ref.slot is None:
-            assert ref.address is not None
+            if ref.address is None:
+                raise RrdbgError(f"device {ref.name} has no address", hint=f"{ref.kind}@0x40000000", exit_code=_USAGE)
             rows.append((ref.address, load_user_device(ref.kind, ref.name, board, ref.source), ref.irq or 0))
     mappings = sorted((Mapping(a, d.mmio_size, d, irq) for a, d, irq in rows), key=lambda m: m.address)
     for below, above in pairwise(mappings):
@@ -71,4 +77,41 @@ def populate(config: MachineConfig, board: Board) -> list[Mapping]:
                 f"devices {below.device.name} and {above.device.name} overlap at 0x{above.address:x}",
                 exit_code=ExitCode.USAGE,
             )
+    _check(config, mappings)
     return mappings
+
+
+def _slots(config: MachineConfig) -> dict[int, DeviceRef]:
+    """Return the virtio devices by slot."""
+    slots: dict[int, DeviceRef] = {}
+    for ref in config.devices:
+        if ref.slot is None:
+            continue
+        if ref.kind not in VIRTIO_DEVICES:
+            raise RrdbgError(
+                f"device {ref.name}: no virtio device is called {ref.kind!r}",
+                hint=", ".join(VIRTIO_DEVICES),
+                exit_code=ExitCode.NOT_FOUND,
+            )
+        if ref.slot in slots or not 0 <= ref.slot < VIRTIO_SLOTS:
+            raise RrdbgError(f"device {ref.name}: virtio-mmio slot {ref.slot} is not free", exit_code=_USAGE)
+        slots[ref.slot] = ref
+    return slots
+
+
+def _check(config: MachineConfig, mappings: list[Mapping]) -> None:
+    """See that devices can be told apart, and can be reached."""
+    names = [HTIF]
+    for mapping in mappings:
+        name = mapping.device.name
+        if name in names:
+            raise RrdbgError(f"two devices are called {name!r}", hint="name=... tells them apart", exit_code=_USAGE)
+        names.append(name)
+        if not 0 <= mapping.irq < SOURCES:
+            raise RrdbgError(f"device {name}: the PLIC has no source {mapping.irq}", exit_code=_USAGE)
+        if mapping.address < RAM_BASE + config.ram_bytes and mapping.address + mapping.size > RAM_BASE:
+            raise RrdbgError(
+                f"device {name} at 0x{mapping.address:x} lies in RAM, which no access would leave for it",
+                hint="0x40000000 to 0x7fffffff is free",
+                exit_code=_USAGE,
+            )
