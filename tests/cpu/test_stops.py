@@ -74,9 +74,10 @@ def look(step: Step, x: list[int], ram: bytes, now: bytes, after: list[int]) -> 
         step.reads.append((address, size))
     if isinstance(effect, Store) or name.startswith("amo"):
         step.writes.append(written)
-    elif name.startswith("sc") and (decoded.rd == 0 or after[decoded.rd] == 0):
-        # rd = x0 hides whether it succeeded; the cases' programs rarely do that, and then the value tells
-        if decoded.rd or written[1] != written[2]:
+    elif name.startswith("sc"):
+        # rd = x0 hides whether it succeeded; programs rarely do that, and then the value tells
+        succeeded = after[decoded.rd] == 0 if decoded.rd else written[1] != written[2]
+        if succeeded:
             step.writes.append(written)
 
 

@@ -34,6 +34,8 @@ _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 ENTRY = "rrdbg_kernel"
 """Symbol of the kernel: u64 (table of pointers, icount to run to)."""
+DISPATCH = "rrdbg_dispatch"
+"""Symbol of the dispatch loop, see cpu/dispatch.py."""
 RVC, DECODE, VARIANTS = "rrdbg_rvc", "rrdbg_decode", "rrdbg_variants"
 """Symbols of the tables that the kernel decodes by: u32[65536], u64[n], u8[512]."""
 SYMBOLS: dict[str, Any] = {"memset": ctypes.memset, "memcpy": ctypes.memmove, "memmove": ctypes.memmove}

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.build import DISPATCH
 from rrdbg_core.cpu.ops import FIRST_OP, OPS, Op
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
 
@@ -191,11 +192,15 @@ class _Handler:
         """Go on with the slot at `ip`."""
         slot = self.let(f"load i64, ptr {ip}")
         out, more = self.fresh("out"), self.fresh("more")
-        self.do(f"br i1 {self.let(f'icmp eq i64 {n}, 0')}, label %{out}, label %{more}, !prof !0")
+        # one instruction subtracts and sets the flag
+        both = self.let(f"call {{i64, i1}} @llvm.usub.with.overflow.i64(i64 {n}, i64 1)")
+        left = self.let(f"extractvalue {{i64, i1}} {both}, 0")
+        none = self.let(f"extractvalue {{i64, i1}} {both}, 1")
+        self.do(f"br i1 {none}, label %{out}, label %{more}, !prof !0")
         self.label(more)
         entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
         function = self.let(f"load ptr, ptr {entry}")
-        self.tail(function, ip, self.let(f"sub i64 {n}, 1"), slot, pcb)
+        self.tail(function, ip, left, slot, pcb)
         self.label(out)
         self.tail("@leave", ip, "0", str(_DONE), pcb)
 
@@ -389,7 +394,7 @@ def _or_leave(f: _Handler, names: Mapping[str, str], helper: str, args: list[str
 
 
 _ENTRY = f"""
-define i64 @rrdbg_dispatch(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
+define i64 @{DISPATCH}(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
   %h = load ptr, ptr %c
   %ram_at = getelementptr ptr, ptr %c, i64 {_RAM}
   %ram = load ptr, ptr %ram_at

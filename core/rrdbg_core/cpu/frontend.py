@@ -9,13 +9,14 @@ again for every caller: 20 s instead of 6.)
 from __future__ import annotations
 
 import ast
+import ctypes
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rrdbg_core.cpu import layout
-from rrdbg_core.cpu.build import DECODE, ENTRY, RVC, VARIANTS, Progress
+from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRY, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
 from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA
@@ -92,8 +93,11 @@ def functions() -> dict[str, Any]:
 
 def compile_functions() -> dict[str, Any]:
     """Return what numba made of the functions that the kernel enters by, and, through them, of all others."""
+    import llvmlite.binding as llvm
     from numba import types
 
+    # numba loads what it compiles, and LLVM ends the process over a name that it cannot find
+    llvm.add_symbol(DISPATCH, ctypes.cast(ctypes.memset, ctypes.c_void_p).value)
     table, word = types.CPointer(types.uint64), types.uint64
     compiled = functions()
     counts = {name: count for name, (count, _) in HELPERS.items()} | {"kernel": 1}

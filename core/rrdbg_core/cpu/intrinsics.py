@@ -13,8 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-DISPATCH = "rrdbg_dispatch"
-"""Symbol of the dispatch loop."""
+from rrdbg_core.cpu.build import DISPATCH
 
 _I8, _I64 = ir.IntType(8), ir.IntType(64)
 _U64, _BYTES = types.uint64, types.CPointer(types.uint8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+from numba import types
 from numba.core import config
 from numba.core.compiler import CompilerBase
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import AnalysisPass, PassManager, register_pass
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -21,6 +22,34 @@ from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, T
 config.OPT = config._OptLevel(0)
 
 
+_WORDS = (types.uint64, types.boolean, types.none, *map(types.CPointer, (types.uint64, types.uint32, types.uint8)))
+# what is on its way into an array of narrower words
+_NARROW = (types.uint32, types.uint8)
+_NAMES = (types.Callable, types.Module, types.NumberClass)
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class OnlyWords(AnalysisPass):  # type: ignore[misc]
+    """Refuse a function in which anything is neither u64, truth value nor pointer.
+
+    A u64 that meets an i64 becomes a float64 without a word.
+    """
+
+    _name = "only_words"
+
+    def __init__(self) -> None:
+        AnalysisPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Look at every variable; `metadata["words"]` says how many there were."""
+        for name, kind in state.typemap.items():
+            plain = types.unliteral(kind)
+            if plain not in _WORDS and plain not in _NARROW and not isinstance(kind, _NAMES):
+                raise TypeError(f"{name} in {state.func_id.func_name} is {kind}, not u64")
+        state.metadata["words"] = len(state.typemap)
+        return False
+
+
 class _FrontEnd(CompilerBase):  # type: ignore[misc]
     """From Python source to typed, unoptimised LLVM IR."""
 
@@ -28,7 +57,7 @@ class _FrontEnd(CompilerBase):  # type: ignore[misc]
         manager = PassManager("rrdbg")
         for step in (
             *(TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA),
-            *(NopythonTypeInference, PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend),
+            *(NopythonTypeInference, OnlyWords, PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend),
         ):
             manager.add_pass(step, step.__name__)
         manager.finalize()

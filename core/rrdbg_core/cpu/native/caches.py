@@ -55,7 +55,7 @@ def flush_decoded(c):
     i = U(2)
     while i < used:
         page = U(drev[i])
-        dmap[page] = np.uint32(0)
+        dmap[page] = np.uint32(U(0))
         flags[page] = np.uint8(U(flags[page]) & ~CODE)
         lines[page] = U(0)
         i += U(1)

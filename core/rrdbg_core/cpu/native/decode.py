@@ -130,7 +130,7 @@ def is_break(m, pc):
 def run_from_scratch(c, pc, slot):
     """Let the next step be `slot`, which is not cached, at `pc`."""
     h = words_at(c, HART)
-    words_at(c, DEC)[0] = slot
+    words_at(c, DEC)[U(0)] = slot
     h[L.CUR_PAGE] = pc
     h[L.CUR_DB] = U(0)
     h[L.CUR_IP] = U(0)
@@ -170,7 +170,7 @@ def fetch(c, pc):
     if pmp(c, pc & PAGE_MASK, PAGE, EXEC, h[L.PRIV]) != U(1):
         return decode_uncached(c, pc)
     dmap = u32_at(c, DMAP)
-    if dmap[page] == np.uint32(0):
+    if U(dmap[page]) == U(0):
         if m[L.POOL_USED] == m[L.POOL_PAGES]:
             flush_decoded(c)
         number = m[L.POOL_USED]
