@@ -161,3 +161,9 @@ def test_built_in_devices_keep_the_contract_under_much_traffic(name: str) -> Non
     for seed in range(10, 15):
         report = check_device(name, seed=seed, steps=15_000)
         assert report.ok, [str(result) for result in report.results if not result.ok]
+
+
+def test_the_documentation_lists_every_check() -> None:
+    text = (EXAMPLE.parents[1] / "devices.md").read_text()
+    rows = text.partition("| check | what holds |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == [rule.name for rule in RULES]
