@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from rrdbg.tui.engine import Job
 from rrdbg.tui.face import Face
 from rrdbg.tui.help import HelpScreen
+from rrdbg.tui.player import Player
 from rrdbg.tui.source import Source
-from rrdbg.tui.text import short_count
-
-SPEEDS = tuple(factor * 10**power for power in range(9) for factor in (1, 3))
-"""Steps per second of play, slowest first."""
 
 PLAY_HZ = 10
 """Positions shown per second of play."""
@@ -25,12 +22,11 @@ AGAIN = 2.0
 class Actions(Face):
     """The actions of the key table."""
 
-    playing = 0
-    """1 forward, -1 backward, 0 not playing."""
-    speed = 0
-    """Index into SPEEDS."""
-    _skipped = 0
-    _interrupted = 0.0
+    def __init__(self) -> None:
+        super().__init__()
+        self.player = Player()
+        """Whether and how fast the cursor walks by itself."""
+        self._interrupted = 0.0
 
     # moving
 
@@ -93,44 +89,34 @@ class Actions(Face):
 
     def action_play(self, direction: int) -> None:
         """Play in a direction, or pause."""
-        if self.playing or self.overview is None:
+        if self.player.direction or self.overview is None:
             self.stop_playing()
-            return
-        if not self.speed:
-            # The window passes in about twenty seconds.
-            self.speed = max(bisect_right(SPEEDS, self.timeline.window.span // 20) - 1, 0)
-        self.playing = direction
-        self._show_speed()
+        else:
+            self.player.start(direction, self.timeline.window.span, time.monotonic())
+            self.status.put(playing=self.player.text, message=None)
 
     def action_speed(self, direction: int) -> None:
         """Play faster or slower."""
-        self.speed = min(max(self.speed + direction, 0), len(SPEEDS) - 1)
-        self._show_speed()
-
-    def _show_speed(self) -> None:
-        arrow = {1: "▶ ", -1: "◀ ", 0: "‖ "}[self.playing]
-        text = f"{arrow}{short_count(SPEEDS[self.speed])} steps/s"
-        self.status.put(playing=text, message=None if self.playing else ("reason", f"speed {text[2:]}"))
+        self.player.change(direction, self.timeline.window.span)
+        if self.player.direction:
+            self.status.put(playing=self.player.text, message=None)
+        else:
+            self.say(f"speed {self.player.text[2:]}")
 
     def stop_playing(self) -> None:
         """Pause."""
-        if self.playing:
-            self.playing = 0
-            self.status.put(playing="")
+        self.player.stop()
+        self.status.put(playing="")
 
     def play_tick(self) -> None:
-        """Move on by what a tenth of a second is worth; waits for an engine that has not arrived."""
-        if not self.playing or self.overview is None or self.engine.busy:
+        """Move on as far as time has; waits for an engine that has not arrived."""
+        if not self.player.direction or self.overview is None or self.engine.busy:
             return
-        step = max(SPEEDS[self.speed] // PLAY_HZ, 1)
-        if SPEEDS[self.speed] < PLAY_HZ:
-            self._skipped += 1
-            if self._skipped * SPEEDS[self.speed] < PLAY_HZ:
-                return
-            self._skipped = 0
-        goal = self.here + self.playing * step
+        steps = self.player.due(time.monotonic())
+        if not steps:
+            return
+        goal = self.here + steps
         if not 0 <= goal <= self.overview.total:
-            goal = min(max(goal, 0), self.overview.total)
             self.stop_playing()
         self.seek(goal)
 
@@ -153,7 +139,7 @@ class Actions(Face):
             self.deck.code.refresh()
             self.say(f"breakpoint at {address:x} {'set' if result[0] else 'removed'}")
 
-        self.engine.submit(Job("", "", work, then))
+        self.ask(Job("", "", work, then))
 
     def action_until(self, direction: int) -> None:
         """Run to the selected line of the disassembly."""
@@ -172,11 +158,11 @@ class Actions(Face):
             self.say(text, "ok" if good else "error")
 
         self.stop_playing()
-        self.engine.submit(Job("verify", "verify", lambda source: source.verify(), then))
+        self.ask(Job("verify", "verify", lambda source: source.verify(), then))
 
     def action_cancel(self) -> None:
         """Cancel what runs; if nothing does, put a maximised pane back."""
-        if self.playing:
+        if self.player.direction:
             self.stop_playing()
         elif self.engine.cancel():
             self.say("cancelling")
@@ -187,7 +173,7 @@ class Actions(Face):
 
     def action_interrupt(self) -> None:
         """Cancel what runs, as in gdb; if nothing does, quit at the second press."""
-        if self.playing or self.engine.busy:
+        if self.player.direction or self.engine.busy:
             self.action_cancel()
         elif time.monotonic() - self._interrupted < AGAIN:
             self.exit(0)

@@ -49,7 +49,10 @@ class DebuggerApp(Actions):
     ESCAPE_TO_MINIMIZE: ClassVar[bool] = False
     COMMANDS = Actions.COMMANDS | {TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.action, key.title, show=False) for key in KEYS if key.action != "command_palette"
+        # The prompt opens before the next key is looked at: over a slow line, a whole command comes at once.
+        Binding(key.keys, key.action, key.title, show=False, priority=key.action.startswith("prompt("))
+        for key in KEYS
+        if key.action != "command_palette"
     ]
 
     def __init__(self, name: str, open_source: Opener) -> None:
@@ -64,8 +67,6 @@ class DebuggerApp(Actions):
         self.open_source = open_source
         """Opens the trace; called again when the engine has died."""
         self.engine = Engine(self, open_source)
-        self.dead = False
-        """Whether the engine has died and was not replaced yet."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""
@@ -78,6 +79,10 @@ class DebuggerApp(Actions):
                 yield self.prompt_line
                 yield Static(_hints(), id="hints")
             yield self.status
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let keys that open the prompt be letters where one types."""
+        return action != "prompt" or not (self.screen.is_modal or self.screen.focused is self.prompt_line)
 
     def on_mount(self) -> None:
         """Start the engine; the screen is up before it is."""

@@ -76,7 +76,7 @@ class Deck(Widget):
     def focus_shown(self) -> None:
         """Give the focus back to a pane: the one that had it, if it is still there."""
         last = self._last if self._last is not None and self._last.display else self.code
-        last.focus()
+        self.screen.set_focus(last)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Remember which pane has the focus."""

@@ -34,11 +34,20 @@ class Face(App[int]):
         """What the panes show."""
         self.target: int | None = None
         """Where the last seek goes while the engine has not arrived."""
+        self.dead = False
+        """Whether the engine has died and was not replaced yet."""
         self._before: View | None = None
 
     def say(self, text: str, severity: str = "reason") -> None:
         """Put one line into the status line: severity is reason, ok or error."""
         self.status.put(message=(severity, text))
+
+    def ask(self, job: Job) -> None:
+        """Queue a job of the user's, or say that nobody is there to do it."""
+        if self.dead:
+            self.say("the engine has ended: press r to reopen the trace", "error")
+        else:
+            self.engine.submit(job)
 
     def moved(self, view: View) -> None:
         """Show a new view."""
@@ -73,7 +82,7 @@ class Face(App[int]):
             return source.view()
 
         self.status.put(message=None)
-        self.engine.submit(Job(kind, title, job, self.moved, quiet=quiet))
+        self.ask(Job(kind, title, job, self.moved, quiet=quiet))
 
     def look(self, expression: str) -> None:
         """Show memory at an expression's value."""
@@ -81,7 +90,7 @@ class Face(App[int]):
         def then(address: int) -> None:
             self.deck.memory.look(expression, address)
 
-        self.engine.submit(Job("look", "", lambda source: source.evaluate(expression), then))
+        self.ask(Job("look", "", lambda source: source.evaluate(expression), then))
 
     def run_line(self, line: str, *, echo: bool) -> None:
         """Run a command line; `echo` keeps it and its answer in the log."""
@@ -100,8 +109,6 @@ class Face(App[int]):
                 self.exit(0)
                 return
             self.moved(view)
-            if echo:
-                self.deck.log_pane.echo(line)
             if answer.text and (echo or answer.stop is None):
                 self.deck.log_pane.write(answer.text)
             lines = answer.text.strip().splitlines()
@@ -112,4 +119,6 @@ class Face(App[int]):
                     self.say(lines[0])
 
         self.status.put(message=None)
-        self.engine.submit(Job("", line, work, then))
+        if echo:
+            self.deck.log_pane.echo(line)
+        self.ask(Job("", line, work, then))

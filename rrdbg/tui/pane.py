@@ -109,9 +109,9 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def reveal(self, index: int, *, centre: bool = False) -> None:
         """Scroll the least that shows a line; or put it in the middle when it was not visible."""
-        height = max(self.scrollable_content_region.height, 1)
+        height = self.scrollable_content_region.height
         top = self.scroll_offset.y
-        if top <= index < top + height:
+        if not height or top <= index < top + height:  # no height yet: on_resize will be here again
             return
         if centre:
             self.scroll_to_row(index - height // 2)

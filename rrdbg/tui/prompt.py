@@ -65,7 +65,8 @@ class Prompt(Input):
         self.value = text
         self.cursor_position = len(text)
         self._recalled = len(self.history)
-        self.focus()
+        # At once: the next key may be here already.
+        self.screen.set_focus(self)
 
     def action_recall(self, direction: int) -> None:
         """Bring back an earlier or a later command."""
@@ -77,8 +78,8 @@ class Prompt(Input):
         self.cursor_position = len(recalled)
 
     def action_complete(self) -> None:
-        """Ask how the line could go on."""
-        self.post_message(self.Wanted(self.value[: self.cursor_position]))
+        """Ask how the line could go on, once the keys before this one are in it."""
+        self.call_later(lambda: self.post_message(self.Wanted(self.value[: self.cursor_position])))
 
     def complete(self, before: str, candidates: Sequence[str]) -> None:
         """Complete as far as the candidates agree, and show them when they do not. Too late: nothing happens."""

@@ -105,13 +105,14 @@ class Status(Widget):
     def _right(self, width: int) -> Parts:
         # The first part is cut where there is no room for all.
         parts: Parts = []
+        if self.playing and self.message is None:
+            turning = f" {SPINNER[self._tick % len(SPINNER)]}" if self.work is not None else ""
+            return [(f"{turning} {self.playing} ", self._style("work"))]
         if self.work is not None:
             return [(self._progress(self.work, width), self._style("work"))]
         if self.message is not None:
             severity, text = self.message
             parts.append((f" {visible(text)} ", self._style(severity)))
-        elif self.playing:
-            parts.append((f" {self.playing} ", self._style("work")))
         elif self.view is not None and self.view.reason:
             parts.append((f" {visible(self.view.reason)} ", self._style("reason")))
         if self.verified:
@@ -128,7 +129,7 @@ class Status(Widget):
             parts.append(f"{short_count(round(work.rate))}/s" if work.rate < 1e6 else f"{work.rate / 1e6:.0f}M/s")
         if work.eta is not None:
             parts.append(f"{short_seconds(work.eta)} left")
-        parts.append("Esc cancels ")
+        parts.append("Esc cancels " if self.view is not None else "q quits ")
         return " ".join(parts)
 
     def _style(self, name: str) -> Style:

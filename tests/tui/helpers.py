@@ -47,7 +47,10 @@ class Run:
         the engine works in a thread of its own.
         """
         quiet = 0
+        deadline = time.monotonic() + PATIENCE
         while quiet < 5:
+            if self.app._exception is not None or time.monotonic() > deadline:
+                raise AssertionError("the application is stuck") from self.app._exception
             nodes = [self.app, *self.app.screen.walk_children(with_self=True)]
             quiet = quiet + 1 if not any(node.message_queue_size for node in nodes) else 0
             await asyncio.sleep(0)

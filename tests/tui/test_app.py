@@ -168,7 +168,7 @@ async def test_playing_moves_and_pauses() -> None:
         await run.sees("steps/s")
         await run.press("full_stop")
         await run.press("space")
-        assert run.app.playing == 0
+        assert run.app.player.direction == 0
         stopped = run.position
         await asyncio.sleep(0.3)
         await run.settle()
@@ -242,7 +242,7 @@ async def test_every_key_answers_without_an_error() -> None:
             if "quit" in key or key in ("q", "ctrl+q", "ctrl+p"):
                 continue
             await run.key(key)
-            if run.app.prompt_line.has_focus or run.app.screen.is_modal or run.app.playing:
+            if run.app.prompt_line.has_focus or run.app.screen.is_modal or run.app.player.direction:
                 await run.key("escape")
             assert "internal error" not in str(run.app.status.message), key
         await run.press("8", "z")

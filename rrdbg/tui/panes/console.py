@@ -88,7 +88,8 @@ class ConsolePane(Pane):
             self._wrapped = width
             self._rows = _wrap(self.data, width, 0)
             self.virtual_size = Size(width, len(self._rows))
-            self.reveal(self.row_of(max(self.printed - 1, 0)))
+            self.selected = self.row_of(max(self.printed - 1, 0))
+            self.reveal(self.selected)
         super().update()
 
     def count(self) -> int:
