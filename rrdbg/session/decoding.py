@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rrdbg_core.isa.disasm import disassemble
 from rrdbg_core.isa.registers import ABI
-from rrdbg_core.isa.rvc import expand
-from rrdbg_core.isa.table import decode
 
 M64 = (1 << 64) - 1
 _LINKS = (1, 5)  # ra and t0: what calls write and returns jump through (unprivileged spec, table 2.1)
@@ -39,6 +36,11 @@ class Instruction:
 @lru_cache(maxsize=1 << 16)
 def instruction(word: int, address: int) -> Instruction:
     """Return an instruction; of a compressed one the low 16 bits count."""
+    # the instruction table takes 0.1 s to import, and a session that opens does not need it yet
+    from rrdbg_core.isa.disasm import disassemble
+    from rrdbg_core.isa.rvc import expand
+    from rrdbg_core.isa.table import decode
+
     compressed = word & 3 != 3
     length = 2 if compressed else 4
     full = expand(word & 0xFFFF) if compressed else word & 0xFFFF_FFFF

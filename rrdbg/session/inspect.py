@@ -10,6 +10,7 @@ from rrdbg_core.isa.registers import ABI, REGISTERS
 from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, RegisterValue, SymbolInfo
 from rrdbg.session.base import PRIVS, SessionBase
 from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value
+from rrdbg.session.decoding import instruction
 from rrdbg.session.errors import NotFound, Unreadable, UsageError
 from rrdbg.session.expression import parse
 from rrdbg.session.numbers import I64, M64, U64, Value
@@ -98,8 +99,11 @@ class Inspect(SessionBase):
 
     def _name_of(self, address: int) -> str:
         # small numbers are hardly addresses, even when an image starts at 0
-        text = self.locate(address).text if address >= 0x1000 else ""
-        return f"<{text}>" if text else ""
+        symbol = self._symbols.around(address) if address >= 0x1000 else None
+        if symbol is None:
+            return ""
+        offset = address - symbol.address
+        return f"<{symbol.name}+{offset}>" if offset else f"<{symbol.name}>"
 
     # memory
 
@@ -167,8 +171,6 @@ class Inspect(SessionBase):
         return lines
 
     def _line(self, address: int, data: bytes) -> DisasmLine:
-        from rrdbg.session.decoding import instruction
-
         where = self.locate(address)
         if len(data) < 2 or (data[0] & 3 == 3 and len(data) < 4):
             return DisasmLine(address, b"", "(bad address)", where)

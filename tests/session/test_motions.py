@@ -22,16 +22,27 @@ def recorded(seed: int) -> tuple[Guest, History]:
     return guest, record(guest.elf)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_a_random_walk(seed: int, tmp_path: Path) -> None:
     guest, history = recorded(seed % 12)
     walk(session_over(history, tmp_path), history, guest, seed)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_random_walk_along_a_trace(seed: int, tmp_path: Path) -> None:
     guest, history = recorded(seed % 12)
     make_trace(guest.elf, tmp_path / "run.rrt")
     with rrdbg.open(tmp_path / "run.rrt") as session:
         assert session.info().end == history.end
         walk(session, history, guest, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1400))
+def test_more_random_walks(seed: int, tmp_path: Path) -> None:
+    guest = random_guest(seed)
+    history = record(guest.elf)
+    make_trace(guest.elf, tmp_path / "run.rrt")
+    walk(session_over(history, tmp_path), history, guest, seed)
+    with rrdbg.open(tmp_path / "run.rrt") as session:
+        walk(session, history, guest, seed + 1)

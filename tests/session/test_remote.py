@@ -165,6 +165,11 @@ def test_cancellation(long_trace: Path) -> None:
         assert all(0 <= progress.done <= progress.total for progress in seen)
         assert session.reverse_stepi().when.icount == before.icount - 1
         assert not session.cancel()
+        session.goto(5)
+        threading.Timer(0.3, session.cancel).start()
+        with pytest.raises(Cancelled, match="verifying was cancelled"):
+            session.verify(pauses=10_000)
+        assert session.icount == 5
 
 
 def test_a_cancellation_is_never_lost(long_trace: Path) -> None:
