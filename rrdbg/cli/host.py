@@ -272,10 +272,9 @@ def say(text: str) -> None:
 
 
 def finish_stdout() -> bool:
-    """Write out what is left for stdout; False if that fails. Python must not try once more at exit and complain."""
+    """Write out what is left for stdout; False if that fails. What Python finds left at exit it complains about."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True

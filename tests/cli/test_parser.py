@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from rrdbg_core.errors import ExitCode
@@ -68,9 +69,15 @@ def test_a_wrong_command_line_is_told_in_one_line(argv: list[str], capsys: Captu
         (_parse.duration_ns, "10min", 600_000_000_000),
         (_parse.address, "0x8000_0000", 0x8000_0000),
         (_parse.seed, "18446744073709551615", (1 << 64) - 1),
+        (_parse.natural, "10_000", 10_000),
+        (_parse.until, "5M", ("icount", 5_000_000)),
+        (_parse.until, "5ms", ("virtual", 5_000_000)),
+        (_parse.until, "text:5M", ("text", "5M")),
+        (_parse.date_ns, "1970-01-02", 86_400_000_000_000),
+        (_parse.date_ns, "2026-01-31T12:00:00.000001+02:00", 1_769_853_600_000_001_000),
     ],
 )
-def test_numbers_as_people_write_them(parse: object, text: str, value: int) -> None:
+def test_numbers_as_people_write_them(parse: object, text: str, value: object) -> None:
     assert callable(parse)
     assert parse(text) == value
 
@@ -86,12 +93,22 @@ def test_numbers_as_people_write_them(parse: object, text: str, value: int) -> N
         (_parse.address, "main"),
         (_parse.address, "0x1_0000_0000_0000_0000"),
         (_parse.seed, "-1"),
+        (_parse.natural, "-1"),
+        (_parse.until, "text:"),
+        (_parse.until, "soon"),
+        (_parse.date_ns, "yesterday"),
+        (_parse.date_ns, "1969-12-31"),
     ],
 )
 def test_what_is_no_number(parse: object, text: str) -> None:
     assert callable(parse)
     with pytest.raises(argparse.ArgumentTypeError, match="try"):
         parse(text)
+
+
+def test_a_guest_wakes_up_now() -> None:
+    before = time.time_ns()
+    assert before <= _parse.date_ns("now") <= time.time_ns()
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import termios
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def test_a_stop_and_a_continue(tmp_path: Path) -> None:
         user.await_mode(raw=True)
         user.type("on!")
         user.expect("on!")
+        assert user.end() == 0
+        assert user.restored()
+
+
+def test_a_stop_that_cannot_be_caught(tmp_path: Path) -> None:
+    """After SIGSTOP a shell takes the terminal back in its own way; it is made raw again all the same."""
+    image = write(tmp_path / "echo.elf", echoing())
+    with Terminal("record", image, "-o", tmp_path / "echo.rrt", session=False) as user:
+        user.await_mode(raw=True)
+        user.signal("SIGSTOP")
+        termios.tcsetattr(user.slave, termios.TCSANOW, user.modes)
+        user.signal("SIGCONT")
+        user.await_mode(raw=True)
+        user.type("!")
         assert user.end() == 0
         assert user.restored()
 
