@@ -2,7 +2,8 @@
 
 Matches QEMU's `virt` (hw/intc/riscv_aclint.c): SiFive CLINT layout, 10 MHz. One hart has its registers; the places of
 others read as zero. mtime may be written. As on QEMU, mtimecmp starts at 0, so that the timer interrupt is pending
-from the first step on; a reset turns mtime back to 0 and leaves mtimecmp alone.
+from the first step on, and a reset leaves it alone; unlike QEMU's, a reset leaves mtime alone, too, so that it stays in
+step with the time register.
 
     0x0000 + 4*h   msip       4     bit 0 raises the machine software interrupt of hart h
     0x4000 + 8*h   mtimecmp   4, 8  the machine timer interrupt is raised while mtime >= mtimecmp
@@ -46,9 +47,7 @@ class Clint(Device):
         return self.board.virtual_ns() // TICK_NS + self.state.delta & _M64
 
     def reset(self) -> None:
-        state = self.state
-        state.msip.clear()
-        state.delta = -(self.board.virtual_ns() // TICK_NS)
+        self.state.msip.clear()
         self._compare()
 
     def read(self, offset: int, size: int) -> int:

@@ -139,6 +139,7 @@ class Machine:
         self._hart: memoryview[int] = memoryview(self.core.hart)  # type: ignore[arg-type]
         self._shift = config.shift
         self.board: Words = np.zeros(len(_BOARD_NAMES), np.uint64)
+        self._board: memoryview[int] = memoryview(self.board)  # type: ignore[arg-type]
         self.on_console: Callable[[int, bytes], None] | None = None
         """Called with the step in which the guest prints, see `step`, and bytes."""
         self.on_event: Callable[[Event], None] | None = None
@@ -385,13 +386,13 @@ class Machine:
 
     def _settle(self, interrupt: Callable[[], bool] | None) -> StopReason | None:
         """Do everything that is due at this icount; return a reason to stop, or None at a proper position."""
-        mach, hart, source = self._mach, self._hart, self.source
+        mach, hart, board, source = self._mach, self._hart, self._board, self.source
         jumps = 0
         while True:
             self._attention = False
-            if self.board[_OFF]:
+            if board[_OFF]:
                 return StopReason.EXIT
-            if self.board[_RESET_WANTED]:
+            if board[_RESET_WANTED]:
                 self.reset()
             icount, warp_ns = mach[L.ICOUNT], mach[L.WARP_NS]
             now_ns = (icount << self._shift) + warp_ns
