@@ -17,7 +17,7 @@ from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.engine import NOTICEABLE, Advanced, Busy, Done, Engine, Failed, Job, Opener
-from rrdbg.tui.keys import KEYS
+from rrdbg.tui.keys import APP, KEYS
 from rrdbg.tui.model import Overview
 from rrdbg.tui.palette import TableProvider
 from rrdbg.tui.pane import Pane
@@ -90,6 +90,7 @@ class DebuggerApp(Actions):
         self.status.put(work=Work(f"opening {self.trace_name}"))
         self.set_interval(1 / PLAY_HZ, self.play_tick)
         self.set_interval(NOTICEABLE, self._tell_slow)
+        self.set_interval(GROWTH_PERIOD, self._look_for_growth)
         self.engine.start()
 
     def on_unmount(self) -> None:
@@ -150,32 +151,37 @@ class DebuggerApp(Actions):
             self.status.put(work=Work(title))
 
     def _opened(self, overview: Overview) -> None:
-        self.overview = overview
-        self.status.put(total=overview.total)
         time = TimeMap(overview.shift)
-        time.learn(overview.total, overview.virtual_ns)
-        self.timeline.open(overview.total, time)
+        self._take(overview, time)
         self._read_events(0)
         self._read_console(0)
-        if not overview.ended:
-            self.set_interval(GROWTH_PERIOD, self._look_for_growth)
-        if overview.notice:
-            self.deck.log_pane.write(overview.notice, "error")
-            self.say(overview.notice.splitlines()[0], "error")
+        if overview.damage:
+            self.deck.log_pane.write(overview.damage, "error")
+            self.deck.reveal("log", focus=False)
+            self.say(overview.damage.splitlines()[0], "error")
+
+    def _take(self, overview: Overview, time: TimeMap) -> None:
+        self.overview = overview
+        self.status.put(total=overview.total)
+        time.learn(overview.total, overview.virtual_ns)
+        state = "⚠ damaged" if overview.damage else "" if overview.ended else "● not ended"
+        self.timeline.caption = f"rrdbg  {self.trace_name}  {state}".rstrip()
+        self.timeline.open(overview.total, time)
 
     def _look_for_growth(self) -> None:
+        known = self.overview
+        if known is None or known.ended or not self.engine.idle:
+            return
+
         def then(overview: Overview) -> None:
-            known = self.overview
-            if known is not None and overview.total > known.total:
-                self.overview = overview
-                self.status.put(total=overview.total)
-                self.timeline.time.learn(overview.total, overview.virtual_ns)
-                self.timeline.open(overview.total, self.timeline.time)
+            if overview.total > known.total or overview.ended:
+                self._take(overview, self.timeline.time)
                 self._read_events(len(self.deck.events.events))
                 self._read_console(known.total)
+                if overview.ended:
+                    self.say(f"the recording has ended: {overview.reason}")
 
-        if self.engine.idle:
-            self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=True))
+        self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=True))
 
     def _read_events(self, first: int) -> None:
         def then(rows: Sequence[EventRow]) -> None:
@@ -281,9 +287,10 @@ class DebuggerApp(Actions):
 
 
 def _hints() -> Content:
+    # What leads to everything else comes first: a small screen has no room for all.
+    keys = sorted((key for key in KEYS if key.footer), key=lambda key: key.group != APP)
     parts: Sequence[Content] = [
         Content.assemble((f" {key.shown.split()[0]}", "bold $accent"), (f" {key.footer} ", "$text-muted"))
-        for key in KEYS
-        if key.footer
+        for key in keys
     ]
     return Content("").join(parts)

@@ -81,8 +81,10 @@ class Overview:
     """The command table: names and one line of help."""
     ended: bool = True
     """Whether the recording is complete; False: a recorder may still be at work."""
-    notice: str = ""
-    """What the user must know: damage, a recording that was not ended."""
+    damage: str = ""
+    """What of the file was lost, in a sentence, or empty."""
+    reason: str = ""
+    """Why the recording ended, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from rrdbg.session.api import ConsoleChunk, EventRow, PointKind, Session, Stop, 
 from rrdbg.tui.lanes import COUNTED, Lanes
 from rrdbg.tui.model import BLOCK, CodeLine, MarkRow, Memory, Overview, View
 from rrdbg.tui.scale import Window
-from rrdbg.tui.text import grouped
+from rrdbg.tui.text import grouped, visible
 
 CODE_BEFORE, CODE_AFTER = 60, 140
 """Instructions around pc that the disassembly can scroll to."""
@@ -67,8 +67,16 @@ class Source:
     def overview(self) -> Overview:
         """Return what is known of the whole run."""
         info = self.session.info()
-        notice = info.damage or ("" if info.ended else f"this recording was not ended: {info.reason}")
-        return Overview(info.end, info.virtual_end_ns, info.shift, info.events, self._commands, info.ended, notice)
+        return Overview(
+            info.end,
+            info.virtual_end_ns,
+            info.shift,
+            info.events,
+            self._commands,
+            info.ended,
+            visible(info.damage),
+            visible(info.reason),
+        )
 
     def events(self, first: int, count: int) -> Sequence[EventRow]:
         """Return journal events."""

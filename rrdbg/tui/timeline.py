@@ -212,7 +212,7 @@ class Timeline(Widget, can_focus=False):
 
     def _title(self) -> Strip:
         title, label = self._style("title"), self._style("label")
-        left = clip(self.caption, max(self.size.width // 3, 20))
+        left = clip(self.caption, max(self.size.width // 2, 20))
         if self.hover is not None:
             right, style = self.readout(self.hover), self._style("hover")
         else:
