@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import REGISTER_HIT, Watch, WatchKind
 from rrdbg_core.cpu.memory import RAM_BASE
@@ -110,7 +108,3 @@ class Armed:
     def pass_break(self) -> None:
         """Let the next step leave a breakpoint at which it stands."""
         self._machine.core.skip_break_once()
-
-    def meet_break(self) -> None:
-        """Let a breakpoint at which the machine stands count."""
-        self._machine.core.mach[L.SKIP_BREAK] = np.uint64(0)

@@ -49,12 +49,15 @@ class Checker:
         self._machine.core.take_checks()
         self._next = self._machine.icount // CHECK_PERIOD + 1
 
-    def stop_before(self, icount: int) -> int | None:
-        """Return the first position behind `icount` whose digest is still to be compared."""
-        for position in self._digest_icounts[bisect_right(self._digest_icounts, icount) :]:
+    def next_stop(self, icount: int, limit: int) -> int:
+        """Return the first position behind `icount` whose digest is still to be compared, or `limit`."""
+        for index in range(bisect_right(self._digest_icounts, icount), len(self._digest_icounts)):
+            position = self._digest_icounts[index]
+            if position >= limit:
+                break
             if position not in self._seen:
                 return position
-        return None
+        return limit
 
     def compare(self) -> None:
         """Compare the check words since the last time, and the digest of this position if it is due.

@@ -153,7 +153,6 @@ class Replayer:
         for start, stop in windows(lo, hi, places, targets, self.trace.epochs):
             self.seek(start)
             self._armed.set(targets, search=True)
-            self._armed.meet_break()
             self._advance(stop, ladder=RUN_SPACING)
             hit = self._armed.newest()
             if hit is not None:
@@ -236,8 +235,7 @@ class Replayer:
             # chunks are shorter than the time after which the machine asks by itself
             self._interrupt()
             boundary = self._next_rung(here, target, ladder)
-            digest = checker.stop_before(here)
-            stop = min(target, here + self._chunk, boundary, target if digest is None else digest)
+            stop = checker.next_stop(here, min(target, here + self._chunk, boundary))
             began = time.perf_counter()
             self._clean = False
             reason = machine.run(stop, interrupt=self._interrupt)

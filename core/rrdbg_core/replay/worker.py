@@ -62,7 +62,8 @@ def run_elsewhere(trace: Trace, start: Capsule, until: int, poll: Callable[[int]
         raise
     out, err = answer[0]
     if process.returncode != 0:
-        raise Divergence(f"in a new process: {err.decode(errors='replace').strip().splitlines()[-1:] or 'it died'}")
+        said = err.decode(errors="replace").strip().splitlines()
+        raise Divergence(f"in a new process: {said[-1] if said else f'it died, exit code {process.returncode}'}")
     count = int.from_bytes(out[:4], "little")
     checks = np.frombuffer(out, "<u8", count, 4).astype(np.uint64)
     return Stretch(checks, decode(out[4 + 8 * count :]))
