@@ -189,6 +189,30 @@ def test_trust_lasts_for_the_process_and_adds_up(monkeypatch: pytest.MonkeyPatch
     assert os.environ[user.TRUST] == user.EVERYTHING
 
 
+def test_a_device_file_may_use_dataclasses(tmp_path: Path) -> None:
+    file = tmp_path / "modern.py"
+    text = """
+from __future__ import annotations
+from dataclasses import dataclass
+from rrdbg_core.devices.contract import Device, DeviceState, field
+@dataclass(frozen=True)
+class Row:
+    number: int
+class State(DeviceState):
+    value = field(8, "A value")
+class Modern(Device):
+    State = State
+    mmio_size = 4
+    def read(self, offset: int, size: int) -> int:
+        return Row(7).number
+"""
+    file.write_text(text)
+    source = user.read_source(f"{file}:Modern")
+    machine = boot("li t0, 0x40000000; lbu a0, 0(t0); end: j end", devices=(_ref("modern.py:Modern", source),))
+    machine.run(10)
+    assert machine.core.hart[10] == 7
+
+
 def _own(name: str) -> DeviceRef:
     return _ref(f"broken.py:{name}", user.read_source(f"{broken.__file__}:{name}"))
 

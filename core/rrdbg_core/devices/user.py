@@ -9,6 +9,7 @@ files whose text the trace may carry. The variable reaches the processes that rr
 from __future__ import annotations
 
 import os
+import sys
 import types
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -99,6 +100,7 @@ def _from_text(spec: str, text: str | None) -> object:
     path, _, name = spec.rpartition(":")
     module = types.ModuleType(f"rrdbg_device_{Path(path).stem}")
     module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses and type hints look there
     try:
         exec(compile(text, path, "exec"), module.__dict__)
     except Exception as error:
