@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,13 +28,19 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
+from rrdbg_core.machine.halves import Halves
+from rrdbg_core.machine.hosted import Hosted
+from rrdbg_core.machine.outcome import Accesses, Blame, DeviceBroken, StopReason, blame
 from rrdbg_core.machine.source import Divergence, EventSource, Idle, Now
 from rrdbg_core.machine.state import Parts
+from rrdbg_core.machine.timers import NEVER_NS, Timers
 from rrdbg_core.machine.virt import HTIF, Mapping, populate
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
     MachineState = dict[str, Words]
+
+__all__ = ["Accesses", "DeviceBroken", "Divergence", "Machine", "StopReason"]
 
 SLICE = 1 << 21
 """Steps between looks at the source and at interruption, about 10 ms of host time."""
@@ -48,7 +52,6 @@ HTIF_GRACE_STEPS = 64
 """How long a half-written HTIF command waits for its other half."""
 _M64 = (1 << 64) - 1
 _HASH_MULTIPLIER = 0x9E3779B97F4A7C15
-_NEVER_NS = 1 << 80
 
 _OF_A_DEVICE = (EventKind.UART_INPUT, EventKind.BH, EventKind.BH_ONESHOT)
 
@@ -58,41 +61,6 @@ _BOARD_NAMES = ("off", "exit_code", "resets", "reset_wanted")
 
 # what `_irq` says of the interrupt controllers themselves
 _CONTROLLER = -1
-
-
-class StopReason(Enum):
-    """Why `Machine.run` came back."""
-
-    LIMIT = "limit"
-    """The icount asked for is reached."""
-    BREAKPOINT = "breakpoint"
-    """pc stands at a breakpoint."""
-    WATCHPOINT = "watchpoint"
-    """The last step hit a watch; `Core.hit` tells which."""
-    EXIT = "exit"
-    """The guest ended the run."""
-    IDLE = "idle"
-    """The guest sleeps for ever and no input is left."""
-    INTERRUPTED = "interrupted"
-    """The caller asked to stop, or the recording ends here."""
-
-
-class DeviceBroken(RrdbgError):
-    """A device breaks the device contract."""
-
-    exit_code = ExitCode.DEVICE_BROKEN
-
-
-@dataclass(frozen=True, slots=True)
-class Accesses:
-    """What devices did in one step, for reports."""
-
-    icount: int
-    """The step."""
-    device: str
-    """Device."""
-    text: str
-    """What was read or written."""
 
 
 class Machine:
@@ -154,11 +122,9 @@ class Machine:
         self._attention = False  # between two steps there is more to do than to go on
         self._stop_wanted = False
         self._set_up_devices()
-        self.parts = Parts(
-            self.core, self.board, _BOARD_NAMES, self.halves, [".".join(key) for key in self._halves], self.devices
-        )
+        self.parts = Parts(self.core, self.board, _BOARD_NAMES, self.halves, self._halves.names(), self.devices)
         """The state, part by part."""
-        self._hosted = _Host(self)
+        self._hosted = Hosted(self)
         self._power_on()
 
     def _set_up_devices(self) -> None:
@@ -181,13 +147,9 @@ class Machine:
         self._irq[self.clint] = self._irq[self.plic] = _CONTROLLER
         self._consoles = [d for d in devices if type(d).can_receive is not Device.can_receive]
         self._rooms = [-1] * len(self._consoles)  # what the source knows
-        self._timed = [d for d in devices if type(d).next_deadline_ns is not Device.next_deadline_ns]
-        self._timer = {device: number for number, device in enumerate(self._timed)}
-        self._deadlines = [_NEVER_NS] * len(self._timed)
-        self._deadline_ns = _NEVER_NS  # the first of them
-        self._halves = [(device.name, name) for device in devices for name in device.bottom_halves]
-        # pending bottom halves: for each, plain (0 or 1) and oneshot (a count)
-        self.halves: Words = np.zeros(2 * len(self._halves), np.uint64)
+        self._timers = Timers(devices)
+        self._halves = Halves(devices)
+        self.halves = self._halves.words
 
     def _find_htif(self) -> Htif | None:
         """Return the HTIF, where an ELF has the symbol tohost, and watch it."""
@@ -218,12 +180,12 @@ class Machine:
     def _power_on(self) -> None:
         """Put devices, RAM and the hart where a run starts."""
         for device in self.devices.values():
-            with _Blame(self, device, "reset"):
+            with Blame(device, "reset", self.icount):
                 device.reset()
         self._load()
         for device in self.devices.values():
             self.update_irq(device)
-        self._look_at_timers()
+        self._timers.look()
 
     def reset(self) -> None:
         """Reset hart and devices and load the images again; other RAM stays, icount and virtual time go on."""
@@ -259,40 +221,6 @@ class Machine:
         """Return the guest's wall clock in ns since 1970."""
         return self.config.rtc_base_ns + self.virtual_ns()
 
-    def _look_at_timers(self) -> None:
-        """Learn every device's deadline anew."""
-        for number, device in enumerate(self._timed):
-            due_ns = device.next_deadline_ns()
-            self._deadlines[number] = _NEVER_NS if due_ns is None else due_ns
-        self._deadline_ns = min(self._deadlines, default=_NEVER_NS)
-
-    def _look_at_timer(self, device: Device) -> None:
-        """Learn the deadline of a device that something has happened to."""
-        number = self._timer.get(device)
-        if number is None:
-            return
-        due_ns = device.next_deadline_ns()
-        if due_ns is None:
-            due_ns = _NEVER_NS
-        if due_ns != self._deadlines[number]:
-            self._deadlines[number] = due_ns
-            self._deadline_ns = min(self._deadlines)
-            self._attention = True
-
-    def _serve_timer(self, now_ns: int) -> None:
-        """Let the device act whose deadline came first; of equal ones the first on the bus."""
-        number = self._deadlines.index(self._deadline_ns)
-        device = self._timed[number]
-        with _Blame(self, device, "on_deadline"):
-            device.on_deadline()
-            self._look_at_timer(device)
-        if self._deadlines[number] <= now_ns:
-            raise DeviceBroken(
-                f"at icount {self.icount}: device {device.name} has a deadline at {self._deadlines[number]} ns that "
-                "stays due after on_deadline",
-                hint="next_deadline_ns has to move on or be None; see `rrdbg check-device`",
-            )
-
     # ---- running -----------------------------------------------------------------------------------------------------
     @property
     def ended(self) -> bool:
@@ -317,7 +245,7 @@ class Machine:
         """
         # whatever happened to the state since the last run, nothing is remembered of it
         self._stop_wanted = False
-        self._look_at_timers()
+        self._timers.look()
         self._rooms = [-1] * len(self._consoles)
         self._accesses = 0  # of the last slice
         mach = self._mach
@@ -350,9 +278,9 @@ class Machine:
         if asks <= now:
             raise Divergence(f"at icount {now}: the journal has an event here that does not fit what the guest does")
         limit = min(now + SLICE, asks)
-        if self._deadline_ns < _NEVER_NS:
+        if self._timers.next_ns < NEVER_NS:
             # the first icount at which the virtual clock has reached the deadline
-            limit = min(limit, -(-(self._deadline_ns - self.warp_ns) >> self._shift))
+            limit = min(limit, -(-(self._timers.next_ns - self.warp_ns) >> self._shift))
         return limit
 
     def _run_slice(self, limit: int) -> StopReason | None:
@@ -377,7 +305,7 @@ class Machine:
             self._mach[L.TRACKED_HIT] = 0
             assert self._htif is not None
             self._htif.stored()
-            self._look_at_timer(self._htif)
+            self._timers.look_at(self._htif)
         if reason is Exit.BREAK:
             return StopReason.BREAKPOINT
         if reason is Exit.WATCH:
@@ -396,15 +324,15 @@ class Machine:
                 self.reset()
             icount, warp_ns = mach[L.ICOUNT], mach[L.WARP_NS]
             now_ns = (icount << self._shift) + warp_ns
-            if self._deadline_ns <= now_ns:
-                self._serve_timer(now_ns)
+            if self._timers.next_ns <= now_ns:
+                self._timers.serve(now_ns, icount)
                 continue
             for number, device in enumerate(self._consoles):
                 room = device.can_receive()
                 if room != self._rooms[number]:
                     self._rooms[number] = room
                     source.room(device.name, room)
-            deadline_ns = self._deadline_ns if self._deadline_ns < _NEVER_NS else None
+            deadline_ns = self._timers.next_ns if self._timers.next_ns < NEVER_NS else None
             idle = bool(hart[L.WFI]) and not hart[L.MIP] & hart[L.MIE]
             now = Now(icount, now_ns, warp_ns, idle, deadline_ns)
             event = source.take(now)
@@ -445,24 +373,15 @@ class Machine:
         if event.kind is EventKind.RESET:
             self.reset()
         elif device is not None and event.kind in _OF_A_DEVICE:
-            with _Blame(self, device, f"an event {event.kind.name}"):
+            with Blame(device, f"an event {event.kind.name}", self.icount):
                 if event.kind is EventKind.UART_INPUT:
                     device.receive(event.payload)
                 else:
-                    self._complete(device, event, where)
-                self._look_at_timer(device)
+                    self._halves.complete(event, where)
+                    device.bottom_half(event.name, event.payload)
+                self._timers.look_at(device)
         if self.on_event:
             self.on_event(event)
-
-    def _complete(self, device: Device, event: Event, where: str) -> None:
-        key = (event.device, event.name)
-        if key not in self._halves:
-            raise Divergence(f"{where} names a bottom half {event.device}.{event.name} that does not exist")
-        index = 2 * self._halves.index(key) + int(event.kind == EventKind.BH_ONESHOT)
-        if not self.halves[index]:
-            raise Divergence(f"{where} completes {event.device}.{event.name}, which is not pending")
-        self.halves[index] -= np.uint64(1)
-        device.bottom_half(event.name, event.payload)
 
     def schedule_bh_event(self, device: Device, name: str, request: bytes = b"") -> None:
         """See `Board`."""
@@ -473,15 +392,9 @@ class Machine:
         self._schedule(device, name, request, oneshot=True)
 
     def _schedule(self, device: Device, name: str, request: bytes, *, oneshot: bool) -> None:
-        index = 2 * self._halves.index((device.name, name))
-        if oneshot:
-            self.halves[index + 1] += np.uint64(1)
-        elif self.halves[index]:
-            return
-        else:
-            self.halves[index] = 1
-        self._attention = True
-        self.source.scheduled(device.name, name, request, oneshot)
+        if self._halves.schedule(device, name, oneshot=oneshot):
+            self._attention = True
+            self.source.scheduled(device.name, name, request, oneshot)
 
     # ---- bus and interrupts ------------------------------------------------------------------------------------------
     def _device_access(self) -> None:
@@ -505,14 +418,15 @@ class Machine:
                 self._fold(address, value)
                 mach[L.MMIO_VALUE] = value
                 mach[L.MMIO_STATE] = 2
-            self._look_at_timer(device)
+            if self._timers.look_at(device):
+                self._attention = True
         except BusFault:
             self.core.mmio_done(ok=False)
             if self.on_access:
                 self._tell_access(device.name, "faults")
             return
         except Exception as error:
-            _blame(self, device, "write" if write else "read", error)
+            blame(device, "write" if write else "read", self.icount, error)
             raise
         if self.on_access:
             self._tell_access(device.name, f"value 0x{mach[L.MMIO_VALUE]:x}")
@@ -635,46 +549,3 @@ class Machine:
 
 _WANTS = (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST)
 """Exits that want something done before the step can complete."""
-
-
-def _blame(machine: Machine, device: Device, what: str, error: BaseException) -> None:
-    """Raise `DeviceBroken` if a user's device failed; built-in ones and the machine's callers speak for themselves."""
-    if isinstance(error, RrdbgError) or not isinstance(error, Exception):
-        return
-    if not type(device).__module__.startswith("rrdbg_core."):
-        raise DeviceBroken(
-            f"at icount {machine.icount}: device {device.name} fails in {what}: {type(error).__name__}: {error}",
-            hint="a guest's mistake is a BusFault or a guest_error; see `rrdbg check-device`",
-        ) from error
-
-
-class _Blame:
-    """Context in which what fails is a device's fault."""
-
-    def __init__(self, machine: Machine, device: Device, what: str) -> None:
-        self._machine, self._device, self._what = machine, device, what
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is not None:
-            _blame(self._machine, self._device, self._what, error)
-
-
-class _Host:
-    """What semihosting calls may do."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.virtual_ns = machine.virtual_ns
-        self.rtc_ns = machine.rtc_ns
-        self.dma_read = machine.dma_read
-        self.dma_write = machine.dma_write
-        self.console_write = machine.console_write
-        self.power_off = machine.power_off
-
-    def log(self, text: str) -> None:
-        """Note what the guest asked for in vain."""
-        if self.machine.on_guest_error:
-            self.machine.on_guest_error(self.machine.icount, "semihosting", text)
