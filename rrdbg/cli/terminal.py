@@ -124,8 +124,13 @@ class Compiling:
 
     def start(self, text: str) -> None:
         """Begin to show `text`, or show it from now on."""
+        if self._quiet:
+            return
+        if not text.startswith("compiling"):  # a remark, such as why the result cannot be kept
+            host.say(f"rrdbg: {text}")
+            return
         first, self._text = not self._text, text
-        if self._quiet or not first:
+        if not first:
             return
         if not host.is_terminal(2):
             host.say(f"rrdbg: {text} ({self.EXPECTED})")

@@ -227,10 +227,24 @@ def test_a_folder_without_permission(cli: Cli, tmp_path: Path) -> None:
     cli("record", image, "-o", folder / "t.rrt").told(ExitCode.HOST_IO, "t.rrt")
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_cache_that_others_can_write(tmp_path: Path) -> None:
+    """What lies there is executed."""
     image = write(tmp_path / "a.elf", GOOD)
-    done = run("record", image, "-o", tmp_path / "t.rrt", env=os.environ | {"RRDBG_CACHE": "/proc/nowhere"})
-    done.told(ExitCode.HOST_IO, "/proc/nowhere", "RRDBG_CACHE")
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels").chmod(0o777)
+    done = run("record", image, "-o", tmp_path / "t.rrt", env=os.environ | {"RRDBG_CACHE": str(tmp_path)})
+    done.told(ExitCode.HOST_IO, f"{tmp_path}/kernels", "RRDBG_CACHE")
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    """The guest CPU is compiled each time then, and everything works."""
+    image = write(tmp_path / "a.elf", GOOD)
+    env = os.environ | {"RRDBG_CACHE": "/proc/nowhere"}
+    done = run("record", image, "-o", tmp_path / "t.rrt", env=env, timeout=300)
+    assert (done.code, done.out) == (0, b"hello\n")
+    assert "/proc/nowhere" in done.err
+    assert "compiling the guest CPU" in done.err
 
 
 def test_no_home(tmp_path: Path) -> None:
