@@ -85,6 +85,10 @@ class Frames(Hunt):
 
         return Goal(test=test, traps=True)
 
+    def _trapped(self, step: int, pc: int) -> bool:
+        """Return whether a step that has just been made, at `pc`, took a trap. The guest is at its end, before too."""
+        return int(self._engine.hart[L.MEPC]) == pc and self._trap_of(step) is not None
+
     def _length_at(self, address: int) -> int:
         insn = self._instruction(address)
         return insn.length if insn else 0
@@ -121,13 +125,16 @@ class Frames(Hunt):
         self._engine.seek(entered)
         entry = self._frame()
         returns_to = int(self._engine.hart[L.X + 1])
-        if self._trap_of(entered - 1) is not None:
-            self._engine.seek(entered - 1)
-            caller = self._frame()
-            insn = self._instruction(caller.pc)
+        trapped = self._trap_of(entered - 1) is not None
+        self._engine.seek(entered - 1)
+        caller = self._frame()
+        insn = self._instruction(caller.pc)
+        if trapped:
             after = caller.pc + (insn.length if insn else 4)
             return Activation(entered, self._exactly_in(caller, caller.pc, after))
-        return Activation(entered, self._back_in(entry, returns_to))
+        if insn is not None and insn.is_call:
+            return Activation(entered, self._after(caller, insn))
+        return Activation(entered, self._back_in(entry, returns_to))  # a jump: it returns for whoever jumped
 
     def _before_traps(self, entered: int) -> int:
         """Return when a place was reached first, that a trap was taken at before its instruction was executed."""

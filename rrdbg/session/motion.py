@@ -199,14 +199,10 @@ class Motion(Frames):
             outcome = self._forward(here + 1)
             if outcome.hits:
                 return self._stop(StopReason.STEP, outcome.hits)
-            now = self._frame()
-            if insn is not None and insn.is_call and now.pc != frame.pc + length and now.priv == frame.priv:
-                trapped = self._trap_of(here) is not None
+            if self._trapped(here, frame.pc):
                 goal = self._exactly_in(frame, frame.pc, frame.pc + length)
-                if not trapped:
-                    goal = self._after(frame, insn)
-            elif now.pc != frame.pc + length and self._trap_of(here) is not None:
-                goal = self._exactly_in(frame, frame.pc, frame.pc + length)
+            elif insn is not None and insn.is_call and self._frame().pc != frame.pc + length:
+                goal = self._after(frame, insn)
             else:
                 return self._stop(StopReason.STEP, ())
             outcome = self._forward(self.end, goal)
