@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,8 @@ class Machine:
         """Called with each device access; for divergence reports."""
         self.on_store: Callable[[int, bytes], None] | None = None
         """Called with address and bytes before anything but the hart writes RAM."""
+        self.on_reset: Callable[[], None] | None = None
+        """Called before the machine is reset."""
         self._serving = False  # a step waits for a device or for the host
         self._attention = False  # between two steps there is more to do than to go on
         self._stop_wanted = False
@@ -189,6 +191,8 @@ class Machine:
 
     def reset(self) -> None:
         """Reset hart and devices and load the images again; other RAM stays, icount and virtual time go on."""
+        if self.on_reset:
+            self.on_reset()
         self.core.reset()
         self.halves[:] = 0
         self.source.reset()
@@ -462,7 +466,8 @@ class Machine:
         elif irq < 0:
             # an interrupt controller: its own bits of mip
             old = self._hart[L.MIP]
-            new = old & ~device.MIP_BITS | device.mip(0)  # type: ignore[attr-defined]
+            controller = cast("Clint | Plic", device)
+            new = old & ~controller.MIP_BITS | controller.mip(0)
             if new != old:
                 self._hart[L.MIP] = new
                 self._fold(self.icount, new)
