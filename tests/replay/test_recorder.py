@@ -165,11 +165,17 @@ def test_progress_is_told_and_promised_while_the_guest_waits_for_its_user(tmp_pa
         with Trace.open(path) as trace:
             first = trace.end_icount
             assert first > 5000
-            Replayer(trace).seek(first)
+            replayer = Replayer(trace)
+            replayer.seek(first)
+            digest = replayer.machine.digest()
             console.feed(b"help\n")
             time.sleep(1.5)
-            assert trace.refresh()
+            assert replayer.refresh()
             assert trace.end_icount > first
+            # what was promised is what the position has to be for ever
+            again = Replayer(trace)
+            again.seek(first)
+            assert again.machine.digest() == digest
     finally:
         console.feed(b"exit 0\n")
         work.join(60)

@@ -143,6 +143,42 @@ def test_writes_of_a_device_hit_in_the_step_before_they_become_visible(storm_tra
     assert here.last_hit(event.icount, event.icount + 5, targets) is None
 
 
+def test_a_stop_at_an_event_comes_behind_the_event(shell_trace: Path, replayer: Open) -> None:
+    here, straight_on = replayer(shell_trace), replayer(shell_trace)
+    stops = 0
+    for event in here.trace.events:
+        straight_on.seek(event.icount - 1)
+        before = straight_on.machine.core.hart[:32].copy()
+        straight_on.advance(event.icount)
+        changed = [r for r in range(1, 32) if straight_on.machine.core.hart[r] != before[r]]
+        if changed:
+            here.seek(event.icount - 1)
+            found = here.run(event.icount + 100, Targets(registers=1 << changed[0]))
+            assert found is not None
+            assert here.icount == event.icount
+            assert here.machine.digest() == straight_on.machine.digest()
+            stops += 1
+    assert stops >= 3
+
+
+def test_a_reset_changes_registers_behind_the_step_that_asked_for_it(shell_trace: Path, replayer: Open) -> None:
+    here = replayer(shell_trace)
+    stack = Targets(registers=1 << 2)
+    # the stack pointer is set twice, at both starts, and cleared by the reset between them
+    first = here.last_hit(0, 100, stack)
+    assert first is not None
+    step = here.last_hit(0, here.end, Targets(breaks=(0x8000_0000,)))
+    assert step is not None
+    assert step > 10_000
+    assert here.last_hit(0, step, stack) == step - 1
+    here.seek(step - 1)
+    old = int(here.machine.core.hart[2])
+    found = here.run(here.end, stack)
+    assert here.icount == step
+    assert found is not None
+    assert (found.old, found.new) == (old, 0)
+
+
 def test_the_index_only_saves_time(heap_trace: Path, replayer: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     here = replayer(heap_trace)
     rng = random.Random(SEED)

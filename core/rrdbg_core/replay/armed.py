@@ -15,8 +15,8 @@ NOTHING = Targets()
 class Armed:
     """What a machine's core stops at. Setting it up takes about a millisecond: it stays until something else is wanted.
 
-    Writes to RAM by anything but the hart are compared here: they belong to the step they happen in or behind. Nobody
-    looks at reads by devices.
+    Writes to RAM by anything but the hart, and registers that a reset clears, are compared here: they belong to the
+    step they happen in or behind. Nobody looks at reads by devices.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -24,9 +24,9 @@ class Armed:
         self._targets = NOTHING
         self.searching = False
         """Whether hits are passed over."""
-        self.store: Found | None = None
-        """The first write by a device that hits, since `set`."""
-        self._store_step: int | None = None
+        self.outside: Found | None = None
+        """The first hit since `set` that the hart has no part in."""
+        self._outside_step: int | None = None
 
     def set(self, targets: Targets, *, search: bool = False) -> None:
         """Stop at `targets`; or pass over them and remember the newest hit.
@@ -51,8 +51,9 @@ class Armed:
         if search or self.searching:
             core.search(search)
         self.searching = search
-        self.store = self._store_step = None
+        self.outside = self._outside_step = None
         self._machine.on_store = self._stored if any(w.writes or w.changes for w in targets.watches) else None
+        self._machine.on_reset = self._reset if targets.registers else None
 
     def _watches(self, targets: Targets) -> list[Watch]:
         """Return the kernel's watches: the part of each that lies in RAM, reads and writes apart."""
@@ -83,14 +84,26 @@ class Armed:
                     continue
                 first = next(i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
                 start, old, new = start + first, old[first:], new[first:]
-            self._store_step = self._machine.step
-            if self.store is None:
-                size = min(len(new), 8)
-                before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
-                self.store = Found(False, start, size, True, before, after)
-            if not self.searching:
-                self._machine.stop_behind_step()
+            size = min(len(new), 8)
+            before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
+            self._hit(Found(False, start, size, True, before, after))
             return
+
+    def _reset(self) -> None:
+        """Look at the registers that a reset is about to clear."""
+        hart = self._machine.core.hart
+        for register in range(1, 32):
+            old = int(hart[L.X + register])
+            if self._targets.registers >> register & 1 and old:
+                self._hit(Found(False, old=old))
+                return
+
+    def _hit(self, found: Found) -> None:
+        self._outside_step = self._machine.step
+        if self.outside is None:
+            self.outside = found
+        if not self.searching:
+            self._machine.stop_behind_step()
 
     def found(self) -> Found:
         """Return what the step that stopped the core did."""
@@ -102,7 +115,7 @@ class Armed:
     def newest(self) -> int | None:
         """Return the step of the newest hit of a search."""
         hit = self._machine.core.last_hit
-        steps = [step for step in (hit[0] if hit else None, self._store_step) if step is not None]
+        steps = [step for step in (hit[0] if hit else None, self._outside_step) if step is not None]
         return max(steps, default=None)
 
     def pass_break(self) -> None:

@@ -144,7 +144,7 @@ class Replayer:
             found = self._armed.found()
             self.machine.run(self.icount)  # the position behind the step comes after its events
             return found
-        return self._armed.store
+        return self._armed.outside
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
         """Return the number of the last step in lo <= n < hi that hits; the guest then stands anywhere."""
@@ -248,7 +248,7 @@ class Replayer:
             self._clean = True
             if reason in (StopReason.BREAKPOINT, StopReason.WATCHPOINT):
                 return reason
-            if self._armed.store is not None and not self._armed.searching:
+            if self._armed.outside is not None and not self._armed.searching:
                 return reason
             if machine.icount < stop:
                 self._clean = False
