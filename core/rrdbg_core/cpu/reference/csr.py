@@ -1,0 +1,130 @@
+"""Control and status registers of the reference interpreter, privileged spec chapters 2 and 3."""
+
+from __future__ import annotations
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.reference.memory import Memory
+from rrdbg_core.cpu.reference.pmp import LOCKED, pmp_regions
+from rrdbg_core.cpu.reference.state import ILLEGAL, MIE, MPIE, MPP, MPRV, READ, TW, WRITE, Trap
+from rrdbg_core.cpu.reference.trees import M64
+from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.table import Decoded
+
+# What software can write, by CSR number; the rest of the register reads as it did. Privileged spec 3.1.
+_PLAIN = {
+    0x304: (L.MIE, 0x888),
+    0x305: (L.MTVEC, M64 & ~2),
+    0x306: (L.MCOUNTEREN, 0xFFFF_FFFF),
+    0x30A: (L.MENVCFG, 1),
+    0x340: (L.MSCRATCH, M64),
+    0x341: (L.MEPC, M64 & ~1),
+    0x342: (L.MCAUSE, M64),
+    0x343: (L.MTVAL, M64),
+    0x344: (L.MIP, 0),
+    0xF14: (L.MHARTID, 0),
+}
+_READ_AS_ZERO = {0x7A0, 0x7A1, 0x7A2, 0x7A3, 0xF11, 0xF12, 0xF13, 0xF15}
+_READ_AS_ZERO |= {*range(0x323, 0x340), *range(0xB03, 0xB20), *range(0xC03, 0xC20)}
+
+
+class Csrs(Memory):
+    """Adds the CSR instructions."""
+
+    def _counts(self, offset: int, inhibit: int, icount: int) -> int:
+        h = self._h
+        return h[offset] if h[L.MCOUNTINHIBIT] & inhibit else h[offset] + icount & M64
+
+    def _set_count(self, offset: int, inhibit: int, value: int) -> None:
+        # The next step sees the value, so this one does not count.
+        h = self._h
+        h[offset] = value if h[L.MCOUNTINHIBIT] & inhibit else value - self._m[L.ICOUNT] - 1 & M64
+
+    def _read_csr(self, number: int) -> int | None:
+        """Return the value of a register, or None if there is none."""
+        h, m = self._h, self._m
+        icount = m[L.ICOUNT]
+        if number in _PLAIN:
+            return h[_PLAIN[number][0]]
+        if number in _READ_AS_ZERO:
+            return 0
+        match number:
+            case 0x300:
+                return h[L.MSTATUS] | 2 << 32
+            case 0x301:
+                return MISA
+            case 0x320:
+                return h[L.MCOUNTINHIBIT]
+            case 0x3A0 | 0x3A2:
+                first = L.PMPCFG + (number - 0x3A0) * 4
+                return sum(h[first + i] << 8 * i for i in range(8))
+            case 0xB00 | 0xC00:
+                return self._counts(L.MCYCLE, 1, icount)
+            case 0xB02 | 0xC02:
+                return self._counts(L.MINSTRET, 4, icount)
+            case 0xC01:
+                return ((icount << m[L.SHIFT]) + m[L.WARP_NS] & M64) // 100
+        if 0x3B0 <= number < 0x3C0:
+            return h[L.PMPADDR + number - 0x3B0]
+        return None
+
+    def _write_csr(self, number: int, value: int) -> None:
+        h = self._h
+        if number in _PLAIN:
+            offset, mask = _PLAIN[number]
+            if mask:
+                h[offset] = value & mask
+            return
+        match number:
+            case 0x300:
+                if value & MPP != MPP:
+                    value &= ~MPP
+                h[L.MSTATUS] = value & (MIE | MPIE | MPP | MPRV | TW)
+            case 0x320:
+                # Whether this step counts is up to the new value.
+                icount = self._m[L.ICOUNT]
+                counts = [(at, bit, self._counts(at, bit, icount)) for at, bit in ((L.MCYCLE, 1), (L.MINSTRET, 4))]
+                h[L.MCOUNTINHIBIT] = value & 5
+                for at, bit, count in counts:
+                    h[at] = count if value & bit else count - icount & M64
+            case 0xB00:
+                self._set_count(L.MCYCLE, 1, value)
+            case 0xB02:
+                self._set_count(L.MINSTRET, 4, value)
+            case 0x3A0 | 0x3A2:
+                for i in range(8):
+                    entry = L.PMPCFG + (number - 0x3A0) * 4 + i
+                    cfg = value >> 8 * i & 0x9F
+                    if not h[entry] & LOCKED:
+                        h[entry] = cfg if cfg & READ else cfg & ~WRITE
+                self._regions = pmp_regions(h)
+        if 0x3B0 <= number < 0x3C0:
+            i = number - 0x3B0
+            above = h[L.PMPCFG + i + 1] if i < 15 else 0
+            if not h[L.PMPCFG + i] & LOCKED and above & 0x98 != 0x88:
+                h[L.PMPADDR + i] = value & (1 << 54) - 1
+            self._regions = pmp_regions(h)
+
+    def _csr(self, decoded: Decoded) -> None:
+        h, number = self._h, decoded.imm
+        name = decoded.insn.name
+        operand = decoded.rs1 if name.endswith("i") else h[decoded.rs1]
+        writes = name.startswith("csrrw") or decoded.rs1 != 0
+        enabled = True
+        if 0xC00 <= number < 0xC20 and h[L.PRIV] != L.PRIV_M:
+            enabled = bool(h[L.MCOUNTEREN] >> (number & 31) & 1)
+        old = self._read_csr(number)
+        if old is None or not enabled or number >> 8 & 3 > h[L.PRIV] or (writes and number >> 10 == 3):
+            self._illegal()
+            return
+        if writes:
+            operation = name[4]
+            new = operand if operation == "w" else old | operand if operation == "s" else old & ~operand
+            self._write_csr(number, new)
+        h[decoded.rd or L.XD] = old
+
+    def _illegal(self) -> None:
+        pc = self._h[L.PC]
+        word = self._peek(pc, 2)
+        if word & 3 == 3:
+            word |= self._peek(pc + 2, 2) << 16
+        raise Trap(ILLEGAL, word)

@@ -1,0 +1,104 @@
+"""What the debugger sees of a step of the reference interpreter: watches, breakpoints, step log."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.core import REGISTER_HIT, TRAP_HIT
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.reference.state import INTERRUPT, READ, WRITE, Words
+from rrdbg_core.isa.rvc import expand
+from rrdbg_core.isa.table import decode
+
+
+class Observed(Words):
+    """Adds the debugger's eyes."""
+
+    def _row_before(self) -> list[int]:
+        """Return the step log's row as far as it is known before the step; the last word is where rd lies."""
+        h = self._h
+        pc = h[L.PC]
+        word, place = 0, 0
+        if self._in_ram(pc, 2) and (self._peek(pc, 2) & 3 != 3 or self._in_ram(pc, 4)):
+            word = self._peek(pc, 2)
+            if word & 3 == 3:
+                word = self._peek(pc, 4)
+            expanded = word if word & 3 == 3 else expand(word)
+            if decode(expanded) is not None:
+                place = expanded >> 7 & 31 or L.XD
+        return [self._m[L.ICOUNT], pc, word, h[L.PRIV], place]
+
+    def _after(self, old: list[int], row: list[int]) -> None:
+        h, m = self._h, self._m
+        if m[L.LOG_LIMIT]:
+            *known, place = row
+            accesses = m[L.ACCESSES : L.ACCESSES + 3 * m[L.ACCESS_COUNT]]
+            words = [*known, self._cause, h[place], m[L.ACCESS_COUNT], *accesses]
+            self._log_rows.append(words + [0] * (L.LOG_WORDS - len(words)))
+            if len(self._log_rows) >= m[L.LOG_LIMIT]:
+                self._hand_over_log()
+        for r in range(1, 32):
+            if m[L.REG_WATCH] >> r & 1 and h[r] != old[r]:
+                self._found(REGISTER_HIT + r, 0, 0, 0, old[r], h[r])
+
+    def _hand_over_log(self) -> None:
+        if self._log_rows and self.on_log:
+            self.on_log(np.array(self._log_rows, np.uint64))
+        self._log_rows = []
+
+    def _found(self, index: int, address: int, size: int, kind: int, old: int, new: int) -> None:
+        """Stop behind this step, or remember the hit. Of several hits the first stops and the last is remembered."""
+        m = self._m
+        if m[L.SEARCH]:
+            m[L.LAST_HIT], m[L.LAST_HIT_INDEX] = self._at, index
+            m[L.HITS] += 1
+        elif not m[L.HIT_INDEX]:
+            m[L.HIT_INDEX], m[L.HIT_ADDR], m[L.HIT_SIZE], m[L.HIT_KIND] = index, address, size, kind
+            m[L.HIT_OLD], m[L.HIT_NEW] = old, new
+
+    def _caught(self) -> None:
+        if self._m[L.CATCH] & (2 if self._cause & INTERRUPT else 1):
+            self._found(TRAP_HIT, 0, 0, 0, 0, 0)
+
+    def _at_break(self) -> bool:
+        """Return whether to stop before the instruction at pc."""
+        m = self._m
+        count = m[L.BREAKS]
+        if self._h[L.PC] not in m[L.BREAKS + 1 : L.BREAKS + 1 + count]:
+            return False
+        if m[L.SKIP_BREAK] == self._at + 1 or m[L.MMIO_STATE] >= 2 or m[L.SEMIHOSTED]:
+            return False
+        if m[L.SEARCH]:
+            self._found(0, 0, 0, 0, 0, 0)
+        return not m[L.SEARCH]
+
+    def _log_access(self, kind: int, address: int, size: int, value: int) -> None:
+        m = self._m
+        if m[L.STEPPING] and m[L.ACCESS_COUNT] < 3:
+            row = L.ACCESSES + 3 * m[L.ACCESS_COUNT]
+            m[row : row + 3] = [kind | size << 8, address, value]
+            m[L.ACCESS_COUNT] += 1
+
+    def _accessed(self, kind: int, address: int, size: int, old: int, new: int) -> None:
+        """Note an access to RAM: the page's generation, and the watches that it hits."""
+        m = self._m
+        generations = self.memory.written if kind == WRITE else self.memory.read_
+        for byte in (address, address + size - 1):
+            generations[byte - RAM_BASE >> 12] = m[L.GENERATION]
+            if kind == WRITE:
+                self.memory.dirty_lines[byte - RAM_BASE >> 6] = 1
+        for i in range(m[L.WATCHES]):
+            row = L.WATCHES + 1 + i * L.WATCH_WORDS
+            start, length, kinds = m[row : row + 3]
+            if address >= start + length or start >= address + size:
+                continue
+            if kinds & L.WATCH_TRACKED:
+                if kind == WRITE:
+                    m[L.TRACKED_HIT] = 1
+            elif kinds & (L.WATCH_READ if kind == READ else L.WATCH_WRITE):
+                self._found(i + 1, address, size, kind, old, new)
+            elif kind == WRITE and kinds & L.WATCH_CHANGE:
+                inside = [b for b in range(size) if start <= address + b < start + length]
+                if any((old ^ new) >> 8 * b & 0xFF for b in inside):
+                    self._found(i + 1, address, size, kind, old, new)

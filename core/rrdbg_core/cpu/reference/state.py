@@ -1,0 +1,85 @@
+"""The words of the reference interpreter as lists of ints, and how a step can end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu import build
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.core import Core, Exit
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.reference.pmp import Region
+from rrdbg_core.cpu.reference.trees import Step
+
+PAGE = 4096
+READ, WRITE, EXEC = 1, 2, 4
+FETCH_FAULT, ILLEGAL, BREAKPOINT, LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT, ECALL = range(1, 9)
+MIE, MPIE, MPP, MPRV, TW = 1 << 3, 1 << 7, 3 << 11, 1 << 17, 1 << 21
+INTERRUPT = 1 << 63
+
+
+class Trap(Exception):
+    """An exception; nothing of the step happened."""
+
+    def __init__(self, cause: int, tval: int) -> None:
+        super().__init__(cause, tval)
+        self.cause = cause
+        self.tval = tval
+
+
+class Leave(Exception):
+    """The machine has to do something before the step can complete."""
+
+    def __init__(self, code: Exit) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Words(Core):
+    """`Core` with its words as lists, and without caches."""
+
+    def __init__(self, ram_bytes: int, *, hart_count: int = 1, progress: build.Progress | None = None) -> None:
+        # While it runs, the words of the hart and of the machine are lists of ints: numpy scalars are slow and wrap.
+        self._h: list[int] = [0] * L.HART_WORDS
+        self._m: list[int] = [0] * L.MACH_WORDS
+        self._regions: list[Region] = []
+        self._bound: dict[int, tuple[Step, int]] = {}
+        self._log_rows: list[list[int]] = []
+        self._at = 0  # icount of the step
+        self._cause = 0  # what the step log calls the trap it took: 0, an interrupt, or an exception + 1
+        super().__init__(ram_bytes, hart_count=hart_count, progress=progress)
+
+    # -- what the compiled core does with its caches -------------------------------------------------------------------
+
+    def _prepare(self, progress: build.Progress | None) -> None:
+        self._ram = self.memory.ram.data
+        self.mach[L.RAM_BASE] = RAM_BASE
+        self.mach[L.RAM_PAGES] = self.memory.pages
+        self.mach[L.GENERATION] = 1
+
+    def drop_caches(self) -> None:
+        """Forget bound instructions, the only cache there is."""
+        self._bound.clear()
+
+    def _flush_tlb(self) -> None:
+        pass
+
+    def _point(self) -> None:
+        pass
+
+    def _undecode(self, addresses: Iterable[int]) -> None:
+        pass
+
+    def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
+        pass
+
+    def _in_ram(self, address: int, size: int) -> bool:
+        base = self._m[L.RAM_BASE]
+        return base <= address and address + size <= base + self._m[L.RAM_PAGES] * PAGE
+
+    def _peek(self, address: int, size: int) -> int:
+        at = address - self._m[L.RAM_BASE]
+        return int.from_bytes(self._ram[at : at + size], "little")
