@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from rrdbg.session.api import ProgressCallback
 from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow
 from rrdbg.tui.actions import PLAY_HZ, Actions
@@ -67,6 +68,7 @@ class DebuggerApp(Actions):
         self.open_source = open_source
         """Opens the trace; called again when the engine has died."""
         self.engine = Engine(self, open_source)
+        self._told = ""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""
@@ -102,9 +104,6 @@ class DebuggerApp(Actions):
     @on(Done)
     def _done(self, message: Done) -> None:
         if message.kind == "open":
-            if self.view is not None:
-                back = self.view.position
-                self.engine.submit(Job("", "going back", lambda source: source.goto(back)))
             self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
         elif message.then is not None:
@@ -155,17 +154,22 @@ class DebuggerApp(Actions):
         self._take(overview, time)
         self._read_events(0)
         self._read_console(0)
-        if overview.damage:
-            self.deck.log_pane.write(overview.damage, "error")
-            self.deck.reveal("log", focus=False)
-            self.say(overview.damage.splitlines()[0], "error")
+        if overview.damage and not overview.written:
+            self._tell_damage(overview)
+
+    def _tell_damage(self, overview: Overview) -> None:
+        self._told = overview.damage
+        self.timeline.caption = f"rrdbg  {self.trace_name}  ⚠ damaged"
+        self.timeline.refresh()
+        self.deck.log_pane.write(overview.damage, "error")
+        self.deck.reveal("log", focus=False)
+        self.say(overview.damage.splitlines()[0], "error")
 
     def _take(self, overview: Overview, time: TimeMap) -> None:
         self.overview = overview
         self.status.put(total=overview.total)
         time.learn(overview.total, overview.virtual_ns)
-        state = "⚠ damaged" if overview.damage else "" if overview.ended else "● not ended"
-        self.timeline.caption = f"rrdbg  {self.trace_name}  {state}".rstrip()
+        self.timeline.caption = f"rrdbg  {self.trace_name}{'' if overview.ended else '  ● not ended'}"
         self.timeline.open(overview.total, time)
 
     def _look_for_growth(self) -> None:
@@ -180,6 +184,8 @@ class DebuggerApp(Actions):
                 self._read_console(known.total)
                 if overview.ended:
                     self.say(f"the recording has ended: {overview.reason}")
+            elif overview.damage not in ("", self._told) and not overview.written:
+                self._tell_damage(overview)
 
         self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=True))
 
@@ -224,7 +230,14 @@ class DebuggerApp(Actions):
         self.deck.events.clear()
         self.deck.console.clear()
         self.status.put(message=None, work=Work(f"opening {self.trace_name}"))
-        self.engine = Engine(self, self.open_source)
+        back = self.view.position if self.view is not None else 0
+
+        def reopen(progress: ProgressCallback) -> Source:
+            source = self.open_source(progress)
+            source.goto(back)
+            return source
+
+        self.engine = Engine(self, reopen)
         self.engine.start()
 
     @on(Timeline.Seek)

@@ -126,8 +126,8 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing at all is left to do."""
-        return self._running is None and not self._waiting
+        """Whether the source is open and nothing at all is left to do."""
+        return self._source is not None and self._running is None and not self._waiting
 
     @property
     def slow(self) -> str:

@@ -83,6 +83,8 @@ class Overview:
     """Whether the recording is complete; False: a recorder may still be at work."""
     damage: str = ""
     """What of the file was lost, in a sentence, or empty."""
+    written: bool = False
+    """Whether the file was written to a moment ago: what is cut off may be under way."""
     reason: str = ""
     """Why the recording ended, in words."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +17,9 @@ from rrdbg.tui.text import grouped, visible
 
 CODE_BEFORE, CODE_AFTER = 60, 140
 """Instructions around pc that the disassembly can scroll to."""
+
+RECENT = 5.0
+"""Seconds of silence after which nobody seems to write to a file any more."""
 
 LANE_NAMES = {"irqs": "interrupts", "snaps": "snapshots"}
 """Names that the session gives to lanes, where they differ."""
@@ -74,8 +79,9 @@ class Source:
             info.events,
             self._commands,
             info.ended,
-            visible(info.damage),
-            visible(info.reason),
+            reason=visible(info.reason),
+            damage=visible(info.damage),
+            written=_written(info.path),
         )
 
     def events(self, first: int, count: int) -> Sequence[EventRow]:
@@ -196,6 +202,13 @@ class Source:
     def close(self) -> None:
         """End the engine."""
         self.session.close()
+
+
+def _written(path: str) -> bool:
+    try:
+        return abs(time.time() - os.stat(path).st_mtime) < RECENT
+    except OSError:  # the file has gone; the open trace has not
+        return False
 
 
 def describe(stop: Stop) -> str:

@@ -18,7 +18,7 @@ from rrdbg.tui.run import over
 from rrdbg.tui.source import Source
 from tests.tui.fake import FakeSession
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for what must happen."""
 
 
@@ -35,10 +35,10 @@ def fake_app(session: FakeSession | None = None) -> DebuggerApp:
 
 
 class Run:
-    """An application under test and what stands behind it."""
+    """An application under test."""
 
-    def __init__(self, app: DebuggerApp, pilot: Pilot[int], session: FakeSession) -> None:
-        self.app, self.pilot, self.session = app, pilot, session
+    def __init__(self, app: DebuggerApp, pilot: Pilot[int]) -> None:
+        self.app, self.pilot = app, pilot
 
     async def settle(self) -> None:
         """Let all messages that are under way be handled.
@@ -107,12 +107,20 @@ class Run:
         return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
 
 
+class FakeRun(Run):
+    """An application over a fake session."""
+
+    def __init__(self, app: DebuggerApp, pilot: Pilot[int], session: FakeSession) -> None:
+        super().__init__(app, pilot)
+        self.session = session
+
+
 @asynccontextmanager
-async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None) -> AsyncIterator[Run]:
+async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None) -> AsyncIterator[FakeRun]:
     """Run an application over a fake session until its first screen is complete."""
     session = FakeSession() if total is None else FakeSession(total=total)
     app = fake_app(session)
     async with app.run_test(size=size) as pilot:
-        run = Run(app, pilot, session)
+        run = FakeRun(app, pilot, session)
         await run.until(lambda: app.view is not None and app.engine.idle)
         yield run

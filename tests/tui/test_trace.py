@@ -1,0 +1,209 @@
+"""The interface over recorded traces and the real engine: what it shows is what a session of its own says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rrdbg
+from rrdbg.session.api import Session
+from rrdbg.tui.scale import whole_run
+from rrdbg.tui.timeline import GUTTER
+from tests.tui.real import Real, over_trace, record_shell, record_until
+
+LONG = 300_000_000
+"""Steps that take long enough to be interrupted on any machine."""
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record_shell(tmp_path_factory.mktemp("shell"))
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record_until(tmp_path_factory.mktemp("long"), "sieve", LONG)
+
+
+@pytest.fixture
+def judge(shell: Path) -> Iterator[Session]:
+    """A second session over the same trace, walked by the test."""
+    with rrdbg.open(shell) as session:
+        yield session
+
+
+async def agrees(run: Real, judge: Session) -> None:
+    """Check every pane against the judge at the position that is shown."""
+    deck, view = run.app.deck, run.app.view
+    assert view is not None
+    judge.goto(view.position)
+    assert view.pc == judge.pc
+    assert view.registers == tuple((register.name, register.value) for register in judge.registers())
+    assert view.virtual_ns == judge.when().virtual_ns
+    printed = b"".join(chunk.data for chunk in judge.console(0, view.position))
+    assert deck.console.data[: deck.console.printed] == printed
+    address = judge.evaluate("$sp")
+    block = address & -256
+    await run.until(lambda: deck.memory.address == address and block in deck.memory._now.blocks)
+    assert deck.memory._now.blocks[block] == (judge.read_memory(block, 256).data or None)
+    await run.sees(f"▶{view.pc:08x}")
+    await run.sees(f" {view.position:_} ")
+
+
+async def test_what_the_panes_show_is_what_a_session_says(shell: Path, judge: Session) -> None:
+    async with over_trace(shell) as run:
+        timeline = run.app.timeline
+        total = judge.info().end
+        assert run.app.overview is not None
+        assert run.app.overview.total == total
+        await agrees(run, judge)
+        for position in (total // 3, total // 2 + 1, 7, total):
+            await run.goto(position)
+            await agrees(run, judge)
+        column = timeline.columns // 4
+        await run.pilot.click("#timeline", offset=(GUTTER + column, 4))
+        await run.stands(timeline.window.position(column))
+        await agrees(run, judge)
+        assert [event.icount for event in run.app.deck.events.events] == [event.icount for event in judge.events()]
+        window = whole_run(total, timeline.columns)
+        counts = {lane.name: lane.counts for lane in judge.timeline(window.start, window.stop, window.columns).lanes}
+        await run.until(lambda: run.app.engine.idle)
+        assert tuple(timeline.lanes.counts["irqs"]) == counts["interrupts"]
+        assert tuple(timeline.lanes.counts["console"]) == counts["console"]
+        assert sum(timeline.lanes.counts["console"]) == len(run.app.deck.console.data)
+
+
+async def test_steps_forth_and_back_meet_the_same_states(shell: Path, judge: Session) -> None:
+    async with over_trace(shell, (80, 24)) as run:
+        await run.goto(judge.events()[2].icount - 4)
+        path = [run.app.view]
+        for _ in range(10):
+            await run.press("s")
+            path.append(run.app.view)
+        assert [view.position - path[0].position for view in path] == list(range(11))
+        await agrees(run, judge)
+        for view in reversed(path[:-1]):
+            await run.press("S")
+            assert run.app.view.registers == view.registers
+            assert run.app.view.position == view.position
+        await run.press("n", "N")
+        assert run.position == path[0].position
+
+
+async def test_breakpoints_and_watchpoints_stop_in_both_directions(shell: Path, judge: Session) -> None:
+    async with over_trace(shell) as run:
+        await run.command("break uart_getc")
+        await run.press("c")
+        first = run.position
+        assert run.app.view.pc == judge.evaluate("uart_getc")
+        await run.sees("breakpoint 1")
+        await run.press("c")
+        assert run.position > first
+        await run.press("C")
+        await run.stands(first)
+        await run.press("b")
+        assert not run.app.deck.code.breakpoints
+        await run.command("watch ring_head")
+        await run.press("end", "C")
+        await run.sees("watchpoint 2: write of ring_head")
+        head = judge.evaluate("&ring_head")
+        judge.goto(run.position)
+        before = judge.read_memory(head, 4).data
+        judge.stepi()
+        assert judge.read_memory(head, 4).data != before
+
+
+async def test_verification_says_so_and_leaves_everything_where_it_is(shell: Path) -> None:
+    async with over_trace(shell, (80, 24)) as run:
+        await run.goto(5000)
+        await run.press("v")
+        await run.sees("✔ verified")
+        assert run.position == 5000
+
+
+async def test_bookmarks_are_kept_beside_the_trace(shell: Path) -> None:
+    async with over_trace(shell) as run:
+        await run.goto(1234)
+        await run.press("m")
+        await run.type("here")
+    async with over_trace(shell) as run:
+        await run.press("right_curly_bracket")
+        await run.stands(1234)
+        await run.press("6")
+        await run.sees("◆ here")
+        await run.command("delete bookmark here")
+
+
+async def test_long_work_shows_how_far_it_is_and_ends_at_escape(long: Path) -> None:
+    async with over_trace(long) as run:
+        await run.goto(1000)
+        for key in ("v", "c"):
+            await run.key(key)
+            await run.until(lambda: run.app.status.work is not None and run.app.status.work.share)
+            await run.key("escape")
+            await run.until(lambda: not run.app.engine.busy)
+            await run.sees("cancelled")
+            await run.stands(1000)
+            await run.press("s", "S")
+            await run.stands(1000)
+
+
+async def test_a_killed_engine_is_told_and_replaced(long: Path) -> None:
+    async with over_trace(long) as run:
+        await run.goto(1000)
+        await run.key("c")
+        await run.until(lambda: run.app.status.work is not None and run.app.status.work.share)
+        os.kill(run.engine_process(), signal.SIGKILL)
+        await run.sees("press r to reopen")
+        await run.key("s")
+        await run.sees("press r to reopen")
+        assert run.position == 1000
+        await run.key("r")
+        await run.until(lambda: run.app.engine.idle and not run.app.dead)
+        await run.press("s")
+        await run.stands(1001)
+
+
+async def test_a_recording_that_goes_on_grows_on_the_screen(long: Path, tmp_path: Path) -> None:
+    growing = tmp_path / "growing.rrt"
+    data = long.read_bytes()
+    growing.write_bytes(data[: len(data) // 2])
+    async with over_trace(growing) as run:
+        await run.sees("● not ended")
+        seen = run.app.timeline.total
+        assert 0 < seen < LONG
+        with open(growing, "ab") as file:
+            file.write(data[len(data) // 2 :])
+        await run.until(lambda: run.app.timeline.total == LONG)
+        await run.until(lambda: "not ended" not in run.text)
+        await run.press("end")
+        await run.stands(LONG)
+
+
+async def test_damage_is_told_and_the_rest_opens(shell: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.rrt"
+    data = bytearray(shell.read_bytes())
+    data[-40] ^= 1
+    damaged.write_bytes(data)
+    os.utime(damaged, (0, 0))  # nobody writes to it any more
+    async with over_trace(damaged, (80, 24)) as run:
+        await run.sees("⚠ damaged")
+        await run.sees("is damaged")
+        assert run.app.deck.is_shown("log")
+        await run.press("end", "S")
+        assert run.position == run.app.timeline.total - 1
+
+
+@pytest.mark.parametrize("steps", [0, 10])
+async def test_the_shortest_runs(steps: int, tmp_path: Path) -> None:
+    async with over_trace(record_until(tmp_path, "hello", steps), (80, 24)) as run:
+        for key in ("end", "plus", "right", "space", "C", "c"):
+            await run.press(key)
+        await run.stands(steps)
+        await run.press("S", "home", "v")
+        await run.sees("✔ verified")
+        await run.stands(0)
