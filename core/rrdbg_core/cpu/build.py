@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _HERE = Path(__file__).parent
 _SOURCES = ("layout", "dispatch", "ops", "intrinsics", "pipeline", "frontend")
 _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
+_KEPT_SECONDS = 90 * 24 * 3600
+"""Age at which a kernel is dropped when another is written."""
 ENTRY = "rrdbg_kernel"
 """Symbol of the kernel: u64 (table of pointers, icount to run to)."""
 DISPATCH = "rrdbg_dispatch"
@@ -111,7 +114,10 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file whole, or not at all."""
+    """Write a file whole, or not at all; drop kernels of old versions."""
+    for old in path.parent.glob("*.o"):
+        if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
+            old.unlink(missing_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -96,13 +96,16 @@ def compile_functions() -> dict[str, Any]:
     import llvmlite.binding as llvm
     from numba import types
 
+    from rrdbg_core.cpu import pipeline
+
     # numba loads what it compiles, and LLVM ends the process over a name that it cannot find
     llvm.add_symbol(DISPATCH, ctypes.cast(ctypes.memset, ctypes.c_void_p).value)
     table, word = types.CPointer(types.uint64), types.uint64
     compiled = functions()
     counts = {name: count for name, (count, _) in HELPERS.items()} | {"kernel": 1}
-    for name, count in counts.items():
-        compiled[name].compile((table, *[word] * count))
+    with pipeline.unoptimised():
+        for name, count in counts.items():
+            compiled[name].compile((table, *[word] * count))
     return {name: next(iter(compiled[name].overloads.values())) for name in counts}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -17,10 +19,6 @@ from numba.core.typed_passes import (
     PreLowerStripPhis,
 )
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
-
-# what comes out is linked and optimised as a whole, see cpu/frontend.py
-config.OPT = config._OptLevel(0)
-
 
 _WORDS = (types.uint64, types.boolean, types.none, *map(types.CPointer, (types.uint64, types.uint32, types.uint8)))
 # what is on its way into an array of narrower words
@@ -62,6 +60,17 @@ class _FrontEnd(CompilerBase):  # type: ignore[misc]
             manager.add_pass(step, step.__name__)
         manager.finalize()
         return [manager]
+
+
+@contextmanager
+def unoptimised() -> Iterator[None]:
+    """Let numba optimise nothing: what comes out is linked and optimised as a whole, see cpu/frontend.py."""
+    before = config.OPT
+    config.OPT = type(before)(0)
+    try:
+        yield
+    finally:
+        config.OPT = before
 
 
 def njit(function: Any) -> Any:

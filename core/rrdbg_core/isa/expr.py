@@ -1,7 +1,7 @@
 """The closed vocabulary in which every instruction's meaning is written, as an expression tree.
 
 An instruction is a Python function over symbolic operands. Called once, at import, it yields a tree of `Ex` nodes that
-several readers walk: the generator of the numba interpreter, the plain-int reference interpreter, and whoever asks
+several readers walk: the writer of the kernel's dispatch loop, the plain-int reference interpreter, and whoever asks
 which operands are read. All values are 64-bit words; shifts take amounts below 64, so the author masks.
 """
 
