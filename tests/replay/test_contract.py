@@ -284,6 +284,19 @@ def test_a_capsule_survives_its_encoding(storm_trace: Path) -> None:
                 decode(data[:cut])
 
 
+def test_a_capsule_replaces_all_that_a_machine_held(shell_trace: Path) -> None:
+    with Trace.open(shell_trace) as trace:
+        walker = Walker(trace)
+        walker.machine.run(1000)
+        capsule, digest = walker.capture(), walker.machine.digest()
+        walker.machine.run(trace.end_icount)
+        walker.machine.core.write(0x8070_0000, b"x" * 9000)
+        release(capsule, walker.machine, walker.source)
+        assert walker.machine.digest() == digest
+        walker.machine.run(2000)
+        assert walker.machine.digest() == straight_digest(shell_trace, 2000)
+
+
 def test_until_is_part_of_no_state(tmp_path: Path) -> None:
     """Where a recording was cut cannot be seen in what came before."""
     recorded(bundled("shell"), tmp_path / "short.rrt", script(SHELL), until=Until(pattern=b"fib"))

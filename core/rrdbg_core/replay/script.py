@@ -155,8 +155,6 @@ class ScriptInput(ConsoleInput):
         if due:
             self._typing = action.text
             self._next += 1
-            if action.pattern is None:
-                self._heard.clear()
             self._matched = False
             self._search()
 
@@ -186,7 +184,7 @@ class ScriptInput(ConsoleInput):
         """Look whether the next action's pattern was printed; keep what may still become one."""
         pattern = self._actions[self._next].pattern if self._next < len(self._actions) else None
         if pattern is None:
-            self._heard.clear()
+            self._heard.clear()  # what is printed before `at` or `after` begins is of no interest to what follows
         if pattern is None or self._matched:
             return
         found = self._heard.find(pattern)
