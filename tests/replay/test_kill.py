@@ -30,7 +30,11 @@ for number in range(first, first + count):
         parts = bundled("storm", seed=number) if number % 5 == 0 else assembled(guest)
         recorded(parts, folder / f"{number}.rrt")
         os._exit(0)
-    time.sleep(0.02 + rng.random() * 0.7)
+    path = folder / f"{number}.rrt"
+    # most are killed at work, some before there is anything to lose
+    while rng.random() < 0.999 and not (path.exists() and path.stat().st_size):
+        time.sleep(0.001)
+    time.sleep(rng.random() * 0.7)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """
@@ -58,8 +62,10 @@ def kill_and_replay(folder: Path, first: int, count: int) -> None:
             replayer.seek(trace.end_icount // 2)
             ends.append(trace.end_icount)
         path.unlink()
-    # most were alive for long enough to promise something
-    assert sum(end > 0 for end in ends) >= count // 2
+    # however busy the host is, some were alive for long enough to promise more than the start
+    assert len(ends) > count // 2
+    assert sum(end > 0 for end in ends) > count // 5
+    assert len(set(ends)) >= 3
 
 
 def test_a_killed_recorder_leaves_a_trace_that_replays(tmp_path: Path) -> None:
