@@ -164,7 +164,7 @@ class Actions(Face):
         """Cancel what runs; if nothing does, put a maximised pane back."""
         if self.player.direction:
             self.stop_playing()
-        elif self.engine.cancel():
+        elif self.view is not None and self.engine.cancel():
             self.say("cancelling")
         elif self.deck.maximised is not None:
             self.deck.maximise(None)
@@ -173,8 +173,12 @@ class Actions(Face):
 
     def action_interrupt(self) -> None:
         """Cancel what runs, as in gdb; if nothing does, quit at the second press."""
-        if self.player.direction or self.engine.busy:
-            self.action_cancel()
+        if self.view is None:
+            self.exit(0)
+        elif self.player.direction:
+            self.stop_playing()
+        elif self.engine.cancel():
+            self.say("cancelling")
         elif time.monotonic() - self._interrupted < AGAIN:
             self.exit(0)
         else:

@@ -155,17 +155,21 @@ class Engine:
             self._source.cancel()
 
     def cancel(self) -> bool:
-        """Ask the user's running job to stop, and forget those that wait. Return whether there was one."""
+        """Ask the user's running job to stop, and forget those that wait. Return whether there was one.
+
+        Jobs without a title are what a pane needs to show the position: those go on.
+        """
         with self._lock:
-            busy = self.busy
-            self._waiting = [job for job in self._waiting if job.background]
+            kept = [job for job in self._waiting if job.background or not job.title]
+            found = len(kept) < len(self._waiting)
+            self._waiting = kept
             running = self._running
-            if running is None or running.background:
-                return busy
+            if running is None or running.background or not running.title:
+                return found
             self._unwanted = running
         if self._source is not None:
             self._source.cancel()
-        return busy
+        return True
 
     def close(self) -> None:
         """End the thread and the source; waits a moment only."""

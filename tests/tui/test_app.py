@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from rrdbg_core.errors import ExitCode, RrdbgError
+from textual import events
 
 from rrdbg.session.api import ProgressCallback
 from rrdbg.tui.app import DebuggerApp
@@ -14,6 +15,9 @@ from rrdbg.tui.source import Source
 from rrdbg.tui.timeline import GUTTER
 from tests.tui.fake import BASE, TOTAL
 from tests.tui.helpers import running
+
+NAMES = {":": "colon", " ": "space", "-": "minus"}
+"""Textual's names of characters."""
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -317,3 +321,71 @@ async def test_run_to_the_selected_line() -> None:
         await run.stands(3)
         await run.press("U")
         await run.stands(0)
+
+
+async def test_a_command_that_comes_all_at_once_goes_into_the_prompt() -> None:
+    async with running() as run:
+        for char in ":stepi 5":
+            run.app.post_message(events.Key(NAMES.get(char, char), char))
+        run.app.post_message(events.Key("enter", "\r"))
+        await run.stands(5)
+        assert run.session.calls == ["stepi"]
+        for char in ":reverse-c":
+            run.app.post_message(events.Key(NAMES.get(char, char), char))
+        run.app.post_message(events.Key("tab", "\t"))
+        await run.until(lambda: run.app.prompt_line.value == "reverse-continue ")
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+async def test_the_status_line_makes_room_for_what_is_said(width: int) -> None:
+    async with running((width, 24)) as run:
+        run.app.status.put(verified="✔ verified")
+        text = "nine words that must be read whole, every one"
+        run.app.say(text if width > 60 else "few words")
+        await run.sees(text if width > 60 else "few words")
+        row = run.text.splitlines()[-1]
+        assert "✔ verified" in row
+        assert row.startswith(" 0 ")
+        assert ("_start" in row) == (width == 120)
+        run.app.say(text * 5)
+        await run.sees("…")
+        assert "✔ verified" in run.text.splitlines()[-1]
+
+
+async def test_small_panes_show_arguments_before_saved_registers() -> None:
+    async with running((80, 24)) as run:
+        for name in ("pc", "ra", "sp", "a0", "a5"):
+            assert f" {name} " in run.text, name
+        await run.press("2", "pagedown", "pagedown")
+        await run.sees("s11")
+        await run.pilot.resize_terminal(120, 40)
+        await run.until(lambda: " a0 " in run.text and " s11 " in run.text and " t6 " in run.text)
+
+
+async def test_long_answers_are_wrapped() -> None:
+    async with running((80, 24)) as run:
+        words = [f"word{i}" for i in range(40)]
+        run.app.deck.log_pane.write(" ".join(words))
+        await run.press("8", "z")
+        await run.until(lambda: all(word in run.text for word in words))
+        await run.pilot.resize_terminal(40, 24)
+        await run.until(lambda: all(word in run.text for word in words))
+
+
+async def test_interrupting_twice_quits_when_nothing_runs() -> None:
+    async with running() as run:
+        run.session.slow.set()
+        await run.key("c")
+        await run.until(lambda: run.app.status.work is not None)
+        await run.key("ctrl+c")
+        await run.until(lambda: not run.app.engine.busy)
+        await run.stands(0)
+        await run.key("ctrl+c")
+        await run.sees("press Ctrl-C again")
+        assert run.app.is_running
+        run.app.post_message(events.Key("ctrl+c", None))
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if run.app.return_code is not None:
+                break
+        assert run.app.return_code == 0

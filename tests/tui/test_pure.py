@@ -14,8 +14,9 @@ from rrdbg.tui import drawing
 from rrdbg.tui.keys import KEYS, groups, markdown
 from rrdbg.tui.lanes import Lanes
 from rrdbg.tui.layout import PANES, DeckLayout, plan
+from rrdbg.tui.player import Player
 from rrdbg.tui.scale import MIN_STEPS, TimeMap, Window, bin_points, tick_step, ticks, whole_run
-from rrdbg.tui.text import ascii_column, clip, exact_count, short_ns, trimmed, visible
+from rrdbg.tui.text import ascii_column, clip, exact_count, short_ns, trimmed, visible, wrapped
 
 
 @given(st.text())
@@ -42,6 +43,41 @@ def test_small_text_helpers() -> None:
     assert trimmed("200us") == "200us"
     assert clip("abcdef", 4) == "abc…"
     assert ascii_column(b"a\x00\x1b~\xff") == "a··~·"
+
+
+@given(st.text(), st.integers(1, 40))
+def test_wrapping_loses_nothing_but_the_spaces_at_the_breaks(text: str, width: int) -> None:
+    pieces = wrapped(text, width)
+    assert all(len(piece) <= width for piece in pieces)
+    assert "".join(pieces).replace(" ", "") == text.replace(" ", "")
+    assert wrapped("one two three", 8) == ["one two", "three"]
+
+
+@given(st.integers(8, 2**40), st.lists(st.floats(0.01, 0.4), min_size=1), st.sampled_from([1, -1]))
+def test_playing_goes_as_far_as_time_does(span: int, ticks: list[float], direction: int) -> None:
+    player = Player()
+    player.start(direction, span, 100.0)
+    now = 100.0
+    steps = 0
+    for tick in ticks:
+        now += tick
+        steps += player.due(now)
+    assert abs(steps - direction * (now - 100.0) * player.steps_per_second) <= 1 + abs(steps) / 1e6
+    assert player.steps_per_second <= max(span / 20, 1)
+
+
+def test_play_makes_up_for_little_keeps_the_chosen_speed_and_fits_it_to_the_zoom() -> None:
+    player = Player()
+    player.start(1, 2_000_000, 0.0)
+    assert player.steps_per_second == 100_000
+    assert player.due(60.0) == 50_000
+    player.change(1, 2_000_000)
+    player.stop()
+    player.start(-1, 2_000_000, 70.0)
+    assert player.text == "◀ 300k steps/s"
+    assert abs(player.due(70.1) + 30_000) <= 1
+    player.start(1, 200, 80.0)
+    assert player.steps_per_second == 10
 
 
 runs = st.integers(0, 2**40)
