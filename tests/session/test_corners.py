@@ -11,7 +11,7 @@ from rrdbg.session.api import NotFound, Stop
 
 from .history import History, record
 from .model import session_over
-from .naive import Ended, Naive
+from .naive import Ended, Naive, NaivePoint
 from .programs import Guest, guest
 
 PROGRAM = """
@@ -61,6 +61,8 @@ store:
     sd a1, 0(s0)
 leave:
     jalr zero, 0(ra)
+never:
+    jal ra, leaf
 handler:
     addi sp, sp, -16
     sd t0, 8(sp)
@@ -74,11 +76,13 @@ interrupt:
     li t0, 0x2004000
     sd t0, 0(t0)
     jal t0, nested
+    addi sp, sp, 16
 done:
     ld t0, 8(sp)
     addi sp, sp, 16
     mret
 nested:
+    addi sp, sp, -16
     jalr zero, 0(t0)
 data:
     .dword 0
@@ -111,11 +115,16 @@ def interrupted_at(place: str) -> tuple[Guest, History]:
     return found, history
 
 
+@pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_from_every_position(place: str, tmp_path: Path) -> None:
-    _, history = interrupted_at(place)
+def test_from_every_position(place: str, watched: bool, tmp_path: Path) -> None:
+    found, history = interrupted_at(place)
     due = next(n for n in range(history.end) if history.interrupt(n))
     session = session_over(history, tmp_path)
+    points = []
+    if watched:
+        session.add_watch("data")
+        points.append(NaivePoint(1, "watch", found.symbols["data"], 8))
     motions = {
         "nexti": (session.nexti, Naive.nexti),
         "reverse-nexti": (session.reverse_nexti, Naive.reverse_nexti),
@@ -125,11 +134,12 @@ def test_from_every_position(place: str, tmp_path: Path) -> None:
     for position in (0, *range(due - 6, min(due + 45, history.end + 1)), history.end):
         for name, (real, expected) in motions.items():
             session.goto(position)
-            naive = Naive(history, here=position)
+            naive = Naive(history, points, position)
             wanted = expected(naive)
             try:
                 stop: Stop | None = real()
             except NotFound:
                 stop = None
-            got = Ended(stop.when.icount, reason=stop.reason.value) if stop else None
+            reason = "hit" if stop and stop.points else stop.reason.value if stop else ""
+            got = Ended(stop.when.icount, frozenset(stop.points), reason) if stop else None
             assert got == wanted, f"{name} from {position} in {session.locate(history.pc(position)).text}"
