@@ -59,10 +59,7 @@ def test_the_answer_is_a_register_write(session: Session, history: History) -> N
     assert session.icount == history.end
 
 
-def test_the_answer_is_watched(session: Session, history: History, request: pytest.FixtureRequest) -> None:
-    if "trace" in request.node.name:
-        reason = "the kernel compares registers within a step, and the host answers before it"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_the_answer_is_watched(session: Session, history: History) -> None:
     values = 0x13, history.x(EBREAK + 1, 10)
     session.goto(2)
     session.add_watch("$a0")

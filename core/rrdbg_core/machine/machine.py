@@ -118,6 +118,8 @@ class Machine:
         """Called with each device access; for divergence reports."""
         self.on_store: Callable[[int, bytes], None] | None = None
         """Called with address and bytes before anything but the hart writes RAM."""
+        self.on_answer: Callable[[int], None] | None = None
+        """Called with what the host is about to put into a0, the answer to a semihosting call."""
         self.on_reset: Callable[[], None] | None = None
         """Called before the machine is reset."""
         self._serving = False  # a step waits for a device or for the host
@@ -445,7 +447,10 @@ class Machine:
     def _semihosting(self) -> None:
         """Carry out the call that the hart makes."""
         hart = self._hart
-        hart[L.X + 10] = semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11])
+        answer = semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11])
+        if self.on_answer:
+            self.on_answer(answer)
+        hart[L.X + 10] = answer
         self._attention = True
         self.core.semihosting_done()
 

@@ -15,8 +15,8 @@ NOTHING = Targets()
 class Armed:
     """What a machine's core stops at. Setting it up takes about a millisecond: it stays until something else is wanted.
 
-    Writes to RAM by anything but the hart, and registers that a reset clears, are compared here: they belong to the
-    step they happen in or behind. Nobody looks at reads by devices.
+    Writes to RAM by anything but the hart, and registers that a reset or the host changes, are compared here: they
+    belong to the step they happen in or behind. Nobody looks at reads by devices.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -54,6 +54,7 @@ class Armed:
         self.outside = self._outside_step = None
         self._machine.on_store = self._stored if any(w.writes or w.changes for w in targets.watches) else None
         self._machine.on_reset = self._reset if targets.registers else None
+        self._machine.on_answer = self._answered if targets.registers >> 10 & 1 else None
 
     def _watches(self, targets: Targets) -> list[Watch]:
         """Return the kernel's watches: the part of each that lies in RAM, reads and writes apart."""
@@ -97,6 +98,12 @@ class Armed:
             if self._targets.registers >> register & 1 and old:
                 self._hit(Found(False, old=old))
                 return
+
+    def _answered(self, new: int) -> None:
+        """Look at a0 before the host answers a semihosting call in it: the step itself finds it changed already."""
+        old = int(self._machine.core.hart[L.X + 10])
+        if old != new:
+            self._hit(Found(False, old=old, new=new))
 
     def _hit(self, found: Found) -> None:
         self._outside_step = self._machine.step
