@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.widgets import Static
 
 from rrdbg.session.api import ProgressCallback
@@ -18,7 +17,8 @@ from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.engine import NOTICEABLE, Advanced, Busy, Done, Engine, Failed, Job, Opener
-from rrdbg.tui.keys import APP, KEYS
+from rrdbg.tui.hints import Hints
+from rrdbg.tui.keys import KEYS
 from rrdbg.tui.model import Overview
 from rrdbg.tui.palette import TableProvider
 from rrdbg.tui.pane import Pane
@@ -79,7 +79,7 @@ class DebuggerApp(Actions):
             with Horizontal(id="bar"):
                 yield Static(": ", id="colon")
                 yield self.prompt_line
-                yield Static(_hints(), id="hints")
+                yield Hints(id="hints")
             yield self.status
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -297,13 +297,3 @@ class DebuggerApp(Actions):
         line = self.query_one("#candidates", Static)
         line.display = bool(message.texts)
         line.update(visible("  ".join(message.texts)))
-
-
-def _hints() -> Content:
-    # What leads to everything else comes first: a small screen has no room for all.
-    keys = sorted((key for key in KEYS if key.footer), key=lambda key: key.group != APP)
-    parts: Sequence[Content] = [
-        Content.assemble((f" {key.shown.split()[0]}", "bold $accent"), (f" {key.footer} ", "$text-muted"))
-        for key in keys
-    ]
-    return Content("").join(parts)

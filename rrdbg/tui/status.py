@@ -112,7 +112,7 @@ class Status(Widget):
             return [(self._progress(self.work, width), self._style("work"))]
         if self.message is not None:
             severity, text = self.message
-            parts.append((f" {visible(text)} ", self._style(severity)))
+            parts.append((f" {visible(text.expandtabs(1))} ", self._style(severity)))
         elif self.view is not None and self.view.reason:
             parts.append((f" {visible(self.view.reason)} ", self._style("reason")))
         if self.verified:

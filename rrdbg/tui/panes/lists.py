@@ -64,10 +64,12 @@ class EventsPane(Pane):
         event = self.events[index]
         past = event.icount < self.position
         here = event.icount == self.position
+        last = self.events[-1]
+        digits, count = len(grouped(last.icount)), len(str(last.number))
         parts: Parts = [
             ("▶" if here else " ", self.style("accent")),
-            (f"{grouped(event.icount):>13} ", self.style("address" if past or here else "dim")),
-            (f"#{event.number:<5}", self.style("dim")),
+            (f"{grouped(event.icount):>{digits}} ", self.style("address" if past or here else "dim")),
+            (f"#{event.number:<{count}} ", self.style("dim")),
             (f"{KINDS.get(event.kind, event.kind):<7} ", self.style("symbol" if past or here else "dim")),
         ]
         room = width - sum(len(text) for text, _ in parts)
