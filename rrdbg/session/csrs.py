@@ -64,7 +64,8 @@ def csr_value(name: str, hart: Words, mach: Words) -> int | None:
         case "minstret" | "instret":
             return _count(hart, L.MINSTRET, 4, icount)
         case "time":
-            return ((icount << int(mach[L.SHIFT])) + int(mach[L.WARP_NS]) & M64) // 100
+            ticks = ((icount << int(mach[L.SHIFT])) + int(mach[L.WARP_NS]) & M64) // 100
+            return ticks + int(mach[L.TIME_OFFSET]) & M64
         case "pmpcfg0" | "pmpcfg2":
             first = L.PMPCFG + (0 if name == "pmpcfg0" else 8)
             return sum(int(hart[first + n]) << 8 * n for n in range(8))

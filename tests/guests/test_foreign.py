@@ -15,17 +15,12 @@ needs_gcc = pytest.mark.skipif(
     GCC is None, reason="riscv64-unknown-elf-gcc is not installed (apt: gcc-riscv64-unknown-elf)"
 )
 LIMIT = 50_000_000
-KNOWN = {"clint_time": "the time CSR does not show what was written to mtime"}
-CASES = [
-    pytest.param(p, id=p.name, marks=[pytest.mark.xfail(reason=KNOWN[p.name], strict=True)] if p.name in KNOWN else [])
-    for p in PROGRAMS
-]
 
 
 @needs_gcc
 @needs_qemu
 @pytest.mark.oracle
-@pytest.mark.parametrize("program", CASES)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_same_on_rrdbg_and_qemu(program: Program, tmp_path: Path) -> None:
     image = build(program, tmp_path)
     raw = 0x8000_0000 if program.image == "bin" else None

@@ -68,7 +68,7 @@ def test_icount_and_the_clocks_go_on() -> None:
     assert icount > 20
     assert machine.virtual_ns() == icount
     assert int(machine.core.hart[L.PC]) == 0x8000_0000
-    assert machine.clint.mtime() == icount // 100  # type: ignore[attr-defined]
+    assert machine.mtime() == 0  # as on QEMU
     assert machine.uart.state.fcr == 0  # type: ignore[attr-defined]
     assert machine.core.hart[L.PRIV] == 3
     machine.run(icount + 1000)

@@ -56,6 +56,7 @@ DIRTY_AT = 265
 ICOUNT = 0
 WARP_NS = 1
 ACC = 2  # running hash of device reads, DMA and interrupt edges; goes into check words
+TIME_OFFSET = 3  # what writes to mtime added to the timer, in ticks of 100 ns
 SHIFT = 8
 SEMIHOSTING = 9
 RAM_BASE = 10
@@ -149,6 +150,7 @@ FIELDS: tuple[Field, ...] = (
     Field("mach", "icount", ICOUNT),
     Field("mach", "warp_ns", WARP_NS),
     Field("mach", "acc", ACC),
+    Field("mach", "time_offset", TIME_OFFSET),
 )
 """Guest state. Everything else in the two arrays is configuration, derived, or scratch."""
 

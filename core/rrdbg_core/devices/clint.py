@@ -1,9 +1,8 @@
 """CLINT: software interrupts and the timer of each hart.
 
 Matches QEMU's `virt` (hw/intc/riscv_aclint.c): SiFive CLINT layout, 10 MHz. One hart has its registers; the places of
-others read as zero. mtime may be written. As on QEMU, mtimecmp starts at 0, so that the timer interrupt is pending
-from the first step on, and a reset leaves it alone; unlike QEMU's, a reset leaves mtime alone, too, so that it stays in
-step with the time register.
+others read as zero. mtime may be written; the time register shows it. As on QEMU, mtimecmp starts at 0, so that the
+timer interrupt is pending from the first step on; a reset leaves it alone and starts mtime at 0 again.
 
     0x0000 + 4*h   msip       4     bit 0 raises the machine software interrupt of hart h
     0x4000 + 8*h   mtimecmp   4, 8  the machine timer interrupt is raised while mtime >= mtimecmp
@@ -12,7 +11,7 @@ step with the time register.
 
 from __future__ import annotations
 
-from rrdbg_core.devices.contract import BusFault, Device, DeviceState, array, field
+from rrdbg_core.devices.contract import BusFault, Device, DeviceState, array
 
 HARTS = 1
 MSIP, MTIP = 1 << 3, 1 << 7
@@ -29,7 +28,6 @@ class ClintState(DeviceState):
     mtimecmp = array(64, HARTS, "Timer compare of each hart")
     mtip = array(1, HARTS, "Timer interrupt of each hart: mtime had reached mtimecmp when that was looked at last")
     deadline = array(64, HARTS, "Timer of each hart: 0 for off, else when mtime reaches mtimecmp, virtual ns plus one")
-    delta = field(64, "What writes to mtime added to the clock, in ticks")
 
 
 class Clint(Device):
@@ -42,12 +40,9 @@ class Clint(Device):
     access_sizes = (4, 8)
     exercises = (((_MTIME, 8, 0), (_MTIMECMP, 8, 3)), ((_MTIMECMP, 8, 1 << 40),))
 
-    def mtime(self) -> int:
-        """Return mtime now."""
-        return self.board.virtual_ns() // TICK_NS + self.state.delta & _M64
-
     def reset(self) -> None:
         self.state.msip.clear()
+        self.board.set_mtime(0)
         self._compare()
 
     def read(self, offset: int, size: int) -> int:
@@ -61,7 +56,7 @@ class Clint(Device):
             if offset < _MTIMECMP + 8 * HARTS:
                 return _part(state.mtimecmp[(offset - _MTIMECMP) // 8], offset, size)
             if offset >= _MTIME:
-                return _part(self.mtime(), offset, size)
+                return _part(self.board.mtime(), offset, size)
         else:
             raise BusFault
         self.board.guest_error(self, f"read of {size} bytes at 0x{offset:x}: nothing there")
@@ -83,8 +78,7 @@ class Clint(Device):
                 self._compare()
                 return
             if offset >= _MTIME:
-                wanted = _merge(self.mtime(), offset, size, value)
-                state.delta = wanted - self.board.virtual_ns() // TICK_NS
+                self.board.set_mtime(_merge(self.board.mtime(), offset, size, value))
                 self._compare()
                 return
         else:
@@ -95,7 +89,7 @@ class Clint(Device):
         """Raise or lower the timer interrupts, and start the timers."""
         state = self.state
         ticks = self.board.virtual_ns() // TICK_NS
-        now = ticks + state.delta & _M64
+        now = self.board.mtime()
         for hart, compare in enumerate(state.mtimecmp):
             due_ns = (ticks + compare - now) * TICK_NS
             state.mtip[hart] = int(compare <= now)

@@ -230,6 +230,14 @@ class Board(Protocol):
         """Return the wall clock of the guest in ns since 1970: a base read once at power-on, plus virtual time."""
         ...
 
+    def mtime(self) -> int:
+        """Return the machine timer in ticks of 100 ns: the virtual clock, plus what `set_mtime` added."""
+        ...
+
+    def set_mtime(self, ticks: int) -> None:
+        """Make the machine timer, which the time register shows, go on from `ticks`."""
+        ...
+
     def update_irq(self, device: Device) -> None:
         """Look at the device's interrupt lines again: its state has changed."""
         ...

@@ -19,7 +19,7 @@ import xxhash
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.devices import semihosting
-from rrdbg_core.devices.clint import Clint
+from rrdbg_core.devices.clint import TICK_NS, Clint
 from rrdbg_core.devices.contract import BusFault, Device
 from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
@@ -226,6 +226,14 @@ class Machine:
     def rtc_ns(self) -> int:
         """Return the guest's wall clock in ns since 1970."""
         return self.config.rtc_base_ns + self.virtual_ns()
+
+    def mtime(self) -> int:
+        """See `Board`."""
+        return self.virtual_ns() // TICK_NS + self._mach[L.TIME_OFFSET] & _M64
+
+    def set_mtime(self, ticks: int) -> None:
+        """See `Board`."""
+        self._mach[L.TIME_OFFSET] = ticks - self.virtual_ns() // TICK_NS & _M64
 
     # ---- running -----------------------------------------------------------------------------------------------------
     @property

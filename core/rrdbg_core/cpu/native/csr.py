@@ -74,7 +74,7 @@ def csr_read(c, number, icount):
     if number == U(0xC02) or number == U(0xB02):
         return counter(h, L.MINSTRET, U(4), icount)
     if number == U(0xC01):
-        return quotient((icount << m[L.SHIFT]) + m[L.WARP_NS], TIMEBASE_NS)
+        return quotient((icount << m[L.SHIFT]) + m[L.WARP_NS], TIMEBASE_NS) + m[L.TIME_OFFSET]
     if number == U(0x300):
         return h[L.MSTATUS] | UXL
     if number == U(0x301):

@@ -62,7 +62,7 @@ class Csrs(Memory):
             case 0xB02 | 0xC02:
                 return self._counts(L.MINSTRET, 4, icount)
             case 0xC01:
-                return ((icount << m[L.SHIFT]) + m[L.WARP_NS] & M64) // 100
+                return ((icount << m[L.SHIFT]) + m[L.WARP_NS] & M64) // 100 + m[L.TIME_OFFSET] & M64
         if 0x3B0 <= number < 0x3C0:
             return h[L.PMPADDR + number - 0x3B0]
         return None

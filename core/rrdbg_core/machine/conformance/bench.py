@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.devices.clint import TICK_NS
 from rrdbg_core.devices.contract import BusFault, Device
 from rrdbg_core.machine.conformance.answers import Answers
 from rrdbg_core.machine.conformance.targets import Target
@@ -40,6 +41,8 @@ class BenchBoard:
         self.strict = False
         """Look whether questions change anything."""
         self.now_ns = 0
+        self.time_offset = 0
+        """What `set_mtime` added to the timer, in ticks."""
         self.ram = bytearray(RAM_BYTES)
         self.said: list[Observation] = []
         """What the device asked for since that was taken."""
@@ -56,6 +59,14 @@ class BenchBoard:
     def rtc_ns(self) -> int:
         """See `Board`."""
         return RTC_BASE_NS + self.now_ns
+
+    def mtime(self) -> int:
+        """See `Board`."""
+        return self.now_ns // TICK_NS + self.time_offset & (1 << 64) - 1
+
+    def set_mtime(self, ticks: int) -> None:
+        """See `Board`."""
+        self.time_offset = ticks - self.now_ns // TICK_NS
 
     def update_irq(self, device: Device) -> None:
         """See `Board`."""
@@ -151,7 +162,8 @@ class Bench:
         """Return a new bench with a new device in the same state: what a snapshot and its restore do."""
         other = Bench(target, self._answers)
         old, new = self.board, other.board
-        new.now_ns, new.ram[:], new.pending = old.now_ns, old.ram, list(old.pending)
+        new.now_ns, new.time_offset = old.now_ns, old.time_offset
+        new.ram[:], new.pending = old.ram, list(old.pending)
         other._numbers = dict(self._numbers)
         other.words[:] = self.words
         return other
