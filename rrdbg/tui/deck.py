@@ -71,7 +71,8 @@ class Deck(Widget):
         self._plan.choose(name)
         self._apply()
         if focus:
-            self.query_one(f"#{name}", Pane).focus()
+            # At once: the next key may be for this pane already.
+            self.screen.set_focus(self.query_one(f"#{name}", Pane))
 
     def focus_shown(self) -> None:
         """Give the focus back to a pane: the one that had it, if it is still there."""

@@ -231,7 +231,9 @@ async def test_memory_follows_an_expression() -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_maximise_and_back(size: tuple[int, int]) -> None:
     async with running(size) as run:
-        await run.press("5", "z")
+        for key in "5z":
+            run.app.post_message(events.Key(key, key))
+        await run.settle()
         deck = run.app.deck
         assert [pane.id for pane in deck.panes if pane.display] == ["events"]
         await run.until(lambda: deck.events.size.width >= size[0] - 3)
