@@ -16,7 +16,7 @@ class Armed:
     """What a machine's core stops at. Setting it up takes about a millisecond: it stays until something else is wanted.
 
     Writes to RAM by anything but the hart, and registers that a reset or the host changes, are compared here: they
-    belong to the step they happen in or behind. Nobody looks at reads by devices.
+    belong to the step they happen in or behind, and count if they change something. Nobody looks at reads by devices.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -80,11 +80,10 @@ class Armed:
                 continue
             old = self._machine.memory.read(start, stop - start)
             new = data[start - address : stop - address]
-            if not watch.writes:
-                if old == new:
-                    continue
-                first = next(i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
-                start, old, new = start + first, old[first:], new[first:]
+            if old == new:
+                continue
+            first = next(i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
+            start, old, new = start + first, old[first:], new[first:]
             size = min(len(new), 8)
             before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
             self._hit(Found(False, start, size, True, before, after))
