@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,13 @@ def test_the_prompt(trace: Path) -> None:
         terminal.expect("(rrdbg) ")
         terminal.type("info reg\t s2\n")
         terminal.expect("0x3")
+        terminal.expect("(rrdbg) ")
+        terminal.type("half a li")
+        terminal.expect("half a li")
+        time.sleep(0.3)  # it waits for the next key by now
         terminal.signal("SIGINT")
         terminal.expect("Quit")
+        terminal.expect("(rrdbg) ")
         terminal.type("\x04")
         assert terminal.end() == 0
         assert terminal.restored()

@@ -154,10 +154,8 @@ def test_cancellation(long_trace: Path) -> None:
         session.goto("end")
         before = session.when()
         threading.Timer(1, session.cancel).start()
-        started = time.monotonic()
         with pytest.raises(Cancelled):
             slow(session)
-        assert time.monotonic() - started < 10
         assert session.when() == before
         assert session.points()[0].hits == 0
         titles = {progress.title for progress in seen}
