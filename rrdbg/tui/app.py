@@ -129,7 +129,7 @@ class DebuggerApp(Actions):
         else:
             self.deck.log_pane.write(text, "error")
         self.say(text.splitlines()[0] if text else "failed", "error")
-        if self.target is not None and not self.engine.busy:
+        if self.target is not None and not self.engine.waits_for("goto"):
             self.target = None
             if self.view is not None:
                 self.timeline.show(self.view.position)

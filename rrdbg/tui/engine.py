@@ -219,12 +219,13 @@ class Engine:
         except Exception as error:  # a defect of ours must not take the interface down
             message = Failed(job.kind, error)
             self._closing = isinstance(error, EngineDied)
+        # Told first: who finds the engine idle knows that its answers are on their way.
+        self._app.post_message(message)
         with self._lock:
             self._running = None
             if self._closing:
                 self._waiting = []
             last = all(waiting.background for waiting in self._waiting)
-        self._app.post_message(message)
         if last:
             self._app.post_message(Busy(None))
 

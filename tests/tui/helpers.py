@@ -61,10 +61,17 @@ class Run:
         while True:
             await self.settle()
             if condition():
+                await self.settle()
                 return
             if time.monotonic() > deadline:
                 raise AssertionError("it did not happen")
             await asyncio.sleep(0.003)
+
+    async def complete(self) -> None:
+        """Wait until the first screen is complete."""
+        app = self.app
+        await self.until(lambda: app.view is not None and app.overview is not None and app.engine.idle)
+        await self.until(lambda: app.deck.code.size.height > 0)
 
     async def key(self, *keys: str) -> None:
         """Press keys without waiting for the engine."""
@@ -122,5 +129,5 @@ async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None
     app = fake_app(session)
     async with app.run_test(size=size) as pilot:
         run = FakeRun(app, pilot, session)
-        await run.until(lambda: app.view is not None and app.engine.idle)
+        await run.complete()
         yield run

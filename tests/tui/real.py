@@ -1,4 +1,4 @@
-"""Applications under test over recorded traces, with the engine where the tests need it."""
+"""Applications under test over recorded traces."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import cast
 
 from rrdbg.cli.main import main
+from rrdbg.session.api import ProgressCallback
 from rrdbg.session.remote import RemoteSession
+from rrdbg.session.session import open_session
 from rrdbg.tui.app import DebuggerApp
-from rrdbg.tui.run import open_trace
+from rrdbg.tui.run import open_trace, over
+from rrdbg.tui.source import Source
 from tests.tui.helpers import Run
 
 SCRIPT = """\
@@ -58,10 +61,20 @@ class Real(Run):
 
 
 @asynccontextmanager
-async def over_trace(path: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Real]:
-    """Run an application over a trace until its first screen is complete."""
-    app = DebuggerApp(path.name, lambda progress: open_trace(str(path), progress))
+async def over_trace(path: Path, size: tuple[int, int] = (120, 40), *, process: bool = False) -> AsyncIterator[Real]:
+    """Run an application over a trace until its first screen is complete.
+
+    Args:
+        path: The trace.
+        size: Of the screen.
+        process: The engine runs in a process of its own, as for users; else here, which starts quicker.
+    """
+
+    def open_source(progress: ProgressCallback) -> Source:
+        return open_trace(str(path), progress) if process else over(open_session(path, progress))
+
+    app = DebuggerApp(path.name, open_source)
     async with app.run_test(size=size) as pilot:
         run = Real(app, pilot)
-        await run.until(lambda: app.view is not None and app.overview is not None and app.engine.idle)
+        await run.complete()
         yield run

@@ -15,7 +15,7 @@ from rrdbg.tui.scale import whole_run
 from rrdbg.tui.timeline import GUTTER
 from tests.tui.real import Real, over_trace, record_shell, record_until
 
-LONG = 300_000_000
+LONG = 200_000_000
 """Steps that take long enough to be interrupted on any machine."""
 
 
@@ -139,7 +139,7 @@ async def test_bookmarks_are_kept_beside_the_trace(shell: Path) -> None:
 
 
 async def test_long_work_shows_how_far_it_is_and_ends_at_escape(long: Path) -> None:
-    async with over_trace(long) as run:
+    async with over_trace(long, process=True) as run:
         await run.goto(1000)
         for key in ("v", "c"):
             await run.key(key)
@@ -153,7 +153,7 @@ async def test_long_work_shows_how_far_it_is_and_ends_at_escape(long: Path) -> N
 
 
 async def test_a_killed_engine_is_told_and_replaced(long: Path) -> None:
-    async with over_trace(long) as run:
+    async with over_trace(long, process=True) as run:
         await run.goto(1000)
         await run.key("c")
         await run.until(lambda: run.app.status.work is not None and run.app.status.work.share)
@@ -172,7 +172,7 @@ async def test_a_recording_that_goes_on_grows_on_the_screen(long: Path, tmp_path
     growing = tmp_path / "growing.rrt"
     data = long.read_bytes()
     growing.write_bytes(data[: len(data) // 2])
-    async with over_trace(growing) as run:
+    async with over_trace(growing, process=True) as run:
         await run.sees("● not ended")
         seen = run.app.timeline.total
         assert 0 < seen < LONG
