@@ -187,7 +187,7 @@ def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], Non
     random_ = random.Random(5)
     trace = Synthetic(TraceWriter(path, manifest(), {image_digest(IMAGE): IMAGE}, force=force))
     on_step(trace)
-    state = {"hart0": np.array([1, 2, 1 << 63], np.uint64), "mach": np.array([0, 17, 5], np.uint64)}
+    state = {"hart0": np.array([1, 2, 1 << 63], np.uint64), "mach": np.array([0, 17, 5, 6], np.uint64)}
     trace.add_snapshot(0, state, {3: {0: random_.randbytes(64), 63: b"\x01" * 64}, 4: {7: bytes(64)}})
     on_step(trace)
     trace.add_events([Event(1000, EventKind.UART_INPUT, "uart", "", b"ls\r", 0)])
@@ -203,7 +203,7 @@ def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], Non
     on_step(trace)
     trace.add_index(an_epoch(0, MIDDLE, 1))
     on_step(trace)
-    state = {"hart0": np.array([9, 2, 1 << 63], np.uint64), "mach": np.array([MIDDLE, 18, 5], np.uint64)}
+    state = {"hart0": np.array([9, 2, 1 << 63], np.uint64), "mach": np.array([MIDDLE, 18, 5, 6], np.uint64)}
     trace.add_snapshot(MIDDLE, state, {3: {1: random_.randbytes(64)}, 9: {5: b"page nine".ljust(64)}})
     on_step(trace)
     # an event behind the digest of its position takes the digest back

@@ -107,7 +107,7 @@ def test_info_of_a_trace_under_recording(cli: Call, tmp_path: Path) -> None:
 def test_info_finds_idle_time_in_a_snapshot(cli: Call, tmp_path: Path) -> None:
     """Warps that no event carries are in the machine's state."""
     with TraceWriter(tmp_path / "t.rrt", Manifest(config=MachineConfig(ram_bytes=1 << 16, shift=1)), {}) as writer:
-        state = {"mach": np.array([500, 4_000_000, 0], np.uint64)}
+        state = {"mach": np.array([500, 4_000_000, 0, 0], np.uint64)}
         writer.snapshot(Snapshot(500, 0, state), np.zeros(0, np.uint32), None, np.zeros((0, 4096), np.uint8))
         writer.progress(1000)
     values = json.loads(cli("info", tmp_path / "t.rrt", "--json")[1])
@@ -266,7 +266,8 @@ def test_everything_in_every_chunk(cli: Call, path: Path) -> None:
     assert kinds["progress"] == [{"events": 2}, {"events": 5}]
     assert kinds["end"] == [{"events": 5, "reason": "exit", "exit_code": 3, "virtual_ns": 12345}]
     assert kinds["snapshot"][1]["events"] == 4
-    assert kinds["snapshot"][1]["state"]["mach"] == {"icount": hex(MIDDLE), "warp_ns": "0x12", "acc": "0x5"}
+    words = {"icount": hex(MIDDLE), "warp_ns": "0x12", "acc": "0x5", "time_offset": "0x6"}
+    assert kinds["snapshot"][1]["state"]["mach"] == words
     assert [page["lines"] for page in kinds["index"][0]["written"]] == [
         f"0x{mask:016x}" for mask in written.epochs[0][5]
     ]
