@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import xxhash
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import FOREVER, ReplaySource
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.recorder import record
+from rrdbg_core.trace.contents import image_digest
 
 from tests.bench.measure import Figure, timed, wall
 
@@ -25,7 +25,7 @@ QEMU = ["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-nographic", "-ic
 def machine_of(name: str) -> tuple[MachineConfig, dict[str, bytes]]:
     """Return a machine that runs a guest, and its images."""
     data = (BIN / f"{name}.elf").read_bytes()
-    digest = xxhash.xxh3_128_hexdigest(data)
+    digest = image_digest(data)
     return MachineConfig(images=(ImageRef(kind="elf", digest=digest, name=name),)), {digest: data}
 
 
