@@ -306,7 +306,7 @@ def test_dump_as_text(cli: Call, path: Path) -> None:
 
 
 def test_one_chunk(cli: Call, path: Path) -> None:
-    assert cli("dump", path, 6)[1] == "chunk 6 (progress, at offset 995)\n  events: 2\n"
+    assert cli("dump", path, 6)[1] == "chunk 6 (progress, at offset 999)\n  events: 2\n"
     code, _, err = cli("dump", path, 21)
     assert code == 67
     assert "no chunk 21" in err
