@@ -56,6 +56,9 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     SELECTS: ClassVar[bool] = False
     """Whether Up and Down move a selected line rather than scroll."""
 
+    ANCHOR: ClassVar[float] = 0.5
+    """Where the selected line stands in a pane that was resized: 0 at the top, 1 at the bottom."""
+
     class Chosen(Message):
         """A line was clicked or Enter was pressed on it."""
 
@@ -144,8 +147,12 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Fit the lines to the new size; a pane that was hidden had none to scroll in."""
         self.update()
         if self.SELECTS:
-            # by then it may be another one
-            self.call_after_refresh(lambda: self.reveal(self.selected))
+            self.call_after_refresh(self._anchor)
+
+    def _anchor(self) -> None:
+        # Not where it happens to be visible: sizes come one after another while a screen is laid out.
+        height = self.scrollable_content_region.height
+        self.scroll_to_row(self.selected - int((height - 1) * self.ANCHOR))
 
     def on_focus(self) -> None:
         """Show the selected line."""

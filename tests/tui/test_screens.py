@@ -28,7 +28,7 @@ async def take(run: Run) -> str:
     before = ""
     while before != (now := picture(run.app)):
         before = now
-        await run.until(lambda: run.app.engine.idle)
+        await run.until(lambda: run.app.engine.idle and not run.app.deck.memory.missing())
         await run.pilot.pause(0.1)
     return now
 
@@ -36,8 +36,10 @@ async def take(run: Run) -> str:
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
 async def test_after_some_steps_in_a_zoomed_window(screens: SnapshotAssertion, size: tuple[int, int]) -> None:
     async with running(size) as run:
+        await take(run)
         for key in ("right_curly_bracket", "right_curly_bracket", "plus", "plus", "s", "s", "f9", "s"):
             await run.press(key)
+            await run.until(lambda: run.app.engine.idle and not run.app.deck.memory.missing())
         assert await take(run) == screens
 
 

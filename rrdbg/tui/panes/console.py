@@ -21,6 +21,7 @@ class ConsolePane(Pane):
     NAME = "Console"
     EMPTY = "the guest has printed nothing"
     SELECTS: ClassVar[bool] = True
+    ANCHOR: ClassVar[float] = 1.0
 
     def __init__(self) -> None:
         super().__init__(id="console")

@@ -85,9 +85,13 @@ class MemoryPane(Pane):
         stop = start + max(self.scrollable_content_region.height, 1) * self._per_row()
         yield from range(start & -BLOCK, stop, BLOCK)
 
+    def missing(self) -> tuple[int, ...]:
+        """Return the blocks on the screen that nobody has brought yet."""
+        return tuple(block for block in self.visible_blocks() if block not in self._now.blocks)
+
     def want(self) -> None:
         """Ask for what the screen shows and nobody has brought yet."""
-        missing = tuple(block for block in self.visible_blocks() if block not in self._now.blocks)
+        missing = self.missing()
         if missing:
             self.post_message(self.Wanted(missing))
 
