@@ -382,9 +382,16 @@ def test_pages_that_share_a_tlb_entry(seed: int) -> None:
                 core.mmio_done(ok=False)
             elif reason == Exit.WATCH:
                 stops.append((core.icount, core.hit))
-        pages, lines = core.take_written()
+        pages, lines, words = core.take_written()
         states.append(
-            (core.hart[: L.CUR_PAGE].tolist(), core.memory.ram.tobytes(), stops, pages.tolist(), lines.tolist())
+            (
+                core.hart[: L.CUR_PAGE].tolist(),
+                core.memory.ram.tobytes(),
+                stops,
+                pages.tolist(),
+                lines.tolist(),
+                words.tolist(),
+            )
         )
     assert states[0] == states[1]
     assert states[0][2]

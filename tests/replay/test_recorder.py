@@ -27,6 +27,7 @@ from rrdbg_core.trace.reader import Trace
 from tests.replay.guests import END, SHELL, assembled, bundled, recorded, script
 from tests.replay.test_live import ECHO, SLEEP
 
+INDEXED = ("exceptions", "written", "written_lines", "written_words", "read", "executed")
 LONG = "li s0, 0; li s1, 0x80080000; loop: addi s0, s0, 1; sd s0, 0(s1); j loop"
 """A guest that counts for ever."""
 
@@ -59,9 +60,7 @@ def content(path: Path) -> dict[str, list[object]]:
             "snapshots": [(s.icount, s.events, {k: w.tolist() for k, w in s.state.items()}) for s in trace.snapshots],
             "pages": [hash(pack) for pack in packs],
             "index": [
-                [getattr(e, name).tolist() for name in ("exceptions", "written", "written_lines", "read", "executed")]
-                + [e.start, e.stop, e.console]
-                for e in trace.epochs
+                [getattr(e, name).tolist() for name in INDEXED] + [e.start, e.stop, e.console] for e in trace.epochs
             ],
             "ending": [trace.ending],
         }

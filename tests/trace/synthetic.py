@@ -66,7 +66,8 @@ def plain_snapshot(snapshot: Snapshot) -> tuple[Any, ...]:
 
 def plain_epoch(epoch: EpochIndex) -> tuple[Any, ...]:
     """Return an index block as comparable values."""
-    arrays = (epoch.exceptions, epoch.interrupts, epoch.written, epoch.written_lines, epoch.read, epoch.executed)
+    traps, written = (epoch.exceptions, epoch.interrupts), (epoch.written, epoch.written_lines, epoch.written_words)
+    arrays = (*traps, *written, epoch.read, epoch.executed)
     return (epoch.start, epoch.stop, *(array.tolist() for array in arrays), epoch.console)
 
 
@@ -169,13 +170,15 @@ def an_epoch(start: int, stop: int, seed: int) -> EpochIndex:
         return np.sort(rng.choice(RAM_PAGES, int(rng.integers(1, RAM_PAGES)), replace=False)).astype(np.uint32)
 
     written = some()
+    lines = rng.integers(1, 1 << 63, len(written), dtype=np.uint64)
     return EpochIndex(
         start,
         stop,
         rng.integers(0, 3, BINS).astype(np.uint32),
         rng.integers(0, 300, BINS).astype(np.uint32),
         written,
-        rng.integers(1, 1 << 63, len(written), dtype=np.uint64),
+        lines,
+        rng.integers(1, 256, int(np.bitwise_count(lines).sum())).astype(np.uint8),
         some(),
         some(),
         ((start + 5, b"hello\n"), (start + 5, b"\x1b[31m"), (stop, b"\xff\x00")),

@@ -183,11 +183,12 @@ class Machine:
         exceptions, interrupts = r.varints(64), r.varints(64)
         written, read, executed = (r.ascending(r.varint()) for _ in range(3))
         masks = [r.u(8) for _ in written]
+        words = [r.u(1) for _ in range(sum(mask.bit_count() for mask in masks))]
         count = r.varint()
         places = r.sums(count, first)
         sizes = r.varints(count)
         console = tuple((place, r.bytes(size)) for place, size in zip(places, sizes, strict=True))
-        self.epochs.append((first, last, exceptions, interrupts, written, masks, read, executed, console))
+        self.epochs.append((first, last, exceptions, interrupts, written, masks, words, read, executed, console))
 
     def take_ending(self, r: Reader, first: int, last: int) -> None:
         assert r.u(8) == len(self.events)

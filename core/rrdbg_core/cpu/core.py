@@ -14,12 +14,12 @@ from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import (
     CODE,
-    LINE_BYTES,
-    LINES_PER_PAGE,
     PAGE_BYTES,
     RAM_BASE,
     WATCHED_R,
     WATCHED_W,
+    WORD_BYTES,
+    WORDS_PER_PAGE,
     Memory,
 )
 
@@ -213,7 +213,7 @@ class Core:
         places: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
             *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
-            *(self._checks, self._traps, self._log, memory.dirty_lines, kernel.variants),
+            *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -306,21 +306,24 @@ class Core:
         read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
         return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
 
-    def take_written(self) -> tuple[Pages, Words]:
+    def take_written(self) -> tuple[Pages, Words, npt.NDArray[np.uint8]]:
         """Return what was written since the last call, and start afresh (a new generation included).
 
         Stores, DMA and loaded pages count, whether they change a value or not.
 
         Returns:
-            The pages, ascending, u32[n], and for each of them u64[n]: bit i stands for its 64-byte line i.
+            The pages, ascending, u32[n]; for each of them, u64[n], bit i stands for its 64-byte line i; for each of
+            those lines, in order, u8[k], bit w stands for its 8-byte word w.
         """
-        rows = self.memory.dirty_lines.reshape(self.memory.pages, LINES_PER_PAGE)
+        rows = self.memory.dirty_words.reshape(self.memory.pages, WORDS_PER_PAGE)
         pages = self.dirty_pages(self._taken)
-        lines = np.packbits(rows[pages], axis=1, bitorder="little").view("<u8").reshape(len(pages))
+        words = np.packbits(rows[pages], axis=1, bitorder="little")
+        written = words != 0
+        lines = np.packbits(written, axis=1, bitorder="little").view("<u8").reshape(len(pages))
         rows[pages] = 0
         # a page that a TLB lets pass would not be noticed again in this generation
         self._taken = self.new_generation()
-        return pages.astype(np.uint32), lines
+        return pages.astype(np.uint32), lines, words[written]
 
     # ---- memory from outside -----------------------------------------------------------------------------------------
     def write(self, address: int, data: bytes) -> None:
@@ -332,7 +335,7 @@ class Core:
         memory.ram[start : start + len(data)] = np.frombuffer(data, np.uint8)
         first, last = start // PAGE_BYTES, (start + len(data) - 1) // PAGE_BYTES
         memory.written[first : last + 1] = self.mach[L.GENERATION]
-        memory.dirty_lines[start // LINE_BYTES : (start + len(data) - 1) // LINE_BYTES + 1] = 1
+        memory.dirty_words[start // WORD_BYTES : (start + len(data) - 1) // WORD_BYTES + 1] = 1
         self._forget_code(np.arange(first, last + 1))
         for hart in self.harts:
             if (
@@ -346,7 +349,7 @@ class Core:
         """Put back pages of a snapshot: u8[n, 4096]. They count as written in this generation."""
         self.memory.rows()[numbers] = content
         self.memory.written[numbers] = self.mach[L.GENERATION]
-        self.memory.dirty_lines.reshape(self.memory.pages, LINES_PER_PAGE)[numbers] = 1
+        self.memory.dirty_words.reshape(self.memory.pages, WORDS_PER_PAGE)[numbers] = 1
         self._forget_code(numbers)
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:

@@ -9,6 +9,8 @@ PAGE_BYTES = 4096
 RAM_BASE = 0x8000_0000
 LINE_BYTES = 64
 LINES_PER_PAGE = PAGE_BYTES // LINE_BYTES
+WORD_BYTES = 8
+WORDS_PER_PAGE = PAGE_BYTES // WORD_BYTES
 
 CODE, WATCHED_R, WATCHED_W = 1, 2, 4
 """Flags of a page."""
@@ -19,7 +21,7 @@ class Memory:
 
     Shapes: ram u8[bytes]; flags u8[pages + 1]; written, read_, executed u32[pages + 1], the generation in which a page
     was last written, read or executed (page `pages` stands for an access's second page at the end of RAM);
-    dirty_lines u8[64 * pages], 1 for each 64-byte line that was written since `Core.take_written`.
+    dirty_words u8[512 * pages], 1 for each aligned 8-byte word that was written since `Core.take_written`.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -35,7 +37,7 @@ class Memory:
         self.written = np.zeros(pages + 1, np.uint32)
         self.read_ = np.zeros(pages + 1, np.uint32)
         self.executed = np.zeros(pages + 1, np.uint32)
-        self.dirty_lines = np.zeros(pages * LINES_PER_PAGE, np.uint8)
+        self.dirty_words = np.zeros(pages * WORDS_PER_PAGE, np.uint8)
 
     def contains(self, address: int, size: int) -> bool:
         """Return True if all `size` bytes from physical `address` on are RAM."""

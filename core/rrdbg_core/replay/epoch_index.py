@@ -45,10 +45,10 @@ class EpochCollector:
         """
         core = self._core
         read, executed = core.touched(self._generation)
-        written, lines = core.take_written()
+        written, lines, words = core.take_written()
         exceptions, interrupts = _histograms(core.take_traps())
         console, self._console = tuple(self._console), []
-        index = EpochIndex(self._start, stop, exceptions, interrupts, written, lines, read, executed, console)
+        index = EpochIndex(self._start, stop, exceptions, interrupts, written, lines, words, read, executed, console)
         self._begin(stop)
         return index, written, lines
 

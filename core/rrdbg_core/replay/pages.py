@@ -39,7 +39,7 @@ class PageIds:
 
     def look(self) -> None:
         """Learn which pages were written since the last look."""
-        written, _ = self._core.take_written()
+        written, _, _ = self._core.take_written()
         self.have[written] = UNKNOWN
 
     def declare(self, ids: Ids) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BASE, WORD_BYTES
 from rrdbg_core.replay.targets import MemoryWatch, Targets
 from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
 
@@ -91,7 +91,7 @@ def _any(bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:
 
 
 def _touched(epoch: EpochIndex, watch: MemoryWatch) -> bool:
-    """Return whether a watched stretch was accessed: by page for reads, by 64-byte line for writes."""
+    """Return whether a watched stretch was accessed: by page for reads, by 8-byte word for writes."""
     first, last = watch.address - RAM_BASE, watch.address + watch.length - 1 - RAM_BASE
     if last < 0:
         return False
@@ -103,11 +103,24 @@ def _touched(epoch: EpochIndex, watch: MemoryWatch) -> bool:
     if not (watch.writes or watch.changes):
         return False
     at = int(np.searchsorted(epoch.written, pages[0]))
+    starts = np.cumsum(np.bitwise_count(epoch.written_lines), dtype=np.int64)  # where the next page's lines begin
     lines = max(first, 0) // LINE_BYTES, last // LINE_BYTES
     while at < len(epoch.written) and (page := int(epoch.written[at])) <= pages[1]:
         low = max(lines[0] - page * LINES_PER_PAGE, 0)
         high = min(lines[1] - page * LINES_PER_PAGE, LINES_PER_PAGE - 1)
-        if int(epoch.written_lines[at]) >> low & (1 << high - low + 1) - 1:
-            return True
+        mask = int(epoch.written_lines[at])
+        for line in range(low, high + 1):
+            if mask >> line & 1:
+                behind = (mask >> line).bit_count()
+                words = int(epoch.written_words[int(starts[at]) - behind])
+                if words & _words_of(page * LINES_PER_PAGE + line, first, last):
+                    return True
         at += 1
     return False
+
+
+def _words_of(line: int, first: int, last: int) -> int:
+    """Return the mask of the words of a line of RAM that bytes `first` to `last` touch."""
+    low = max(first // WORD_BYTES - line * 8, 0)
+    high = min(last // WORD_BYTES - line * 8, 7)
+    return (1 << high + 1) - (1 << low)

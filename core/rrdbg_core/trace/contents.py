@@ -165,6 +165,7 @@ def encode_index(epoch: EpochIndex) -> bytes:
         parts += [varint.encode([len(pages)]), ascending(pages)]
     parts += [
         np.ascontiguousarray(epoch.written_lines, "<u8").tobytes(),
+        epoch.written_words.tobytes(),
         varint.encode([len(pieces)]),
         varint.encode(np.diff(places, prepend=epoch.start)),
         varint.encode([len(piece) for piece in pieces]),
@@ -181,6 +182,9 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
     exceptions, interrupts = _counts(cursor), _counts(cursor)
     written, read, executed = (cursor.ascending(cursor.varint(), pages, "page") for _ in range(3))
     lines = cursor.words(len(written))
+    words = np.frombuffer(cursor.take(int(np.bitwise_count(lines).sum())), np.uint8)
+    if not words.all():
+        raise Malformed("a line is written, but no word of it")
     count = cursor.varint()
     if count > MAX_CONSOLE_PIECES:
         raise Malformed(f"it claims {count} pieces of console output")
@@ -195,7 +199,7 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
         (place, bytes(cursor.take(size))) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
     )
     cursor.end()
-    return EpochIndex(start, stop, exceptions, interrupts, written, lines, read, executed, console)
+    return EpochIndex(start, stop, exceptions, interrupts, written, lines, words, read, executed, console)
 
 
 def _counts(cursor: Cursor) -> npt.NDArray[np.uint32]:

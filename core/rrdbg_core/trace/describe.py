@@ -118,6 +118,7 @@ def index_values(epoch: EpochIndex) -> Plain:
             {"page": page, "lines": f"0x{mask:016x}"}
             for page, mask in zip(epoch.written.tolist(), epoch.written_lines.tolist(), strict=True)
         ],
+        "written_words": epoch.written_words.tobytes().hex(),
         "read": epoch.read.tolist(),
         "executed": epoch.executed.tolist(),
         "console": [{"icount": icount, "data": data.hex()} for icount, data in epoch.console],

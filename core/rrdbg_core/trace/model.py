@@ -78,6 +78,8 @@ class EpochIndex:
     """u32[n]: numbers of the RAM pages written, ascending."""
     written_lines: npt.NDArray[np.uint64]
     """u64[n]: for each of them the 64-byte lines written; bit k is bytes 64 k to 64 k + 63."""
+    written_words: npt.NDArray[np.uint8]
+    """u8[k]: for each of those lines, in order, the 8-byte words written; bit w is its bytes 8 w to 8 w + 7."""
     read: npt.NDArray[np.uint32]
     """u32[m]: numbers of the RAM pages read, ascending."""
     executed: npt.NDArray[np.uint32]

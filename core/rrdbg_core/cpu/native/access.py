@@ -197,8 +197,8 @@ def write_ram(c, address, size, value, left):
     written = u32_at(c, GEN)
     dirty = bytes_at(c, DIRTY)
     written[page] = np.uint32(m[L.GENERATION])
-    store1(dirty, offset >> U(6), U(1))
-    store1(dirty, (offset + size - U(1)) >> U(6), U(1))
+    store1(dirty, offset >> U(3), U(1))
+    store1(dirty, (offset + size - U(1)) >> U(3), U(1))
     both = U(flags[page])
     first = size
     if last != page:

@@ -87,7 +87,7 @@ class Observed(Words):
         for byte in (address, address + size - 1):
             generations[byte - RAM_BASE >> 12] = m[L.GENERATION]
             if kind == WRITE:
-                self.memory.dirty_lines[byte - RAM_BASE >> 6] = 1
+                self.memory.dirty_words[byte - RAM_BASE >> 3] = 1
         for i in range(m[L.WATCHES]):
             row = L.WATCHES + 1 + i * L.WATCH_WORDS
             start, length, kinds = m[row : row + 3]
