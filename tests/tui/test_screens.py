@@ -45,6 +45,9 @@ async def test_after_some_steps_in_a_zoomed_window(screens: SnapshotAssertion, s
 
 async def test_the_help(screens: SnapshotAssertion) -> None:
     async with running((80, 24)) as run:
+        # the help lies over a whole screen, not over one that is still being put together
+        await run.sees("whole run")
+        await take(run)
         run.app.push_screen(HelpScreen((("continue", "Run to the next stop"), ("stepi", "Execute steps"))))
         await run.sees("Step one instruction back")
         assert await take(run) == screens
