@@ -161,7 +161,8 @@ class _Recorder:
         self._thinning = Thinning(machine.memory.pages)
         self._heard = b""
         self._reason = ""  # why the recording shall end at the next position
-        self._started = self._flushed = self._shown = time.monotonic()
+        self._started = self._flushed = time.monotonic()
+        self._shown = self._started - PROGRESS_S  # the first look is told at once
         self._deadline = None if timeout_s is None else self._started + timeout_s
         self._promised = -1
         self._collector = EpochCollector(machine.core, 0)
