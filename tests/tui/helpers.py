@@ -17,6 +17,7 @@ from rrdbg.tui.app import DebuggerApp
 from rrdbg.tui.run import over
 from rrdbg.tui.source import Source
 from tests.tui.fake import FakeSession
+from tests.tui.picture import strips
 
 PATIENCE = 30.0
 """Seconds to wait for what must happen."""
@@ -111,7 +112,7 @@ class Run:
     @property
     def text(self) -> str:
         """The screen as text."""
-        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+        return "\n".join(strip.text for strip in strips(self.app))
 
 
 class FakeRun(Run):

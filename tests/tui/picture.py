@@ -11,10 +11,21 @@ from string import ascii_letters, digits, punctuation
 from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.scrollbar import ScrollBar
+from textual.strip import Strip
 
 LETTERS = "." + ascii_letters + digits + punctuation.replace(".", "")
+
+
+def strips(app: App[int]) -> list[Strip]:
+    """Return the screen's lines as they are drawn: a modal screen lies over the one below it.
+
+    Textual names the screens below only while it draws, and keeps what a screen drew without them.
+    """
+    visible_screen_stack.set(app._background_screens)
+    return app.screen._compositor.render_strips()
 
 
 def picture(app: App[int]) -> str:
@@ -28,7 +39,7 @@ def picture(app: App[int]) -> str:
     words: list[str] = []
     shades: list[str] = []
     legend: dict[str, str] = {}
-    for y, strip in enumerate(app.screen._compositor.render_strips()):
+    for y, strip in enumerate(strips(app)):
         word, shade, x = "", "", 0
         for segment in strip:
             name = _name(segment.style or Style())
