@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 from rrdbg.session.errors import Cancelled, NotFound, Unreadable, UsageError
 from rrdbg.session.numbers import Value
+from rrdbg.session.program import Difference, FrameInfo, LineVisit, Printed, SourceFile, Variable
 from rrdbg.session.rows import MemoryAccess, StepRow
 from rrdbg.session.values import (
     Bookmark,
@@ -44,9 +45,12 @@ __all__ = [
     "Bookmark",
     "Cancelled",
     "ConsoleChunk",
+    "Difference",
     "DisasmLine",
     "EventRow",
+    "FrameInfo",
     "Lane",
+    "LineVisit",
     "Location",
     "MemoryAccess",
     "MemoryBlock",
@@ -55,10 +59,12 @@ __all__ = [
     "Point",
     "PointKind",
     "Position",
+    "Printed",
     "Progress",
     "ProgressCallback",
     "RegisterValue",
     "Session",
+    "SourceFile",
     "StepRow",
     "Stop",
     "StopReason",
@@ -68,6 +74,7 @@ __all__ = [
     "Unreadable",
     "UsageError",
     "Value",
+    "Variable",
     "VerifyResult",
     "When",
 ]
@@ -294,6 +301,60 @@ class Session(Protocol):
 
     def iter_steps(self, lo: int, hi: int) -> Iterator[StepRow]:
         """Yield what the steps lo <= n < hi did, in batches that bound the memory. Leaves you where you are."""
+
+    # the program
+
+    @property
+    def frame(self) -> int:
+        """Number of the selected frame; every motion selects frame 0."""
+
+    def backtrace(self, limit: int = 64) -> Sequence[FrameInfo]:
+        """Return the frames, innermost first: through inlined calls, and through traps into what they interrupted."""
+
+    def select_frame(self, number: int) -> FrameInfo:
+        """Select a frame: expressions, locals and registers are then its own. Raises NotFound."""
+
+    def variables(self, kind: str = "local") -> Sequence[Variable]:
+        """Return the selected frame's variables: `kind` is "local" (innermost block first), "arg" or "static"."""
+
+    def children(self, expression: str) -> Sequence[Variable]:
+        """Return the parts of a value: members, elements, what a pointer points to."""
+
+    def print_value(self, expression: str, format: str = "") -> Printed:
+        """Return the value of a C expression in the selected frame, as gdb's `print/FORMAT` shows it."""
+
+    def whatis(self, expression: str, *, expand: bool = False) -> str:
+        """Return the type of an expression, or of a type's name; `expand` shows its members, as `ptype` does."""
+
+    def source(self, file: str) -> SourceFile:
+        """Return the text of a source file. Raises NotFound, which says where it was looked for."""
+
+    def substitute_path(self, old: str, new: str) -> None:
+        """Look for sources whose names start with `old` under `new`; an empty `new` removes the rule."""
+
+    def line_visits(self, before: int, after: int) -> Sequence[LineVisit]:
+        """Return the source lines executed in the steps around here, ascending: at most `before` and `after` steps."""
+
+    def step(self, count: int = 1) -> Stop:
+        """Execute to the start of another source line, into functions that have lines; as gdb's `step`."""
+
+    def reverse_step(self, count: int = 1) -> Stop:
+        """Go back to the start of the previous line, into functions that have lines."""
+
+    def next_(self, count: int = 1) -> Stop:
+        """Execute to the start of another source line, calls as a whole."""
+
+    def reverse_next(self, count: int = 1) -> Stop:
+        """Go back to the start of the previous line, calls as a whole."""
+
+    def step_range(self, lo: int, hi: int, *, over: bool = False, reverse: bool = False) -> Stop:
+        """Step until pc leaves lo <= pc < hi; `over`: calls and traps as a whole."""
+
+    def land(self) -> Stop:
+        """Go to where the run went wrong: the last panic, trap loop or exit."""
+
+    def difference(self, lo: Position, hi: Position, limit: int = 1000) -> Difference:
+        """Return how registers, CSRs and RAM differ between two positions. Leaves you where you are."""
 
     # the user's own
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
-from rrdbg.session import errors, numbers, rows, values
+from rrdbg.session import errors, numbers, program, rows, values
 
 
 def _public(module: Any, base: type) -> dict[str, type]:
@@ -18,7 +18,7 @@ def _public(module: Any, base: type) -> dict[str, type]:
     return {name: item for name, item in found.items() if issubclass(item, base) and item.__module__ == module.__name__}
 
 
-_MODULES = (values, rows, numbers)
+_MODULES = (values, rows, numbers, program)
 _CLASSES: dict[str, Any] = {
     name: item
     for module in _MODULES
