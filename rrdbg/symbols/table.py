@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
+from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.elf import ElfSymbols, Symbol
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
@@ -34,6 +35,11 @@ class SymbolTable:
     @cached_property
     def _lines(self) -> list[LineTable]:
         return [LineTable(image) for image in self._images]
+
+    @cached_property
+    def debug(self) -> DebugInfo:
+        """Functions, variables and types, read when first asked for."""
+        return DebugInfo()
 
     def problems(self) -> list[str]:
         """Return what is missing in which image, a sentence each: stripped ones, damaged debug information."""
