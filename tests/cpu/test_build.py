@@ -149,7 +149,7 @@ def test_where_nothing_can_be_written_the_kernel_works_all_the_same(
 
 def test_the_key_changes_with_every_source(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path(build.__file__).parent
-    names = ("layout.py", "dispatch.py", "ops.py", "intrinsics.py", "frontend.py", "pipeline.py")
+    names = ("layout.py", "emitter.py", "dispatch.py", "ops.py", "intrinsics.py", "frontend.py", "pipeline.py")
     paths = [*(here / "native").glob("*.py"), *(here / name for name in names)]
     paths += list((here.parent / "isa").glob("*.py"))
     assert len(paths) > 20

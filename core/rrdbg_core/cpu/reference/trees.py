@@ -45,7 +45,7 @@ def _orcb(a: int) -> int:
     return int.from_bytes(bytes(0xFF if byte else 0 for byte in a.to_bytes(8, "little")), "little")
 
 
-_FORMS: dict[str, str] = {
+FORMS: dict[str, str] = {
     "add": "({0} + {1} & M64)",
     "sub": "({0} - {1} & M64)",
     "mul": "({0} * {1} & M64)",
@@ -77,8 +77,9 @@ _FORMS: dict[str, str] = {
     "orcb": "orcb({0})",
     "rev8": 'int.from_bytes({0}.to_bytes(8, "little"), "big")',
 }
+"""Each operation as a Python expression over plain ints, its arguments to be filled in."""
 
-_NAMES = {
+NAMES: dict[str, object] = {
     "M64": M64,
     "SIGN": _SIGN,
     "signed": signed,
@@ -90,6 +91,7 @@ _NAMES = {
     "ctz": lambda a: (a & -a).bit_length() - 1 if a else 64,
     "orcb": _orcb,
 }
+"""What the forms name."""
 
 
 def source(tree: Ex) -> str:
@@ -98,7 +100,7 @@ def source(tree: Ex) -> str:
         return f"0x{tree.args[0]:x}"
     if tree.op == "operand":
         return {"rs1": "h[rs1]", "rs2": "h[rs2]", "imm": "imm", "pc": f"h[{L.PC}]"}[str(tree.args[0])]
-    return _FORMS[tree.op].format(*(source(arg) for arg in tree.args if isinstance(arg, Ex)))
+    return FORMS[tree.op].format(*(source(arg) for arg in tree.args if isinstance(arg, Ex)))
 
 
 def _factory(insn: Insn) -> Callable[..., Step]:
@@ -124,7 +126,7 @@ def _factory(insn: Insn) -> Callable[..., Step]:
         "    def step():",
     ]
     lines += [f"        {line}" for line in body] + ["    return step"]
-    names: dict[str, object] = dict(_NAMES)
+    names = dict(NAMES)
     exec("\n".join(lines), names)
     bind = names["bind"]
     assert callable(bind)
