@@ -191,7 +191,15 @@ class Session(Protocol):
 
     # points
 
-    def add_break(self, location: str | int, *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+    def add_break(
+        self,
+        location: str | int,
+        *,
+        condition: str = "",
+        temporary: bool = False,
+        ignore: int = 0,
+        internal: bool = False,
+    ) -> Point:
         """Set a breakpoint.
 
         Args:
@@ -199,6 +207,8 @@ class Session(Protocol):
             condition: Stop only where this expression is not zero.
             temporary: Delete it at its first stop.
             ignore: Hits to pass over.
+            internal: A front end's own: numbered from -1 downwards, not among `points`, left alone by what means all
+                points, and not named in a stop's text.
         """
 
     def add_watch(
@@ -210,6 +220,7 @@ class Session(Protocol):
         condition: str = "",
         temporary: bool = False,
         ignore: int = 0,
+        internal: bool = False,
     ) -> Point:
         """Set a watchpoint.
 
@@ -220,6 +231,7 @@ class Session(Protocol):
             condition: Stop only where this expression is not zero, evaluated after the access.
             temporary: Delete it at its first stop.
             ignore: Hits to pass over.
+            internal: A front end's own, as for `add_break`.
         """
 
     def add_catch(self, what: str = "trap", *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:

@@ -26,7 +26,7 @@ class PointState:
     """A point as the session keeps it."""
 
     number: int
-    """Its number."""
+    """Its number; below 0 for a front end's own."""
     kind: PointKind
     """What it waits for."""
     what: str
@@ -72,6 +72,11 @@ class PointState:
         )
 
     @property
+    def is_internal(self) -> bool:
+        """Whether it is a front end's own, which users neither see nor touch."""
+        return self.number < 0
+
+    @property
     def is_break(self) -> bool:
         """Whether it stops before an instruction."""
         return self.kind is PointKind.BREAK
@@ -115,6 +120,7 @@ class Points(Inspect):
     def _setup(self) -> None:
         self._points: dict[int, PointState] = {}
         self._next_point = 1
+        self._next_internal = -1
 
     def _remember(self) -> Callable[[], None]:
         saved = [(point, point.hits, point.ignore) for point in self._points.values()]
@@ -126,13 +132,21 @@ class Points(Inspect):
 
         return undo
 
-    def add_break(self, location: str | int, *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+    def add_break(
+        self,
+        location: str | int,
+        *,
+        condition: str = "",
+        temporary: bool = False,
+        ignore: int = 0,
+        internal: bool = False,
+    ) -> Point:
         """Set a breakpoint."""
         self._check_open()
         addresses = self._code_addresses(location)
         what = location if isinstance(location, str) else f"{location:#x}"
         point = PointState(0, PointKind.BREAK, what.strip(), addresses, temporary=temporary, ignore=ignore)
-        return self._add(point, condition)
+        return self._add(point, condition, internal)
 
     def add_watch(
         self,
@@ -143,6 +157,7 @@ class Points(Inspect):
         condition: str = "",
         temporary: bool = False,
         ignore: int = 0,
+        internal: bool = False,
     ) -> Point:
         """Set a watchpoint."""
         self._check_open()
@@ -166,7 +181,7 @@ class Points(Inspect):
                 raise UsageError(
                     f"cannot watch {point.length:_} bytes at {address:#x}", hint=f"at most {MAX_WATCHED:_}"
                 )
-        return self._add(point, condition)
+        return self._add(point, condition, internal)
 
     def add_catch(self, what: str = "trap", *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
         """Stop at traps."""
@@ -178,10 +193,14 @@ class Points(Inspect):
         point.exceptions = words[0] in ("trap", "exception") or any(not c >> 63 for c in point.causes or ())
         return self._add(point, condition)
 
-    def _add(self, point: PointState, condition: str) -> Point:
+    def _add(self, point: PointState, condition: str, internal: bool = False) -> Point:
         point.condition = self._condition(condition)
-        point.number = self._next_point
-        self._next_point += 1
+        if internal:
+            point.number = self._next_internal
+            self._next_internal -= 1
+        else:
+            point.number = self._next_point
+            self._next_point += 1
         self._points[point.number] = point
         return self._public(point)
 
@@ -231,7 +250,7 @@ class Points(Inspect):
     def points(self) -> tuple[Point, ...]:
         """Return all points by number."""
         self._check_open()
-        return tuple(self._public(point) for point in self._points.values())
+        return tuple(map(self._public, self._chosen(None)))
 
     def delete_point(self, number: int | None = None) -> None:
         """Delete a point, or all of them."""
@@ -258,7 +277,7 @@ class Points(Inspect):
     def _chosen(self, number: int | None) -> list[PointState]:
         self._check_open()
         if number is None:
-            return list(self._points.values())
+            return [point for point in self._points.values() if not point.is_internal]
         if number not in self._points:
             raise NotFound(f"no breakpoint number {number}", hint="`info breakpoints` lists them")
         return [self._points[number]]

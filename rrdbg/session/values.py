@@ -108,7 +108,7 @@ class Stop:
     when: When
     """Where."""
     points: tuple[int, ...] = ()
-    """Numbers of the points that stopped it."""
+    """Numbers of the points that stopped it; those of a front end's own are below 0."""
     what: str = ""
     """What was watched or caught, as it was written."""
     access: str = ""
@@ -236,7 +236,7 @@ class Point:
     """A breakpoint, watchpoint or catchpoint."""
 
     number: int
-    """Its number from 1 on, as in gdb."""
+    """Its number from 1 on, as in gdb; internal ones from -1 downwards."""
     kind: PointKind
     """What it waits for."""
     what: str

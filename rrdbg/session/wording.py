@@ -35,6 +35,8 @@ def stop_text(reason: StopReason, when: When, hits: Sequence[Hit], *, reverse: b
     prefix = ""
     for hit in hits:
         point = hit.point
+        if point.is_internal:
+            continue
         if hit.problem:
             lines.append(f"Error in testing condition for breakpoint {point.number}:\n{hit.problem}")
         if point.is_break:
