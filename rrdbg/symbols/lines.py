@@ -24,6 +24,10 @@ class Line:
     """Source file as the compiler was given it."""
     line: int
     """Line, from 1."""
+    stop: int = 0
+    """Address behind the row: where the next one begins."""
+    statement: bool = True
+    """Whether a statement starts there: a place to stop at."""
 
 
 class LineTable:
@@ -68,17 +72,18 @@ class LineTable:
     def at(self, address: int) -> Line | None:
         """Return the row that covers an address."""
         index = bisect_right(self._starts, address) - 1
-        if index < 0:
-            return None
-        file, line, _ = self._rows[index]
-        return Line(self._starts[index], file, line) if line else None
+        return self._line(index) if index >= 0 and self._rows[index][1] else None
+
+    def _line(self, index: int) -> Line:
+        file, line, statement = self._rows[index]
+        stop = self._starts[index + 1] if index + 1 < len(self._starts) else self._starts[index]
+        return Line(self._starts[index], file, line, stop, statement)
 
     def between(self, lo: int, hi: int) -> list[Line]:
         """Return the rows of addresses lo <= a < hi."""
         first = max(bisect_right(self._starts, lo) - 1, 0)
         last = bisect_right(self._starts, hi - 1)
-        rows = zip(self._starts[first:last], self._rows[first:last], strict=True)
-        return [Line(address, file, line) for address, (file, line, _) in rows if line]
+        return [self._line(index) for index in range(first, last) if self._rows[index][1]]
 
     def addresses(self, file: str, line: int) -> list[int]:
         """Return the first address of a line in each place it was compiled to, ascending.
