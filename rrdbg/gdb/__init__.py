@@ -1,0 +1,1 @@
+"""gdb's remote serial protocol over a session: stock gdb walks along a trace in both directions."""

@@ -1,0 +1,137 @@
+"""Moving: what gdb's resumptions mean in a trace, and what it is told where they end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rrdbg_core.errors import RrdbgError
+
+from rrdbg.gdb.fields import little
+from rrdbg.gdb.points import SOFTWARE, ClientPoints, Place
+from rrdbg.session.api import Cancelled, Progress, Session, Stop, StopReason
+from rrdbg.session.errors import EngineDied
+
+T = TypeVar("T")
+
+SIGINT, SIGTRAP = 2, 5
+_EXPEDITED = {2: "sp", 8: "s0", 32: "pc"}
+_PATIENCE, _PERIOD = 3.0, 5.0
+"""Seconds until a search tells how far it is, and between two such lines."""
+
+
+@dataclass
+class Client:
+    """What the connected client understands."""
+
+    features: frozenset[str] = frozenset()
+    """What it said in qSupported: `swbreak`, `error-message`, ..."""
+    acknowledging: bool = True
+    """Whether packets are acknowledged."""
+    said: set[str] = field(default_factory=set)
+    """Hints that it was given: each once."""
+
+
+class Runner:
+    """Runs the session's motions for a client, and hears its Ctrl-C."""
+
+    def __init__(self, session: Session, points: ClientPoints, client: Client, say: Callable[[str], None]) -> None:
+        self._session = session
+        self._points = points
+        self.client = client
+        """What the client understands."""
+        self._say = say
+        self._next_line = 0.0
+        self.interrupted = threading.Event()
+        """Set when the client, or its end, wants what runs to end."""
+
+    def interrupt(self) -> None:
+        """End what runs. From any thread."""
+        self.interrupted.set()
+        self._session.cancel()
+
+    def run(self, move: Callable[[], Stop]) -> bytes:
+        """Move, and return the stop reply."""
+        self._points.settle()
+        try:
+            stop = self.attend(move)
+        except Cancelled:
+            self._say(f"Interrupted; back where it started, at position {self._session.icount:_}.\n")
+            return self.reply(SIGINT)
+        except EngineDied:
+            raise
+        except RrdbgError as error:
+            self._say(f"{error}\n")
+            return self.reply()
+        return self._reply_to(stop)
+
+    def command(self, work: Callable[[], T]) -> T:
+        """Run a command of the user's, which may move as well."""
+        self._points.settle()
+        return self.attend(work)
+
+    def attend(self, work: Callable[[], T]) -> T:
+        """Do something that may take long: it can be interrupted, and tells how far it is."""
+        if self.interrupted.is_set():
+            raise Cancelled("it was cancelled")
+        self._next_line = time.monotonic() + _PATIENCE
+        self._session.on_progress = self._progress
+        try:
+            return work()
+        finally:
+            self._session.on_progress = None
+
+    def _progress(self, progress: Progress) -> None:
+        if self.interrupted.is_set():
+            # the first attempt may have come just before the call began
+            self._session.cancel()
+            return
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + _PERIOD
+            self._say(f"{progress_text(progress)}\n")
+
+    # stop replies
+
+    def reply(self, signal: int = SIGTRAP, reason: str = "") -> bytes:
+        """Return a stop reply for where the session stands."""
+        values = {row.name: row.value for row in self._session.registers(list(_EXPEDITED.values()))}
+        registers = b"".join(b"%02x:%b;" % (number, little(values[name])) for number, name in _EXPEDITED.items())
+        return b"T%02x%b%bthread:1;" % (signal, reason.encode(), registers)
+
+    def _reply_to(self, stop: Stop) -> bytes:
+        if stop.reason is StopReason.START:
+            return self.reply(reason="replaylog:begin;")
+        if stop.reason is StopReason.END:
+            return self.reply(reason="replaylog:end;")
+        places = [place for number in stop.points if (place := self._points.place_of(number)) is not None]
+        if len(places) < len(stop.points):
+            # one of the user's own, set with `monitor`: gdb does not know it
+            self._say(f"{stop.text}\n")
+        return self.reply(reason=self._reason(stop, places))
+
+    def _reason(self, stop: Stop, places: list[Place]) -> str:
+        watches = [place for place in places if not place.is_break]
+        if watches:
+            word = {2: "watch", 3: "rwatch", 4: "awatch"}[watches[0].type]
+            # gdb looks for the watchpoints around this address; an access may begin before what is watched
+            address = max([place.address for place in watches] + ([stop.address] if stop.address is not None else []))
+            return f"{word}:{address:x};"
+        for place in places:
+            word = "swbreak" if place.type == SOFTWARE else "hwbreak"
+            if word in self.client.features:
+                return f"{word}:;"
+        return ""
+
+
+def progress_text(progress: Progress) -> str:
+    """Return a line about how far a search is."""
+    parts = [] if progress.share is None else [f"{progress.share:.0%}"]
+    if progress.rate >= 1e6:
+        parts.append(f"{progress.rate / 1e6:.0f} M steps/s")
+    if progress.eta is not None:
+        parts.append(f"{progress.eta:.0f} s left at most")
+    return f"{progress.title}: {', '.join(parts) or '...'}"

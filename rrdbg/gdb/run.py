@@ -1,0 +1,120 @@
+"""Start the server on a trace: `rrdbg gdb`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.gdb.files import Files
+from rrdbg.gdb.images import images_of
+from rrdbg.gdb.server import PipeStream, Server, is_loopback, listen, serve_stream
+from rrdbg.gdb.stub import Stub
+from rrdbg.session.api import ProgressCallback
+from rrdbg.session.remote import open_remote
+
+_GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv-none-elf-gdb", "riscv64-linux-gnu-gdb")
+
+
+class _Ended(Exception):
+    """A signal ends the server."""
+
+
+def run_server(
+    path: str,
+    *,
+    host: str,
+    port: int | None,
+    default_port: int,
+    say: Callable[[str], None],
+    progress: ProgressCallback | None = None,
+    once: bool = False,
+    stdio: bool = False,
+    symbols: str | None = None,
+) -> int:
+    """Serve a trace until the user ends it, or the only client does; return the exit code.
+
+    Args:
+        path: The trace.
+        host: Address to listen on.
+        port: Port; 0: a free one; None: the default one or, when that is taken, a free one.
+        default_port: The default one.
+        say: Told what the user should know, a line each.
+        progress: Called while the trace is opened.
+        once: End with the first client.
+        stdio: Serve standard input and output instead.
+        symbols: A file that takes the place of the trace's images for the client.
+
+    Raises:
+        RrdbgError: The trace does not open, the port is taken, or the engine died.
+    """
+    load = _loader(path, symbols)
+    with _signals_end(stdio), open_remote(path, progress) as session:
+        session.on_progress = None
+        stub = Stub(session, Files(load))
+        if stdio:
+            serve_stream(stub, PipeStream(sys.stdin.fileno(), _take_stdout()), say)
+            return ExitCode.OK
+        with _listener(host, port, default_port) as listener:
+            address = listener.getsockname()
+            where = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+            if not is_loopback(host):
+                say(f"warning: anybody who reaches {where} can read this trace: there is no authentication")
+            info = session.info()
+            say(f"{os.path.basename(path)}, {info.end:_} steps, is served at {where}; Ctrl-C ends the server")
+            say(f"run: {_gdb()} -ex 'target extended-remote {where}'")
+            Server(stub, listener, say, once=once).run()
+    return ExitCode.OK
+
+
+def _loader(path: str, symbols: str | None) -> Callable[[], Mapping[str, bytes]]:
+    if symbols is None:
+        return lambda: images_of(path)
+    data = Path(symbols).read_bytes()
+    return lambda: {os.path.basename(symbols): data}
+
+
+def _listener(host: str, port: int | None, default_port: int) -> socket.socket:
+    if port is not None:
+        return listen(host, port)
+    try:
+        return listen(host, default_port)
+    except RrdbgError:
+        return listen(host, 0)
+
+
+def _gdb() -> str:
+    return next((name for name in _GDBS if shutil.which(name)), _GDBS[0])
+
+
+def _take_stdout() -> int:
+    """Return a descriptor of standard output; what is printed by mistake goes to stderr from now on."""
+    mine = os.dup(1)
+    os.dup2(2, 1)
+    return mine
+
+
+@contextlib.contextmanager
+def _signals_end(stdio: bool) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the server; in a pipe from gdb, Ctrl-C is gdb's."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise _Ended
+
+    handlers = {signal.SIGTERM: handle, signal.SIGINT: signal.SIG_IGN if stdio else handle}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    except _Ended:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

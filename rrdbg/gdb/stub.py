@@ -1,0 +1,267 @@
+"""The remote serial protocol over a session: packets in, answers out (gdb manual, appendix E).
+
+It knows nothing of sockets: `rrdbg.gdb.connection` feeds it, one packet after another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rrdbg_core.errors import RrdbgError
+
+from rrdbg.gdb import description
+from rrdbg.gdb.errors import EFAULT, READ_ONLY, Malformed, Refused
+from rrdbg.gdb.fields import M64, little, number, numbers
+from rrdbg.gdb.files import Files
+from rrdbg.gdb.packets import MAX_PAYLOAD, escape
+from rrdbg.gdb.points import ClientPoints, Place
+from rrdbg.gdb.queries import Queries
+from rrdbg.gdb.resume import Client, Runner
+from rrdbg.session.api import Session, Stop
+from rrdbg.session.errors import EngineDied
+
+_WORDS_THAT_ERR = b"PMXGZzvH"
+"""First letters of packets whose errors gdb has always taken as text."""
+
+
+class Detached(Exception):
+    """The client lets go. Carries the last answer."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
+class Stub:
+    """Answers the packets of one client after another.
+
+    Args:
+        session: Where the guest stands; it keeps its place when a client goes and the next one comes.
+        files: What the client may open.
+    """
+
+    def __init__(self, session: Session, files: Files) -> None:
+        self._session = session
+        self.say: Callable[[str], None] = lambda text: None
+        """Prints a text on the client's console; called while it waits for a stop or for `monitor`."""
+        self._registers = description.registers_of(session)
+        self._names = {register.number: register.name for register in self._registers}
+        self.client = Client()
+        self.files = files
+        self.points = ClientPoints(session)
+        self.runner = Runner(session, self.points, self.client, self._tell)
+        self._queries = Queries(session, self._registers, files, self.runner, self._tell, self._forget)
+        self._general: bytes | None = None
+        self._handlers: dict[bytes, Callable[[bytes], bytes | None]] = {
+            b"!": lambda _: b"OK",
+            b"?": lambda _: self.runner.reply(),
+            b"g": self._read_general,
+            b"p": self._read_register,
+            b"m": self._read_memory,
+            b"x": self._read_binary,
+            b"G": self._refuse_write,
+            b"P": self._refuse_write,
+            b"M": self._refuse_write,
+            b"X": self._write_binary,
+            b"H": self._select_thread,
+            b"T": self._alive,
+            b"Z": self._insert,
+            b"z": self._remove,
+            b"c": self._continue,
+            b"C": lambda rest: self._continue(rest[2:].lstrip(b";")),
+            b"s": self._step,
+            b"S": lambda rest: self._step(rest[2:].lstrip(b";")),
+            b"b": self._backwards,
+            b"D": self._detach,
+            b"k": self._kill,
+            b"v": self._v_packet,
+            b"q": self._queries.ask,
+            b"Q": self._queries.set,
+        }
+
+    def attach(self) -> None:
+        """A client is there."""
+        self.client.features = frozenset()
+        self.client.acknowledging = True
+        self.client.said.clear()
+        self.runner.interrupted.clear()
+        self._general = None
+
+    def leave(self) -> None:
+        """The client is gone: its breakpoints and files go with it."""
+        self.files.close_all()
+        self.points.clear()
+
+    def handle(self, payload: bytes) -> bytes | None:
+        """Answer a packet; None: it gets no answer.
+
+        Raises:
+            Detached: The client lets go.
+            EngineDied: There is no guest any more.
+        """
+        handler = self._handlers.get(payload[:1])
+        if handler is None:
+            return b""
+        try:
+            return handler(payload[1:])
+        except EngineDied:
+            raise
+        except RrdbgError as error:
+            return self._error(payload, error)
+
+    def _tell(self, text: str) -> None:
+        self.say(text)
+
+    def _error(self, payload: bytes, error: RrdbgError) -> bytes:
+        if "error-message" in self.client.features or payload[:1] in [bytes((c,)) for c in _WORDS_THAT_ERR]:
+            return b"E." + error.message.encode("ascii", "replace").replace(b"#", b"?").replace(b"$", b"?")
+        return b"E%02x" % (error.number if isinstance(error, Refused) else EFAULT)
+
+    # registers
+
+    def _read_general(self, rest: bytes) -> bytes:
+        if self._general is None:
+            names = [self._names[n] for n in range(description.PC + 1)]
+            self._general = b"".join(little(row.value) for row in self._session.registers(names))
+        return self._general
+
+    def _read_register(self, rest: bytes) -> bytes:
+        name = self._names.get(number(rest, "register number"))
+        if name is None:
+            raise Refused(f"there is no register {rest.decode()}")
+        return little(self._session.registers([name])[0].value)
+
+    # memory
+
+    def _read_memory(self, rest: bytes) -> bytes:
+        return self._memory(rest, MAX_PAYLOAD // 2 - 16).hex().encode()
+
+    def _read_binary(self, rest: bytes) -> bytes:
+        return b"b" + escape(self._memory(rest, MAX_PAYLOAD // 2 - 16))
+
+    def _memory(self, rest: bytes, most: int) -> bytes:
+        address, length = numbers(rest, 2)
+        length = min(length, most, M64 + 1 - address)
+        data = self._session.read_memory(address, length).data
+        if length and not data:
+            raise Refused(f"memory at {address:#x} cannot be read", number=EFAULT)
+        return data
+
+    def _refuse_write(self, rest: bytes) -> bytes:
+        raise Refused(READ_ONLY, number=EFAULT)
+
+    def _write_binary(self, rest: bytes) -> bytes:
+        head, colon, _ = rest.partition(b":")
+        if colon and numbers(head, 2)[1] == 0:
+            return b"OK"  # the question whether the packet is known
+        return self._refuse_write(rest)
+
+    # threads: the one hart
+
+    def _select_thread(self, rest: bytes) -> bytes:
+        self._check_thread(rest[1:])
+        return b"OK"
+
+    def _alive(self, rest: bytes) -> bytes:
+        self._check_thread(rest)
+        return b"OK"
+
+    def _check_thread(self, text: bytes) -> None:
+        match = re.fullmatch(rb"(?:p(?:-1|[0-9a-fA-F]+)\.)?(-1|[0-9a-fA-F]{1,16})|p(?:-1|[0-9a-fA-F]+)", text)
+        if not match:
+            raise Malformed(f"not a thread: {text[:20]!r}")
+        if match[1] not in (None, b"-1") and int(match[1], 16) not in (0, 1):
+            raise Refused(f"there is no thread {match[1].decode()}")
+
+    # points
+
+    def _insert(self, rest: bytes) -> bytes:
+        place = self._place(rest.partition(b";")[0])
+        if place is None:
+            return b""
+        self.points.insert(place)
+        return b"OK"
+
+    def _remove(self, rest: bytes) -> bytes:
+        place = self._place(rest.partition(b";")[0])
+        if place is None:
+            return b""
+        self.points.remove(place)
+        return b"OK"
+
+    def _place(self, text: bytes) -> Place | None:
+        kind, address, length = numbers(text, 3)
+        return Place(kind, address, length) if kind <= 4 else None
+
+    # motion
+
+    def _forget(self) -> None:
+        self._general = None
+
+    def _move(self, move: Callable[[], Stop]) -> bytes:
+        self._forget()
+        return self.runner.run(move)
+
+    def _continue(self, rest: bytes) -> bytes:
+        self._check_resume(rest)
+        return self._move(self._session.continue_)
+
+    def _step(self, rest: bytes) -> bytes:
+        self._check_resume(rest)
+        return self._move(self._session.stepi)
+
+    def _check_resume(self, rest: bytes) -> None:
+        if rest and number(rest, "address") != self._session.pc:
+            raise Refused(READ_ONLY)
+
+    def _backwards(self, rest: bytes) -> bytes:
+        if rest == b"c":
+            return self._move(self._session.reverse_continue)
+        if rest == b"s":
+            return self._move(self._session.reverse_stepi)
+        return b""
+
+    def _v_packet(self, rest: bytes) -> bytes | None:
+        name = re.match(rb"[A-Za-z]*\??", rest)
+        word = name[0] if name else b""
+        match word:
+            case b"Cont?":
+                return b"vCont;c;C;s;S"
+            case b"Cont":
+                return self._resume(rest[5:])
+            case b"CtrlC":
+                return b"OK"
+            case b"File":
+                return self.files.packet(rest[5:])
+            case b"Kill":
+                raise Detached(b"OK")
+            case b"Attach":
+                return self.runner.reply()
+            case b"Run":
+                raise Refused("a recording cannot be run anew; `rrdbg record` makes another one")
+        return b""
+
+    def _resume(self, actions: bytes) -> bytes:
+        """vCont: the first action that means the hart."""
+        for action in actions.split(b";"):
+            what, _, thread = action.partition(b":")
+            if thread:
+                try:
+                    self._check_thread(thread)
+                except Refused:
+                    continue
+            if what[:1] in (b"c", b"C"):
+                return self._continue(b"")
+            if what[:1] in (b"s", b"S"):
+                return self._step(b"")
+            raise Malformed(f"no such action: {action[:20]!r}")
+        raise Refused("no action is meant for the hart")
+
+    # the end
+
+    def _detach(self, rest: bytes) -> bytes:
+        raise Detached(b"OK")
+
+    def _kill(self, rest: bytes) -> None:
+        raise Detached(None)
