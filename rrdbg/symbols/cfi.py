@@ -15,8 +15,6 @@ from functools import cached_property, lru_cache
 
 from rrdbg.symbols.escape import describe
 
-MAX_ROWS = 1 << 20
-"""Rows of one function: more come of damage only."""
 MAX_REMEMBERED = 1 << 10
 """States that DW_CFA_remember_state may nest."""
 _M64 = (1 << 64) - 1
@@ -346,12 +344,7 @@ def _rows(entry: _Entry) -> Iterator[Row]:
     for _ in first.run(common.initial):
         raise Damaged("a common entry advances")
     run = _Run(entry, first.registers, first.cfa)
-    count = 0
-    for row in run.run(entry.program):
-        yield row
-        count += 1
-        if count > MAX_ROWS:
-            raise Damaged("an entry has too many rows")
+    yield from run.run(entry.program)
     yield run.row()
 
 

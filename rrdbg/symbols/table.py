@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
+from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.elf import ElfSymbols, Symbol
 from rrdbg.symbols.escape import harmless
@@ -35,6 +36,24 @@ class SymbolTable:
     @cached_property
     def _lines(self) -> list[LineTable]:
         return [LineTable(image) for image in self._images]
+
+    @cached_property
+    def _frames(self) -> list[CallFrames]:
+        return [CallFrames(image) for image in self._images]
+
+    @cached_property
+    def entry(self) -> int | None:
+        """Where the first image that is an ELF file is entered."""
+        heads = (image[:32] for image in self._images)
+        return next((int.from_bytes(head[24:32], "little") for head in heads if head[:4] == b"\x7fELF"), None)
+
+    def frame_rules(self, address: int) -> Row | None:
+        """Return the call frame information for an address."""
+        return next((row for frames in self._frames if (row := frames.row(address)) is not None), None)
+
+    def frame_extent(self, address: int) -> tuple[int, int] | None:
+        """Return the stretch of code around an address that has call frame information of its own."""
+        return next((found for frames in self._frames if (found := frames.extent(address)) is not None), None)
 
     @cached_property
     def debug(self) -> DebugInfo:

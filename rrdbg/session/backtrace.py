@@ -1,0 +1,454 @@
+"""The stack of the guest: frames through calls, inlined calls and traps, found once for each position.
+
+Three sources, in this order. Where the hart is in a trap handler, the trace itself shows what was interrupted: the
+state in which the trap was taken, exact to the last register. Call frame information (or, without it, what a function's
+instructions did to the stack) leads from a call to its caller. Where both end, the trace shows how the function was
+entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from rrdbg_core.cpu import layout as L
+
+from rrdbg.session.api import FrameInfo, Location, Variable
+from rrdbg.session.base import PRIVS
+from rrdbg.session.csrs import cause_text
+from rrdbg.session.decoding import instruction
+from rrdbg.session.engine import Targets, Words
+from rrdbg.session.errors import NotFound
+from rrdbg.session.frames import Frames
+from rrdbg.symbols.cfi import Row
+from rrdbg.symbols.debuginfo import Scope
+from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.unwind import SP, Code, Frame, endless
+
+MAX_FRAMES = 10_000
+"""Frames at which a stack is given up."""
+TRAP_REACH = 1 << 26
+"""Steps that are searched back for the trap that is being handled."""
+RETURN_REACH = 1 << 24
+"""Steps over which a trap is looked after, whether it has returned."""
+TRAPS_LOOKED_AT = 16
+ENTRY_REACH = 1 << 24
+"""Steps that are searched back for how a function was entered, where nothing else says it."""
+LOG_WINDOWS = (1 << 10, 1 << 13, 1 << 16, 1 << 18)
+"""Steps back that are looked at one by one for the call that was not returned from."""
+_STACKS = 64
+"""Positions whose stacks are remembered."""
+_INTERRUPT = 1 << 63
+_MRET = 0x3020_0073
+
+
+@dataclass(frozen=True)
+class Level:
+    """A frame as the session knows it: a function, or an inlined call, that stands somewhere."""
+
+    number: int
+    """0 is the innermost."""
+    state: Frame
+    """Its registers and memory; inlined calls share those of the function they ended up in."""
+    scope: Scope | None
+    """Its function in the debug information."""
+    function: str
+    """Its name, or empty."""
+    file: str
+    """Source file it stands in, or empty."""
+    line: int
+    """Line it stands in, 0 when unknown; for callers that of the call."""
+    inlined: bool = False
+    """Whether it was inlined into the next one."""
+    calls_inlined: bool = False
+    """Whether the next one further in was inlined into it."""
+    priv: int = 3
+    """Privilege mode."""
+    trap: str = ""
+    """For what a trap interrupted: the trap in words."""
+    taken: int | None = None
+    """For what a trap interrupted: the position at which it was taken."""
+
+    @property
+    def pc(self) -> int:
+        """An address inside of the instruction at which it stands: what scopes and locations are looked up by."""
+        return self.state.pc
+
+    def cfa(self) -> int | None:
+        """Return the canonical frame address."""
+        return self.state.cfa()
+
+
+@dataclass(frozen=True, slots=True)
+class _Physical:
+    """A frame without regard to inlined calls."""
+
+    state: Frame
+    priv: int
+    position: int | None
+    """The position at which the hart was in this very state, where that is known."""
+    trap: str = ""
+    taken: int | None = None
+
+
+class _Stack:
+    """The frames at one position, found as far as somebody asked."""
+
+    def __init__(self, frames: Iterator[Level]) -> None:
+        self._frames = frames
+        self.found: list[Level] = []
+        self.whole = False
+
+    def upto(self, count: int) -> Sequence[Level]:
+        """Return the innermost frames, at most `count`."""
+        while not self.whole and len(self.found) < count:
+            level = next(self._frames, None)
+            if level is None:
+                self.whole = True
+            else:
+                self.found.append(level)
+        return self.found[:count]
+
+
+class Backtrace(Frames):
+    """The part of a session that knows the stack."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._stacks: dict[int, _Stack] = {}
+        self._selected = (-1, 0)  # position, and number of the frame
+        self._code = Code(self._rules, self._function, lambda at, size: self._engine.read(at, size, False))
+        self._has_mret = lru_cache(maxsize=4096)(self._contains_mret)
+
+    # what faces ask for
+
+    @property
+    def frame(self) -> int:
+        """Number of the selected frame; every motion selects frame 0."""
+        position, number = self._selected
+        return number if position == self.icount else 0
+
+    def backtrace(self, limit: int = 64) -> tuple[FrameInfo, ...]:
+        """Return the frames, innermost first."""
+        return tuple(self._info_of(level) for level in self._levels(max(limit, 0)))
+
+    def select_frame(self, number: int) -> FrameInfo:
+        """Select a frame."""
+        level = self._level(number)
+        self._selected = (self.icount, number)
+        return self._info_of(level)
+
+    # what the session's other parts ask for
+
+    def _level(self, number: int | None = None) -> Level:
+        """Return a frame; the selected one without a number.
+
+        Raises:
+            NotFound: There are not so many.
+        """
+        number = self.frame if number is None else number
+        levels = self._levels(number + 1) if number >= 0 else ()
+        if number < 0 or len(levels) <= number:
+            count = len(levels)
+            raise NotFound(f"no frame at level {number}", hint=f"`backtrace` shows {count} frame{'s' * (count != 1)}")
+        return levels[number]
+
+    def _levels(self, count: int) -> Sequence[Level]:
+        """Return the innermost frames."""
+        self._check_open()
+        here = self._engine.icount
+        stack = self._stacks.get(here)
+        if stack is None:
+            while len(self._stacks) >= _STACKS:
+                del self._stacks[next(iter(self._stacks))]
+            stack = self._stacks[here] = _Stack(self._walk())
+        try:
+            return stack.upto(min(count, MAX_FRAMES))
+        except BaseException:
+            self._stacks.pop(here, None)  # an iterator that raised has no more to say
+            raise
+
+    def _arguments(self, level: Level) -> tuple[Variable, ...]:
+        """Return a frame's arguments."""
+        return ()
+
+    def _chosen_frame(self) -> Frame | None:
+        position, number = self._selected
+        if number and position == self._engine.icount:
+            return self._level(number).state
+        return None
+
+    # walking
+
+    def _walk(self) -> Iterator[Level]:
+        number = 0
+        for physical in self._physical():
+            for level in self._expanded(physical):
+                yield replace(level, number=number)
+                number += 1
+
+    def _expanded(self, physical: _Physical) -> Iterator[Level]:
+        """Yield the inlined calls at a place, innermost first, and the function around them."""
+        state = physical.state
+        line = self._symbols.line(state.pc)
+        file, number = (line.file, line.line) if line else ("", 0)
+        scopes = self._symbols.debug.scopes(state.pc)
+        for index, scope in enumerate(scopes):
+            last = index == len(scopes) - 1
+            yield Level(
+                0,
+                state,
+                scope,
+                harmless(scope.name),
+                file,
+                number,
+                inlined=not last,
+                calls_inlined=index > 0,
+                priv=physical.priv,
+                trap=physical.trap if index == 0 else "",
+                taken=physical.taken if index == 0 else None,
+            )
+            file, number = scope.call_file, scope.call_line
+        if not scopes:
+            symbol = self._symbols.around(state.pc)
+            name = symbol.name if symbol and symbol.kind != "object" else ""
+            yield Level(
+                0, state, None, name, file, number, priv=physical.priv, trap=physical.trap, taken=physical.taken
+            )
+
+    def _physical(self) -> Iterator[_Physical]:
+        current = self._here_physical()
+        position = self._engine.icount
+        frames: list[Frame] = []
+        while True:
+            yield current
+            state = current.state
+            frames.append(state)
+            if endless(frames) or self._is_outermost(state, len(frames)):
+                return
+            after = self._beyond_trap(state, position)
+            if after is not None:
+                assert after.taken is not None
+                current, position, frames = after, after.taken, []
+                continue
+            caller = self._plausible(state.caller())
+            if caller is not None:
+                current = _Physical(caller, current.priv, None)
+                continue
+            after = self._by_trace(current, frames, position)
+            if after is None:
+                return
+            if after.taken is not None:
+                position, frames = after.taken, []
+            current = after
+
+    def _here_physical(self) -> _Physical:
+        hart = self._engine.hart
+        registers = tuple(hart[L.X : L.X + 32].tolist())
+        return _Physical(Frame(self._code, int(hart[L.PC]), registers), int(hart[L.PRIV]), self._engine.icount)
+
+    def _is_outermost(self, state: Frame, count: int) -> bool:
+        """Return whether gdb would show nothing beyond a frame."""
+        if state.address == 0 and count > 1:
+            return True
+        scopes = self._symbols.debug.scopes(state.pc)
+        symbol = self._symbols.around(state.pc)
+        name = scopes[-1].name if scopes else symbol.name if symbol else ""
+        if name == "main":
+            return True
+        entry = self._symbols.entry
+        return symbol is not None and entry is not None and self._symbols.around(entry) == symbol
+
+    def _plausible(self, caller: Frame | None) -> Frame | None:
+        """Return a caller if it is code, or where gdb would stop too."""
+        if caller is None or caller.address == 0:
+            return caller
+        data = self._engine.read(caller.pc & ~1, 2, False)
+        return caller if len(data) == 2 and data != b"\0\0" else None
+
+    # code
+
+    def _rules(self, address: int) -> Row | None:
+        return self._symbols.frame_rules(address)
+
+    def _function(self, address: int) -> tuple[int, int] | None:
+        """Return the extent of the function around an address."""
+        symbol = self._symbols.around(address)
+        if symbol is not None and symbol.kind != "object":
+            return symbol.address, symbol.address + symbol.size
+        return self._symbols.frame_extent(address)
+
+    def _contains_mret(self, start: int, stop: int) -> bool:
+        data = self._engine.read(start, min(stop - start, 1 << 16), False)
+        at = data.find(_MRET.to_bytes(4, "little"))
+        return at >= 0 and at % 2 == 0
+
+    # through traps
+
+    def _beyond_trap(self, state: Frame, position: int) -> _Physical | None:
+        """Return what was interrupted, if a frame is where traps arrive."""
+        extent = self._function(state.pc)
+        vector = int(self._engine.hart[L.MTVEC])
+        base = vector & ~3
+        table = range(base, base + 4 * 64) if vector & 3 else range(base, base + 4)
+        arrives = state.pc in table or (extent is not None and extent[0] <= base < max(extent[1], extent[0] + 1))
+        if not arrives and (extent is None or not self._has_mret(*extent)):
+            return None
+        return self._handled(position)
+
+    def _handled(self, position: int) -> _Physical | None:
+        """Return what the latest trap before a position has interrupted that has not returned since."""
+        with self._excursion("looking for the trap that is being handled", position, max(position - TRAP_REACH, 0)):
+            upper, floor = position, max(position - TRAP_REACH, 0)
+            for _ in range(TRAPS_LOOKED_AT):
+                step = self._engine.last_hit(floor, upper, Targets(exceptions=True, interrupts=True))
+                if step is None:
+                    return None
+                self._engine.seek(step)
+                found = self._here_physical()
+                if not self._returned(step, position, found):
+                    cause = self._trap_of(step)
+                    name = cause_text(cause) if cause is not None else "trap"
+                    return replace(found, trap=name, taken=step)
+                upper = step
+        return None
+
+    def _returned(self, step: int, position: int, interrupted: _Physical) -> bool:
+        """Return whether a trap has returned before a position. The guest then stands anywhere."""
+        if position - step > RETURN_REACH:
+            return False
+        frame = self._frame()
+        places = (frame.pc, frame.pc + (self._length_at(frame.pc) or 4))
+        self._engine.seek(step + 1)
+        return self._forward(position, self._exactly_in(frame, *places), ()).goal
+
+    # by the trace
+
+    def _by_trace(self, current: _Physical, frames: Sequence[Frame], position: int) -> _Physical | None:
+        """Return the caller of the last frame by looking how its function was entered."""
+        with self._excursion("looking for the caller", position, max(position - ENTRY_REACH, 0)):
+            at = current.position
+            if at is None and len(frames) > 1:
+                entered = self._entered_with(frames[-2], position)
+                at = entered - 1 if entered else None
+            if at is None:
+                return None
+            step = self._unmatched(at, int(current.state.register(SP) or 0))
+            if step is None:
+                return None
+            self._engine.seek(step)
+            found = self._here_physical()
+            cause = self._trap_of(step)
+            if cause is not None:
+                return replace(found, trap=cause_text(cause), taken=step)
+            insn = self._instruction(found.state.address)
+            behind = found.state.address + (insn.length if insn else 4)
+            caller = Frame(self._code, behind, found.state.registers, called=True)
+            return _Physical(caller, found.priv, step)
+
+    def _entered_with(self, callee: Frame, position: int) -> int | None:
+        """Return the position at which the function of a frame was entered, by its CFA. The guest stands anywhere."""
+        extent, cfa = self._function(callee.pc), callee.cfa()
+        if extent is None or cfa is None:
+            return None
+        self._engine.seek(position)
+        floor = max(position - ENTRY_REACH, 0)
+        for _ in range(64):
+            step = self._engine.last_hit(floor, position, Targets((extent[0],)))
+            if step is None:
+                return None
+            self._engine.seek(step)
+            if int(self._engine.hart[L.X + SP]) == cfa:
+                return step
+            position = step
+        return None
+
+    def _unmatched(self, position: int, sp: int) -> int | None:
+        """Return the step of the latest call or trap before a position that was not returned from."""
+        depth, upper = 0, position
+        for window in LOG_WINDOWS:
+            lower = max(upper - window, 0)
+            if lower == upper:
+                break
+            blocks: list[Words] = []
+            self._engine.log(lower, upper, lambda block, blocks=blocks: blocks.append(block.copy()))  # type: ignore[misc]
+            rows = np.concatenate(blocks)
+            sums = np.cumsum(changes(rows)[::-1]) + depth
+            hit = np.flatnonzero(sums > 0)
+            if len(hit):
+                return int(rows[len(rows) - 1 - int(hit[0]), 0])
+            depth, upper = int(sums[-1]), lower
+        return None
+
+    # as faces see it
+
+    def _info_of(self, level: Level) -> FrameInfo:
+        args = self._arguments(level)
+        state = level.state
+        symbol = self._symbols.around(state.pc)
+        address = state.address
+        location = Location(
+            address,
+            symbol.name if symbol else level.function,
+            address - symbol.address if symbol else 0,
+            level.file,
+            level.line,
+        )
+        return FrameInfo(
+            level.number,
+            address,
+            level.cfa() or 0,
+            level.function,
+            location,
+            level.inlined,
+            level.trap,
+            PRIVS.get(level.priv, "?"),
+            level.taken,
+            args,
+            self._frame_line(level, args),
+        )
+
+    def _frame_line(self, level: Level, args: Sequence[Variable]) -> str:
+        """Return a frame as gdb's `backtrace` prints it; in front of what a trap interrupted, the trap."""
+        line = f"#{level.number:<3}{self._place_line(level, args)}"
+        if not level.trap:
+            return line
+        return f"<{level.trap} taken at {level.taken:_}>\n{line}"
+
+    def _place_line(self, level: Level, args: Sequence[Variable]) -> str:
+        """Return where a frame stands, in gdb's words."""
+        shown = ", ".join(f"{arg.name}={argument_text(arg)}" for arg in args)
+        source = f" at {level.file}:{level.line}" if level.line else ""
+        address = "" if self._at_line_start(level) else f"{level.state.address:#018x} in "
+        return f"{address}{level.function or '??'} ({shown}){source}"
+
+    def _at_line_start(self, level: Level) -> bool:
+        """Return whether gdb leaves the address out: at the start of a line, and where only a line is known."""
+        if level.calls_inlined:
+            return bool(level.line)
+        row = self._symbols.line(level.state.pc)
+        return row is not None and not level.state.called and row.address == level.state.address
+
+
+def argument_text(argument: Variable) -> str:
+    """Return an argument's value in a frame's line: of structures and arrays none, as in gdb."""
+    if argument.expandable and not argument.type.rstrip().endswith(("*", "&", "const", ")")):
+        return "..."
+    return argument.text
+
+
+def changes(rows: Words) -> np.ndarray:  # type: ignore[type-arg]
+    """Return for each row of a log how it changes the depth of calls and traps: 1, 0 or -1."""
+    words, inverse = np.unique(rows[:, 2], return_inverse=True)
+    by_word = np.array([_change_of(int(word)) for word in words], np.int64)
+    found = by_word[inverse]
+    found[rows[:, 4] != 0] = 1
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _change_of(word: int) -> int:
+    insn = instruction(word, 0)
+    return 1 if insn.is_call else -1 if insn.is_return or insn.name in ("mret", "sret") else 0
