@@ -344,6 +344,15 @@ class Session(Protocol):
     def substitute_path(self, old: str, new: str) -> None:
         """Look for sources whose names start with `old` under `new`; an empty `new` removes the rule."""
 
+    def substitutions(self) -> Sequence[tuple[str, str]]:
+        """Return the rules of `substitute_path`: start of a name, and what takes its place."""
+
+    def source_directory(self, path: str) -> Sequence[str]:
+        """Look for sources in a host directory first, and return all such; an empty path forgets them."""
+
+    def source_files(self) -> Sequence[str]:
+        """Return the names of the program's source files, by name."""
+
     def line_visits(self, before: int, after: int) -> Sequence[LineVisit]:
         """Return the source lines executed in the steps around here, ascending: at most `before` and `after` steps."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 
 from rrdbg.session.api import FrameInfo, Location, Variable
@@ -38,6 +39,8 @@ ENTRY_REACH = 1 << 24
 """Steps that are searched back for how a function was entered, where nothing else says it."""
 LOG_WINDOWS = (1 << 10, 1 << 13, 1 << 16, 1 << 18)
 """Steps back that are looked at one by one for the call that was not returned from."""
+Deltas = npt.NDArray[np.int64]
+
 _STACKS = 64
 """Positions whose stacks are remembered."""
 _INTERRUPT = 1 << 63
@@ -372,15 +375,19 @@ class Backtrace(Frames):
             lower = max(upper - window, 0)
             if lower == upper:
                 break
-            blocks: list[Words] = []
-            self._engine.log(lower, upper, lambda block, blocks=blocks: blocks.append(block.copy()))  # type: ignore[misc]
-            rows = np.concatenate(blocks)
+            rows = self._rows(lower, upper)
             sums = np.cumsum(changes(rows)[::-1]) + depth
             hit = np.flatnonzero(sums > 0)
             if len(hit):
                 return int(rows[len(rows) - 1 - int(hit[0]), 0])
             depth, upper = int(sums[-1]), lower
         return None
+
+    def _rows(self, lo: int, hi: int) -> Words:
+        """Return the first words of the log of lo <= n < hi: icount, pc, insn, priv, cause, rd value. It runs there."""
+        blocks: list[Words] = []
+        self._engine.log(lo, hi, lambda block: blocks.append(block[:, :6].copy()))
+        return np.concatenate(blocks)
 
     # as faces see it
 
@@ -439,7 +446,7 @@ def argument_text(argument: Variable) -> str:
     return argument.text
 
 
-def changes(rows: Words) -> np.ndarray:  # type: ignore[type-arg]
+def changes(rows: Words) -> Deltas:
     """Return for each row of a log how it changes the depth of calls and traps: 1, 0 or -1."""
     words, inverse = np.unique(rows[:, 2], return_inverse=True)
     by_word = np.array([_change_of(int(word)) for word in words], np.int64)

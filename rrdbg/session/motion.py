@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rrdbg.session.api import Position, Stop, StopReason
-from rrdbg.session.backtrace import Backtrace
 from rrdbg.session.decoding import Instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.frames import T0, Frame
 from rrdbg.session.hunt import Goal, Hit, Outcome
 from rrdbg.session.positions import looks_like_position
+from rrdbg.session.program_source import ProgramSource
 from rrdbg.session.wording import stop_text
 
 MAX_HISTORY = 1000
 """Places that `back` remembers."""
 
 
-class Motion(Backtrace):
+class Motion(ProgramSource):
     """The part of a session that moves."""
 
     def _setup(self) -> None:

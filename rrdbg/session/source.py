@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rrdbg_core.errors import RrdbgError
@@ -40,6 +40,8 @@ class TraceSource:
     """Replays the trace against its digests: pauses, seed, and what to call with the position that is reached."""
     close: Callable[[], None] = lambda: None
     """Lets go of the file."""
+    carried: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """Source files of the guest's program that the trace carries: content by name."""
     _icounts: list[int] = field(default_factory=list)
     _warps: list[int] = field(default_factory=list)
 

@@ -111,7 +111,7 @@ class Reader:
         self.at = at
         self.end = len(data) if end is None else end
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         """Return the next bytes."""
         if not 0 <= count <= self.end - self.at:
             raise Damaged(f"{count} bytes at {self.at:#x} reach beyond the end at {self.end:#x}")
@@ -120,7 +120,7 @@ class Reader:
 
     def uint(self, size: int) -> int:
         """Return an unsigned number of `size` bytes."""
-        return int.from_bytes(self.bytes(size), "little")
+        return int.from_bytes(self.take(size), "little")
 
     def uleb(self) -> int:
         """Return an unsigned LEB128 number."""
@@ -293,7 +293,7 @@ def _common(data: bytes, at: int, eh: bool) -> _Common:
         reader.at = stop
     elif augmentation not in (b"", b"eh"):
         raise Damaged(f"unknown augmentation {augmentation!r}")
-    program = reader.bytes(reader.end - reader.at)
+    program = reader.take(reader.end - reader.at)
     return _Common(
         code_factor, data_factor, return_address, signal, program, encoding, augmentation.startswith(b"z"), lsda
     )
@@ -303,8 +303,8 @@ def _described(reader: Reader, common: _Common, base: int) -> _Entry:
     start = _pointer(reader, common.encoding, base)
     size = _pointer(reader, common.encoding & 0x0F, 0)
     if common.augmented:
-        reader.bytes(reader.uleb())
-    return _Entry(start, start + size, common, reader.bytes(reader.end - reader.at))
+        reader.take(reader.uleb())
+    return _Entry(start, start + size, common, reader.take(reader.end - reader.at))
 
 
 _SIZES = {0x00: 8, 0x02: 2, 0x03: 4, 0x04: 8, 0x0A: 2, 0x0B: 4, 0x0C: 8}
@@ -417,7 +417,7 @@ class _Run:
                 self.cfa = Rule(How.BASE, self._base().number, reader.uleb())
                 return
             case 0x0F:  # def_cfa_expression
-                self.cfa = Rule(How.VAL_EXPRESSION, expression=reader.bytes(reader.uleb()))
+                self.cfa = Rule(How.VAL_EXPRESSION, expression=reader.take(reader.uleb()))
                 return
             case 0x13:  # def_cfa_offset_sf
                 self.cfa = Rule(How.BASE, self._base().number, reader.sleb() * data)
@@ -442,7 +442,7 @@ class _Run:
             case 0x0D:  # def_cfa_register; gcc begins with it, and means offset 0
                 self.cfa = Rule(How.BASE, register, self._base().offset if self.cfa else 0)
             case 0x10:  # expression
-                self.registers[register] = Rule(How.EXPRESSION, expression=reader.bytes(reader.uleb()))
+                self.registers[register] = Rule(How.EXPRESSION, expression=reader.take(reader.uleb()))
             case 0x11:  # offset_extended_sf
                 self.registers[register] = Rule(How.OFFSET, reader.sleb() * data)
             case 0x12:  # def_cfa_sf
@@ -452,7 +452,7 @@ class _Run:
             case 0x15:  # val_offset_sf
                 self.registers[register] = Rule(How.VAL_OFFSET, reader.sleb() * data)
             case 0x16:  # val_expression
-                self.registers[register] = Rule(How.VAL_EXPRESSION, expression=reader.bytes(reader.uleb()))
+                self.registers[register] = Rule(How.VAL_EXPRESSION, expression=reader.take(reader.uleb()))
             case 0x2F:  # GNU_negative_offset_extended
                 self.registers[register] = Rule(How.OFFSET, -reader.uleb() * data)
             case _:

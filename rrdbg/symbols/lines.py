@@ -36,6 +36,8 @@ class LineTable:
     def __init__(self, image: bytes) -> None:
         self._starts: list[int] = []
         self._rows: list[tuple[str, int, bool]] = []  # file, line, statement; line 0 ends a sequence
+        self.directories: dict[str, str] = {}
+        """The source files, each with the directory it was compiled in, which may be empty."""
         self.problem = ""
         """Why there are no lines, or fewer than there were, in half a sentence; empty when all is well."""
         rows = sorted(self._read_rows(image), key=lambda row: (row[0], row[2] != 0))
@@ -63,7 +65,10 @@ class LineTable:
             for unit in dwarf.iter_CUs():
                 program = dwarf.line_program_for_CU(unit)
                 if program is not None:
-                    _read_program(program, _text(unit.get_top_DIE().attributes.get("DW_AT_name")), rows)
+                    top = unit.get_top_DIE().attributes
+                    names = _read_program(program, _text(top.get("DW_AT_name")), rows)
+                    directory = harmless(_text(top.get("DW_AT_comp_dir")))
+                    self.directories.update((name, directory) for name in names if name not in self.directories)
                     self.problem = ""
         except Exception as error:  # whatever the parser stumbles over costs lines, never the trace
             self.problem = f"its debug information is damaged ({describe(error)})"
@@ -107,19 +112,28 @@ class LineTable:
             previous = name, number
         return found
 
+    def numbers(self, file: str) -> set[int]:
+        """Return the numbers of a file's lines that have code; `file` is a whole name."""
+        return {line for name, line, _ in self._rows if name == file and line}
+
     def knows(self, file: str) -> bool:
         """Return whether any row is of a file."""
         return any(name == file or os.path.basename(name) == file for name in {row[0] for row in self._rows})
 
 
-def _read_program(program: Any, unit_name: str, rows: list[Row]) -> None:
+def _read_program(program: Any, unit_name: str, rows: list[Row]) -> set[str]:
+    """Add the rows of a unit, and return the names of the files in them."""
     names = _file_names(program, unit_name)
+    used = set()
     for entry in program.get_entries():
         state = entry.state
         if state is None:
             continue
         line = 0 if state.end_sequence else state.line
-        rows.append((state.address, names.get(state.file, ""), line, bool(state.is_stmt)))
+        name = names.get(state.file, "")
+        rows.append((state.address, name, line, bool(state.is_stmt)))
+        used.add(name)
+    return used - {""}
 
 
 def _file_names(program: Any, unit_name: str) -> dict[int, str]:

@@ -95,6 +95,14 @@ class SymbolTable:
         """Return where a source line was compiled to; empty when there is no such line."""
         return [address for lines in self._lines for address in lines.addresses(file, line)]
 
+    def source_files(self) -> dict[str, str]:
+        """Return the source files that the line tables name, each with the directory it was compiled in."""
+        return {name: folder for lines in reversed(self._lines) for name, folder in lines.directories.items()}
+
+    def lines_of(self, file: str) -> list[int]:
+        """Return the numbers of a file's lines that have code, ascending; `file` is a whole name."""
+        return sorted({line for lines in self._lines for line in lines.numbers(file)})
+
     def knows_file(self, file: str) -> bool:
         """Return whether the line tables mention a source file."""
         return any(lines.knows(file) for lines in self._lines)

@@ -192,7 +192,8 @@ def read_prologue(frame: Frame) -> tuple[int | None, dict[int, int], bool]:
         return frame.register(SP), {}, False
     start = function[0]
     data = frame.code.read(start, max(min(frame.pc - start, PROLOGUE_BYTES), 0))
-    depth, saved, through_s0 = 0, {}, None
+    depth, through_s0 = 0, None
+    saved: dict[int, int] = {}
     for name, rd, rs1, rs2, imm in _decoded(data):
         if name == "addi" and rd == SP and rs1 == SP:
             if imm > 0 and saved:
