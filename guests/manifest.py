@@ -19,7 +19,7 @@ LIMIT = 3_000_000_000
 """Steps after which a guest would not end any more."""
 MAX_TEXT = 1500
 """Longer output is kept as its hash alone."""
-TIMED = {"race", "shell", "storm", "tiny/idle"}
+TIMED = {"race", "shell", "storm", "tiny/idle", "bugs/data-race", "bugs/lost-interrupt", "bugs/wrong-csr-bit"}
 """What these print or how they end depends on time or input."""
 
 

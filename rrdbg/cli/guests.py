@@ -26,7 +26,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """List the guests."""
     known = purposes()
-    guests = {name: path for name, path in bundled_guests().items() if args.all or "/" not in name}
+    guests = {name: path for name, path in bundled_guests().items() if args.all or not name.startswith("tiny/")}
     width = max(map(len, guests), default=0) + len(PREFIX) if host.is_terminal(1) else 0
     for name, path in guests.items():
         columns = [f"{PREFIX}{name}".ljust(width), known.get(name, ""), *([str(path)] if args.path else [])]

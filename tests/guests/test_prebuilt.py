@@ -17,6 +17,7 @@ OTHER_ON_QEMU = {
     # (20211203, table 3.6) has codes 6 and 7 for "store/AMO"
     "tiny/amofault",
     "tiny/htif",  # QEMU's `virt` has no HTIF
+    "bugs/stack-smash",  # where nothing is, QEMU fetches ones, an illegal instruction, and we take an access fault
 }
 UNTIMED = [name for name in QUICK if not ROWS[name]["timed"] and name not in OTHER_ON_QEMU]
 
@@ -56,7 +57,7 @@ def test_on_qemu(name: str) -> None:
 @needs_qemu
 @pytest.mark.oracle
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LONG))
+@pytest.mark.parametrize("name", sorted(LONG - OTHER_ON_QEMU))
 def test_kernel_on_qemu(name: str) -> None:
     check(name, *run_qemu(elf(name), timeout=300))
 
