@@ -199,16 +199,12 @@ class VariantPart:
 
 @dataclass(frozen=True)
 class StructType:
-    """A structure, union or class."""
+    """A structure, union or class. What it holds is read when first asked for, from the unit that defines it."""
 
     kind: str
     """"struct", "union" or "class"."""
     name: str
     """Its tag, qualified by namespaces (`ns::Outer<int>`); empty when it has none."""
-    size: int
-    """Bytes."""
-    incomplete: bool = False
-    """Whether no unit defines it."""
     tagged: bool = True
     """Whether the language writes `struct` in front of its name, as C does."""
     key: Hashable = None
@@ -220,6 +216,16 @@ class StructType:
     def body(self) -> StructBody:
         """All it holds."""
         return self.load() if self.load else StructBody()
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 when it is incomplete."""
+        return self.body.size
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether no unit defines it."""
+        return self.body.incomplete
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -241,6 +247,10 @@ class StructType:
 class StructBody:
     """What a structure holds."""
 
+    size: int = 0
+    """Bytes."""
+    incomplete: bool = False
+    """Whether no unit defines it."""
     members: tuple[Member, ...] = ()
     """Base classes and data members in their order."""
     methods: tuple[Method, ...] = ()
