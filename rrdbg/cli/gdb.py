@@ -11,6 +11,7 @@ rest. `monitor` in gdb takes the commands of `rrdbg replay`. The command line fo
 
 EPILOG = """\
 examples:
+  rrdbg gdb run.rrt --launch                 gdb itself, with the trace as its target
   rrdbg gdb run.rrt                          then: gdb-multiarch -ex "target extended-remote :1234"
   rrdbg gdb run.rrt --port 0 --once          a free port, for one client
   (gdb) target remote | rrdbg gdb --stdio run.rrt
@@ -37,6 +38,9 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--symbols", metavar="ELF", help="the program that gdb loads from the server, instead of the trace's image"
     )
+    parser.add_argument(
+        "--launch", nargs=argparse.REMAINDER, metavar="ARG", help="start gdb on the trace; what follows is gdb's"
+    )
     return parser
 
 
@@ -50,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
     """Serve until the user or the client ends it."""
     from rrdbg.cli import host
     from rrdbg.cli.progress import SessionProgress
-    from rrdbg.gdb.run import run_server
+    from rrdbg.gdb.run import launch, run_server
 
+    if args.launch is not None:
+        launch(args.trace, args.launch, ["--symbols", args.symbols] if args.symbols else [])
     with SessionProgress() as progress:
 
         def say(text: str) -> None:

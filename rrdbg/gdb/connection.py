@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rrdbg.gdb.packets import MAX_PAYLOAD, Decoder, Packet, Signal, frame
-from rrdbg.gdb.stub import Detached, Stub
+from rrdbg.gdb.stub import Stub
 from rrdbg.session.errors import EngineDied
 
 MAX_WAITING = 256
 """Packets that a client may send ahead of their answers."""
+PATIENCE_S = 0.8
+"""Seconds after which a client that waits for an answer hears that somebody is there; gdb waits 2 s."""
 
 
 class Stream(Protocol):
@@ -35,7 +37,7 @@ class Stream(Protocol):
 
 
 class Connection:
-    """Serves one client, to its end.
+    """Serves one client, to its end: `start`, then `serve`.
 
     Args:
         stream: The client.
@@ -51,8 +53,13 @@ class Connection:
         self._writing = threading.Lock()
         self._waiting = 0
         self._gone = threading.Event()
+        self._over = threading.Event()
         self._stub: Stub | None = None
         self._last = b""
+        self._threads = [
+            threading.Thread(target=target, name=f"rrdbg-gdb-{name}", daemon=True)
+            for name, target in (("reader", self._read), ("patience", self._keep_patient))
+        ]
 
     def wait_gone(self, seconds: float) -> bool:
         """Wait until the client is gone, at most so long, and return whether it is."""
@@ -68,9 +75,15 @@ class Connection:
     def end(self) -> None:
         """Let go of the client. From any thread."""
         self._gone.set()
+        self._over.set()
         if self._stub is not None:
             self._stub.runner.interrupt()
         self._stream.close()
+
+    def start(self) -> None:
+        """Take in what the client sends, and acknowledge it: it must not lose patience until it is served."""
+        for thread in self._threads:
+            thread.start()
 
     def serve(self, stub: Stub) -> None:
         """Answer until the client goes.
@@ -78,56 +91,41 @@ class Connection:
         Raises:
             EngineDied: There is no guest any more.
         """
-        self._stub = stub
+        stub.say, stub.log = self.say, self._log
         stub.attach()
-        reader = threading.Thread(target=self._read, name="rrdbg-gdb-reader", daemon=True)
-        reader.start()
+        self._stub = stub
         try:
             while (item := self._items.get()) is not None:
                 try:
                     self._answer(stub, item)
                 finally:
-                    self._done()
-        except Detached as end:
-            if end.answer is not None:
-                self._send(end.answer)
+                    self._done(stub)
         finally:
-            self._gone.set()
-            self._stream.close()
+            self.end()
             self._drain()
-            reader.join()
+            for thread in self._threads:
+                thread.join()
             stub.leave()
 
     # the thread that serves
 
     def _answer(self, stub: Stub, item: Packet | Signal) -> None:
-        if item is Signal.BROKEN:
-            self._write(b"-")
-        elif item is Signal.NAK:
-            if self._last and stub.client.acknowledging:
-                self._write(self._last)
-        elif item is Signal.OVERLONG:
-            self._acknowledge(stub)
-            self._send(b"E.the packet is too long")
-        elif isinstance(item, Packet):
-            self._acknowledge(stub)
+        if isinstance(item, Packet):
             answer = self._handle(stub, item.payload)
             if answer is not None:
                 self._send(answer)
             self._decoder.checking = stub.client.acknowledging
+        else:
+            self._send(b"E.the packet is too long")
 
     def _handle(self, stub: Stub, payload: bytes) -> bytes | None:
         try:
             return stub.handle(payload)
-        except (Detached, EngineDied):
+        except EngineDied:
             raise
         except Exception:  # a client must not be able to end the server
             self._log(f"internal error at packet {payload[:80]!r}, please report it:\n{traceback.format_exc()}")
             return b"E01"
-
-    def _acknowledge(self, stub: Stub) -> None:
-        if stub.client.acknowledging:
-            self._write(b"+")
 
     def _send(self, payload: bytes) -> None:
         self._last = frame(payload)
@@ -142,13 +140,19 @@ class Connection:
         except OSError:
             self._gone.set()  # the reader finds that out as well
 
-    def _done(self) -> None:
+    def _done(self, stub: Stub) -> None:
         with self._lock:
             self._waiting -= 1
-            if not self._waiting and not self._gone.is_set() and self._stub is not None:
-                self._stub.runner.interrupted.clear()  # it came too late
+            if not self._waiting and not self._gone.is_set():
+                stub.runner.interrupted.clear()  # it came too late
 
-    # the reader's thread
+    # the other threads
+
+    def _keep_patient(self) -> None:
+        """Send an acknowledgement too many now and then while a packet is worked at: gdb's timeout starts anew."""
+        while not self._over.wait(PATIENCE_S):
+            if self._waiting:
+                self._write(b"+")
 
     def _read(self) -> None:
         try:
@@ -164,17 +168,22 @@ class Connection:
             self._put(None)
 
     def _take(self, item: Packet | Signal) -> None:
-        assert self._stub is not None
-        if item is Signal.ACK:
-            return
-        if item is Signal.INTERRUPT:
-            with self._lock:
-                if self._waiting:
-                    self._stub.runner.interrupt()
-            return
+        acknowledging = self._stub is None or self._stub.client.acknowledging
         with self._lock:
-            self._waiting += 1
-        self._put(item)
+            waiting = self._waiting
+            if isinstance(item, Packet) or item is Signal.OVERLONG:
+                self._waiting += 1
+            elif item is Signal.INTERRUPT and waiting and self._stub is not None:
+                self._stub.runner.interrupt()
+        if isinstance(item, Packet) or item is Signal.OVERLONG:
+            if acknowledging:
+                self._write(b"+")
+            self._put(item)
+        elif item is Signal.BROKEN:
+            self._write(b"-")
+        elif item is Signal.NAK and acknowledging and not waiting and self._last:
+            # while a packet is worked at, it is impatience: the answer will come
+            self._write(self._last)
 
     def _put(self, item: Packet | Signal | None) -> None:
         """Queue an item; a client that is far ahead has to wait, unless the connection ends."""
@@ -182,7 +191,7 @@ class Connection:
             try:
                 return self._items.put(item, timeout=0.2)
             except queue.Full:
-                if self._gone.is_set() and item is not None:
+                if self._over.is_set():
                     return None
 
     def _drain(self) -> None:

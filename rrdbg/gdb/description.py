@@ -20,7 +20,8 @@ PC = 32
 _FIRST_F = 33
 _FIRST_CSR = 65
 _PRIV = _FIRST_CSR + 4096
-_FIRST_OWN = _PRIV + 1
+ICOUNT = _PRIV + 1
+"""gdb's number of the position, which is a register to it: `print $icount`."""
 _POINTERS = {"pc": "code_ptr", "ra": "code_ptr", "sp": "data_ptr", "gp": "data_ptr", "tp": "data_ptr"}
 _FLOATS = (
     *(f"ft{n}" for n in range(8)), "fs0", "fs1", *(f"fa{n}" for n in range(8)),
@@ -55,7 +56,7 @@ def registers_of(session: Session) -> tuple[Register, ...]:
     names = listed | {name for name in ("cycle", "time", "instret", *known) if _has(session, name)}
     rows += [Register(_FIRST_CSR + known[name], name, csr) for name in names if name in known]
     rows.append(Register(_PRIV, "priv", virtual))
-    rows += [Register(_FIRST_OWN + n, name, own, "uint64") for n, name in enumerate(("icount", "time_ns"))]
+    rows += [Register(ICOUNT + n, name, own, "uint64") for n, name in enumerate(("icount", "time_ns"))]
     return tuple(sorted(rows, key=lambda row: row.number))
 
 

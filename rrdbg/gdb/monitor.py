@@ -11,7 +11,7 @@ from rrdbg.session.errors import EngineDied, UsageError
 
 STALE = (
     "gdb still shows what it read before; `maintenance flush register-cache` and `maintenance flush dcache` make it "
-    "look again (the commands of `rrdbg gdb --init` do so by themselves).\n"
+    "look again, as the commands of `rrdbg gdb --launch` do by themselves.\n"
 )
 _UNFIT = {"quit": "`detach` or `disconnect` lets go of the trace, `quit` leaves gdb"}
 

@@ -18,7 +18,7 @@ from rrdbg.session.api import Session
 FEATURES = (
     f"PacketSize={MAX_PAYLOAD:x}", "QStartNoAckMode+", "vContSupported+", "ReverseStep+", "ReverseContinue+",
     "swbreak+", "hwbreak+", "qXfer:features:read+", "qXfer:memory-map:read+", "qXfer:threads:read+",
-    "qXfer:exec-file:read+", "binary-upload+", "error-message+", "multiprocess-",
+    "qXfer:exec-file:read+", "ConditionalBreakpoints+", "binary-upload+", "error-message+", "multiprocess-",
 )  # fmt: skip
 _CHUNK = 1 << 20
 _BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rrdbg_core.errors import RrdbgError
 
+from rrdbg.gdb import description
 from rrdbg.gdb.fields import little
 from rrdbg.gdb.points import SOFTWARE, ClientPoints, Place
 from rrdbg.session.api import Cancelled, Progress, Session, Stop, StopReason
@@ -18,7 +19,8 @@ from rrdbg.session.errors import EngineDied
 T = TypeVar("T")
 
 SIGINT, SIGTRAP = 2, 5
-_EXPEDITED = {2: "sp", 8: "s0", 32: "pc"}
+_EXPEDITED = {2: "sp", 8: "s0", description.PC: "pc", description.ICOUNT: "icount"}
+"""Registers that every stop reply carries: gdb needs them at once."""
 _PATIENCE, _PERIOD = 3.0, 5.0
 """Seconds until a search tells how far it is, and between two such lines."""
 
@@ -73,6 +75,11 @@ class Runner:
         self._points.settle()
         return self.attend(work)
 
+    def arrive(self, position: str) -> bytes:
+        """Go to a position, and return the stop reply."""
+        self.attend(lambda: self._session.goto(position))
+        return self.reply()
+
     def attend(self, work: Callable[[], T]) -> T:
         """Do something that may take long: it can be interrupted, and tells how far it is."""
         if self.interrupted.is_set():
@@ -99,7 +106,7 @@ class Runner:
     def reply(self, signal: int = SIGTRAP, reason: str = "") -> bytes:
         """Return a stop reply for where the session stands."""
         values = {row.name: row.value for row in self._session.registers(list(_EXPEDITED.values()))}
-        registers = b"".join(b"%02x:%b;" % (number, little(values[name])) for number, name in _EXPEDITED.items())
+        registers = b"".join(b"%x:%b;" % (number, little(values[name])) for number, name in _EXPEDITED.items())
         return b"T%02x%b%bthread:1;" % (signal, reason.encode(), registers)
 
     def _reply_to(self, stop: Stop) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
@@ -57,22 +59,50 @@ def run_server(
         RrdbgError: The trace does not open, the port is taken, or the engine died.
     """
     load = _loader(path, symbols)
-    with _signals_end(stdio), open_remote(path, progress) as session:
-        session.on_progress = None
-        stub = Stub(session, Files(load))
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Stub]:
+        with open_remote(path, progress) as session:
+            session.on_progress = None
+            yield Stub(session, Files(load))
+
+    with _signals_end(stdio):
         if stdio:
-            serve_stream(stub, PipeStream(sys.stdin.fileno(), _take_stdout()), say)
+            serve_stream(opened, PipeStream(sys.stdin.fileno(), _take_stdout()), say)
             return ExitCode.OK
-        with _listener(host, port, default_port) as listener:
+        with opened() as stub, _listener(host, port, default_port) as listener:
             address = listener.getsockname()
             where = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
             if not is_loopback(host):
                 say(f"warning: anybody who reaches {where} can read this trace: there is no authentication")
-            info = session.info()
-            say(f"{os.path.basename(path)}, {info.end:_} steps, is served at {where}; Ctrl-C ends the server")
+            say(f"{os.path.basename(path)}, {stub.end:_} steps, is served at {where}; Ctrl-C ends the server")
             say(f"run: {_gdb()} -ex 'target extended-remote {where}'")
             Server(stub, listener, say, once=once).run()
     return ExitCode.OK
+
+
+def launch(path: str, arguments: Sequence[str], options: Sequence[str]) -> NoReturn:
+    """Become gdb with the trace as its target.
+
+    Args:
+        path: The trace.
+        arguments: More arguments for gdb.
+        options: Options for the server.
+
+    Raises:
+        RrdbgError: There is no gdb for RISC-V.
+    """
+    gdb = next((found for name in _GDBS if (found := shutil.which(name))), None)
+    if gdb is None:
+        raise RrdbgError(
+            "no gdb for RISC-V is installed", hint=f"looked for {', '.join(_GDBS)}", exit_code=ExitCode.NOT_FOUND
+        )
+    with open(path, "rb"):  # told at once, and by us
+        pass
+    server = shlex.join([sys.executable, "-m", "rrdbg", "gdb", "--stdio", *options, "--", path])
+    commands = Path(__file__).with_name("commands.gdb")
+    sys.stdout.flush()
+    os.execv(gdb, [gdb, "-q", "-ex", f"source {commands}", "-ex", f"target extended-remote | {server}", *arguments])
 
 
 def _loader(path: str, symbols: str | None) -> Callable[[], Mapping[str, bytes]]:

@@ -9,6 +9,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
@@ -176,11 +177,11 @@ class Server:
 
     def _start(self, sock: socket.socket, name: str) -> None:
         connection = self._connection = Connection(SocketStream(sock), self._log)
-        self._stub.say = connection.say
 
         def serve() -> None:
             self._log(f"{name} is attached")
             try:
+                connection.start()
                 connection.serve(self._stub)
             except BaseException as error:
                 self._failure = error
@@ -212,18 +213,27 @@ def refuse(sock: socket.socket) -> None:
                 break
 
 
-def serve_stream(stub: Stub, stream: PipeStream, log: Callable[[str], None]) -> None:
-    """Serve the one client of a pipe, in a thread, so that signals reach this one."""
+def serve_stream(
+    opened: Callable[[], AbstractContextManager[Stub]], stream: PipeStream, log: Callable[[str], None]
+) -> None:
+    """Serve the one client of a pipe, in a thread, so that signals reach this one.
+
+    Args:
+        opened: Opens the trace. That may take longer than gdb waits for the first answer, so it is listened to before.
+        stream: The client.
+        log: Told about defects.
+    """
     connection = Connection(stream, log)
-    stub.say = connection.say
     failure: list[BaseException] = []
 
     def serve() -> None:
         try:
-            connection.serve(stub)
+            with opened() as stub:
+                connection.serve(stub)
         except BaseException as error:
             failure.append(error)
 
+    connection.start()
     worker = threading.Thread(target=serve, name="rrdbg-gdb", daemon=True)
     worker.start()
     try:

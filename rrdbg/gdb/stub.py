@@ -11,8 +11,9 @@ from collections.abc import Callable
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.gdb import description
+from rrdbg.gdb.agent import condition_of
 from rrdbg.gdb.errors import EFAULT, READ_ONLY, Malformed, Refused
-from rrdbg.gdb.fields import M64, little, number, numbers
+from rrdbg.gdb.fields import M64, little, number, numbers, text_of
 from rrdbg.gdb.files import Files
 from rrdbg.gdb.packets import MAX_PAYLOAD, escape
 from rrdbg.gdb.points import ClientPoints, Place
@@ -23,14 +24,6 @@ from rrdbg.session.errors import EngineDied
 
 _WORDS_THAT_ERR = b"PMXGZzvH"
 """First letters of packets whose errors gdb has always taken as text."""
-
-
-class Detached(Exception):
-    """The client lets go. Carries the last answer."""
-
-    def __init__(self, answer: bytes | None) -> None:
-        super().__init__(answer)
-        self.answer = answer
 
 
 class Stub:
@@ -45,6 +38,8 @@ class Stub:
         self._session = session
         self.say: Callable[[str], None] = lambda text: None
         """Prints a text on the client's console; called while it waits for a stop or for `monitor`."""
+        self.log: Callable[[str], None] = lambda text: None
+        """Tells whoever runs the server."""
         self._registers = description.registers_of(session)
         self._names = {register.number: register.name for register in self._registers}
         self.client = Client()
@@ -79,6 +74,11 @@ class Stub:
             b"q": self._queries.ask,
             b"Q": self._queries.set,
         }
+
+    @property
+    def end(self) -> int:
+        """Last position of the trace."""
+        return self._session.info().end
 
     def attach(self) -> None:
         """A client is there."""
@@ -149,6 +149,10 @@ class Stub:
         return data
 
     def _refuse_write(self, rest: bytes) -> bytes:
+        # gdb shows the reason for registers only; of memory it says that it cannot access it
+        if "write" not in self.client.said:
+            self.client.said.add("write")
+            self.log(f"a write is refused: {READ_ONLY}")
         raise Refused(READ_ONLY, number=EFAULT)
 
     def _write_binary(self, rest: bytes) -> bytes:
@@ -177,10 +181,11 @@ class Stub:
     # points
 
     def _insert(self, rest: bytes) -> bytes:
-        place = self._place(rest.partition(b";")[0])
+        where, _, condition = rest.partition(b";")
+        place = self._place(where)
         if place is None:
             return b""
-        self.points.insert(place)
+        self.points.insert(place, condition_of(condition, self._names))
         return b"OK"
 
     def _remove(self, rest: bytes) -> bytes:
@@ -235,11 +240,11 @@ class Stub:
             case b"File":
                 return self.files.packet(rest[5:])
             case b"Kill":
-                raise Detached(b"OK")
+                return self._detach(b"")
             case b"Attach":
                 return self.runner.reply()
             case b"Run":
-                raise Refused("a recording cannot be run anew; `rrdbg record` makes another one")
+                return self._run(rest[4:])
         return b""
 
     def _resume(self, actions: bytes) -> bytes:
@@ -258,10 +263,22 @@ class Stub:
             raise Malformed(f"no such action: {action[:20]!r}")
         raise Refused("no action is meant for the hart")
 
-    # the end
+    # coming and going. The connection ends when the client closes it: an extended one goes on without a guest
 
     def _detach(self, rest: bytes) -> bytes:
-        raise Detached(b"OK")
+        self.points.clear()
+        return b"OK"
 
     def _kill(self, rest: bytes) -> None:
-        raise Detached(None)
+        self.points.clear()
+
+    def _run(self, arguments: bytes) -> bytes:
+        """vRun: a recording is not run anew, but begun anew: at its start, or at the position given."""
+        _, *words = arguments.split(b";")
+        position = " ".join(map(text_of, words)) or "start"
+        self._forget()
+        try:
+            return self.runner.arrive(position)
+        except RrdbgError as error:
+            self.log(f"run: {error.message}")
+            raise
