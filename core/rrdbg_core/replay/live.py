@@ -8,7 +8,6 @@ left once never gets another event: what comes later comes at a later icount.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -18,12 +17,11 @@ from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.source import Idle, Now
 from rrdbg_core.replay.backends import Registry
 from rrdbg_core.replay.console_input import ConsoleInput
+from rrdbg_core.replay.hostclock import TICK_S, HostClock
 from rrdbg_core.replay.requests import Requests
 
 CONSOLE = "uart"
 """Device that takes console input."""
-TICK_S = 0.05
-"""Longest wait in host time between two looks at whether the run shall end."""
 BATCH = 8
 """Bytes of room in a FIFO that input waits for, if there is that much of it: an event for each byte that the guest
 reads would make a long journal."""
@@ -39,6 +37,7 @@ class LiveSource:
         console: Where console input comes from.
         backends: Host back ends that win over the devices' own.
         warp: Never wait in host time while the guest is idle.
+        clock: The host time in which an idle guest waits.
     """
 
     def __init__(
@@ -48,7 +47,10 @@ class LiveSource:
         *,
         backends: Registry | None = None,
         warp: bool = False,
+        clock: HostClock | None = None,
     ) -> None:
+        self.clock = HostClock() if clock is None else clock
+        """Host time without pauses."""
         self.console_input = ConsoleInput() if console is None else console
         self.stop: Callable[[], bool] = lambda: False
         """Asked while the machine is idle, at least every `TICK_S`; True ends the run. May do work of its own."""
@@ -73,7 +75,7 @@ class LiveSource:
         self._calm_warp_ns = 0
         self._ready: Event | None = None
         self._stopping = False
-        # the idle period: icount, host time and virtual time at its start
+        # the idle period: icount, host clock and virtual time at its start
         self._idle_icount = -1
         self._idle_began = 0.0
         self._idle_ns = 0
@@ -90,6 +92,11 @@ class LiveSource:
         with self._changed:
             self._changed.notify_all()
 
+    def nudge(self) -> None:
+        """Have `stop` asked soon if the machine is idle. Any thread may call."""
+        with self._changed:
+            self._changed.notify_all()
+
     def request_reset(self) -> None:
         """Reset the guest as soon as may be. Any thread may call."""
         self._reset_wanted = True
@@ -103,6 +110,10 @@ class LiveSource:
         if self._told_warp == (icount, warp_ns) or self._told_warp[0] != icount:
             return None
         return Event(icount, EventKind.WARP, "", "", b"", warp_ns)
+
+    def is_settled(self, icount: int) -> bool:
+        """Return whether nothing more happens at a position at which the machine has stopped; not while it is idle."""
+        return self._settled == icount
 
     # ---- EventSource -------------------------------------------------------------------------------------------------
     def next_icount(self) -> int:
@@ -206,7 +217,7 @@ class LiveSource:
     # ---- idle --------------------------------------------------------------------------------------------------------
     def idle(self, now: Now) -> str:
         if self._idle_icount != now.icount:
-            self._idle_icount, self._idle_began, self._idle_ns = now.icount, time.monotonic(), now.virtual_ns
+            self._idle_icount, self._idle_began, self._idle_ns = now.icount, self.clock.seconds(), now.virtual_ns
         late = self.until_ns is not None and now.virtual_ns >= self.until_ns
         if self._stopping or late:
             return self._finish(now, Idle.STOP)
@@ -257,7 +268,7 @@ class LiveSource:
             `now` itself once the time has come; the moment at which something happened; None if the run shall end.
         """
         while True:
-            here_ns = self._idle_ns + int((time.monotonic() - self._idle_began) * 1e9)
+            here_ns = self._idle_ns + int((self.clock.seconds() - self._idle_began) * 1e9)
             if goal_ns is not None and here_ns >= goal_ns:
                 return now
             moment = _at(now, max(here_ns, now.virtual_ns))

@@ -13,7 +13,9 @@ from rrdbg_core.errors import ExitCode
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.replay.control import Control
 from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
+from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.thinning import Thinning
 from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot
@@ -22,7 +24,7 @@ from rrdbg_core.trace.writer import TraceWriter
 
 FLUSH_S = 0.9
 """Host time between two promises that everything so far is in the file; a second is promised to users."""
-PROGRESS_S = 0.1
+PROGRESS_S = 0.05
 """Host time between two calls of `on_progress`."""
 GUEST_ERRORS = 1000
 """Guest errors that are handed on; more are only counted."""
@@ -53,9 +55,13 @@ class Progress:
     events: int
     """Journal events so far."""
     host_seconds: float
-    """Host time since the first step."""
+    """Host time since the first step, without pauses."""
     idle: bool
     """The guest waits for input or for a timer, in host time."""
+    promised: int = 0
+    """Position up to which the file replays."""
+    paused: bool = False
+    """The recording stands still because somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Recording:
     virtual_ns: int
     """The virtual clock at the end."""
     host_seconds: float
-    """Host time that it took."""
+    """Host time that it took, without pauses."""
     trace_bytes: int
     """Size of the file."""
     events: int
@@ -95,6 +101,8 @@ def record(
     on_console: Callable[[bytes], None] | None = None,
     on_guest_error: Callable[[int, str, str], None] | None = None,
     on_compile: Callable[[str], None] | None = None,
+    on_start: Callable[[], None] | None = None,
+    control: Control | None = None,
     created: str = "",
     creator: str = "",
 ) -> Recording:
@@ -108,12 +116,14 @@ def record(
         force: Overwrite an existing one.
         max_bytes: Size of the file at which the recording ends.
         until: Where it ends, if nothing ends it before.
-        timeout_s: Host seconds after which it ends.
+        timeout_s: Host seconds after which it ends, without pauses.
         interrupt: Asked at least every 50 ms or so; True ends the recording.
-        on_progress: Told about every 0.1 s how far it is.
+        on_progress: Told about every `PROGRESS_S` how far it is.
         on_console: Handed what the guest prints.
         on_guest_error: Handed icount, device and text when the guest misuses a device, `GUEST_ERRORS` times at most.
         on_compile: Told if the guest CPU has to be compiled first.
+        on_start: Called once the trace can be opened, before the first step.
+        control: What somebody who watches asks for: pauses, and to see the present.
         created: Wall clock at the start, for people.
         creator: Program and version, for people.
 
@@ -129,8 +139,9 @@ def record(
     manifest = Manifest(config=config, created=created, creator=creator)
     source.attach(machine.devices)
     writer = TraceWriter(path, manifest, images, force=force, max_bytes=max_bytes)
-    recorder = _Recorder(machine, source, writer, until or Until(), timeout_s, interrupt)
+    recorder = _Recorder(machine, source, writer, until or Until(), timeout_s, interrupt, control or Control())
     recorder.on_progress, recorder.on_console, recorder.on_guest_error = on_progress, on_console, on_guest_error
+    recorder.on_start = on_start
     try:
         return recorder.run()
     finally:
@@ -148,29 +159,36 @@ class _Recorder:
         until: Until,
         timeout_s: float | None,
         interrupt: Callable[[], bool] | None,
+        control: Control,
     ) -> None:
         self.on_progress: Callable[[Progress], None] | None = None
         self.on_console: Callable[[bytes], None] | None = None
         self.on_guest_error: Callable[[int, str, str], None] | None = None
+        self.on_start: Callable[[], None] | None = None
         self._machine, self._source, self._writer = machine, source, writer
         self._until = until
         self._interrupt = interrupt
+        self._control = control
+        self._clock = source.clock
         self._events: list[Event] = []
         self._event_count = self._snapshots = self._guest_errors = 0
         self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
         self._thinning = Thinning(machine.memory.pages)
         self._heard = b""
         self._reason = ""  # why the recording shall end at the next position
-        self._started = self._flushed = time.monotonic()
-        self._shown = self._started - PROGRESS_S  # the first look is told at once
+        self._started = self._clock.seconds()
+        self._flushed = time.monotonic()
+        self._shown = self._flushed - PROGRESS_S  # the first look is told at once
         self._deadline = None if timeout_s is None else self._started + timeout_s
         self._promised = -1
+        self._standing = False
         self._collector = EpochCollector(machine.core, 0)
         machine.on_event = self._events.append
         machine.on_console = self._printed
         machine.on_guest_error = self._guest_error
         source.stop = self._idle
         source.until_ns, source.on_until = until.virtual_ns, self._end_here
+        control.wake = source.nudge
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
     def run(self) -> Recording:
@@ -190,6 +208,8 @@ class _Recorder:
         self._hand_over_events()
         self._snapshot(loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32), None)
         self._writer.flush()
+        if self.on_start:
+            self.on_start()
         while not self._is_over():
             goal = self._goal()
             stop = machine.run(goal, interrupt=self._look)
@@ -201,9 +221,19 @@ class _Recorder:
                 self._epoch()
             if self._reason:
                 return self._reason
-            if time.monotonic() - self._flushed >= FLUSH_S:
-                self._promise(machine.icount)
+            self._stopped()
+            if self._reason:  # not a step more than what a pause has shown
+                return self._reason
         return "until"
+
+    def _stopped(self) -> None:
+        """Do what the machine was stopped for between two steps."""
+        icount = self._machine.icount
+        # an idle machine that warps from timer to timer is not done with its position
+        idle = not self._source.is_settled(icount)
+        if time.monotonic() - self._flushed >= FLUSH_S:
+            self._promise(icount - idle)
+        self._attend(icount - idle, idle=idle)
 
     def _goal(self) -> int:
         """Return how far the machine may run before it is looked at."""
@@ -222,33 +252,61 @@ class _Recorder:
 
     def _look(self) -> bool:
         """Look, between two steps, whether the machine has to stop for anything."""
-        now = time.monotonic()
-        self._show(now, idle=False)
-        return self._wants_to_end(now) or now - self._flushed >= FLUSH_S
+        self._show(idle=False)
+        return self._wants_to_end() or self._control.asks or time.monotonic() - self._flushed >= FLUSH_S
 
-    def _wants_to_end(self, now: float) -> bool:
+    def _wants_to_end(self) -> bool:
         if not self._reason and self._interrupt is not None and self._interrupt():
             self._reason = "interrupted"
-        if not self._reason and self._deadline is not None and now >= self._deadline:
+        if not self._reason and self._deadline is not None and self._clock.seconds() >= self._deadline:
             self._reason = "timeout"
         return bool(self._reason)
 
     def _idle(self) -> bool:
         """Do the same while the machine is idle: what lies before the step that made it so can be promised."""
-        now = time.monotonic()
-        self._show(now, idle=True)
-        if now - self._flushed >= FLUSH_S:
-            self._promise(self._machine.icount - 1)
-        return self._wants_to_end(now)
+        before = self._machine.icount - 1
+        self._show(idle=True)
+        if time.monotonic() - self._flushed >= FLUSH_S:
+            self._promise(before)
+        self._attend(before, idle=True)
+        return self._wants_to_end()
 
-    def _show(self, now: float, *, idle: bool) -> None:
-        if self.on_progress is None or now - self._shown < PROGRESS_S:
+    def _attend(self, icount: int, *, idle: bool) -> None:
+        """Do what whoever watches asks for: promise a position, and stand still while the recording is paused."""
+        control = self._control
+        if not control.asks:
+            return
+        self._promise(icount)
+        self._clock.pause()
+        self._standing = standing = control.paused
+        control.taken()
+        self._show(idle=idle, at_once=True)
+        while control.paused and not self._wants_to_end():
+            control.wait(TICK_S)
+            if control.taken():
+                self._show(idle=idle, at_once=True)
+        self._clock.resume()
+        self._standing = False
+        if standing:
+            self._show(idle=idle, at_once=True)
+
+    def _show(self, *, idle: bool, at_once: bool = False) -> None:
+        now, seconds = time.monotonic(), self._clock.seconds()
+        if self.on_progress is None or (now - self._shown < PROGRESS_S and not at_once):
             return
         self._shown = now
         machine = self._machine
-        count = self._event_count + len(self._events)
         self.on_progress(
-            Progress(machine.icount, machine.virtual_ns(), self._writer.size, count, now - self._started, idle)
+            Progress(
+                machine.icount,
+                machine.virtual_ns(),
+                self._writer.size,
+                self._event_count + len(self._events),
+                seconds - self._started,
+                idle,
+                self._promised,
+                self._standing,
+            )
         )
 
     # ---- what the machine tells --------------------------------------------------------------------------------------
@@ -321,7 +379,7 @@ class _Recorder:
         """Write the end. A trace that is full ends without index and digest of its last epoch."""
         machine, writer = self._machine, self._writer
         icount = machine.icount
-        host_seconds = time.monotonic() - self._started
+        host_seconds = self._clock.seconds() - self._started
         warp = self._source.untold_warp(icount, machine.warp_ns)
         if warp is not None and reason != "exit":
             machine.apply(warp)
