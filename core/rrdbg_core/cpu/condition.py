@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.reference.trees import FORMS, NAMES
 from rrdbg_core.isa import expr
 from rrdbg_core.isa.csr import MISA, MSTATUS_UXL
 from rrdbg_core.isa.expr import Ex, lift
+from rrdbg_core.isa.plain import FORMS, NAMES
 from rrdbg_core.isa.registers import REGISTERS
 
 MAX_NODES = 4000

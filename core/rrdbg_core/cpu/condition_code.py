@@ -40,8 +40,8 @@ class _Code(Emitter):
 
     def _emit(self, tree: Ex) -> tuple[str, str]:
         match tree.op, tree.args:
-            case "const", (int(value),):
-                return str(value & MASK64), "false"
+            case "const", (int(number),):
+                return str(number & MASK64), "false"
             case "hart", (int(offset),):
                 return self._word(self._hart, offset), "false"
             case "mach", (int(offset),):

@@ -12,8 +12,12 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import Condition
+from rrdbg_core.cpu.condition_code import address_of
 from rrdbg_core.cpu.memory import (
     CODE,
+    LINE_BYTES,
+    LINES_PER_PAGE,
     PAGE_BYTES,
     RAM_BASE,
     WATCHED_R,
@@ -31,7 +35,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 20
+POINTERS = 25
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -39,7 +43,9 @@ CHECK_PERIOD = 1 << 16
 """Steps between check words."""
 _CHECK_BUFFER, _TRAP_BUFFER = 4096, 8192
 INTERRUPT = 1 << 63
-REGISTER_HIT, TRAP_HIT = 1000, 2000
+ALL = (1 << 64) - 1
+"""As many hits as there are, see `Gate`."""
+REGISTER_HIT, TRAP_HIT = 1 << 32, 2 << 32
 
 
 class Exit(IntEnum):
@@ -85,6 +91,28 @@ class WatchKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What a hit must pass to stop the run."""
+
+    condition: Condition | None = None
+    """Must hold: before the step for a breakpoint, behind it for anything else."""
+    ignore: int = 0
+    """Hits under the condition that are passed over; in a search, how many, from the first on, `last` looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateCount:
+    """What came to a gate since it was set."""
+
+    passed: int
+    """Hits that were passed over; in a search, hits that held."""
+    last: int
+    """In a search: step of the newest hit that held, of those that it looks at, if there is one."""
+    doubts: int
+    """In a search: hits that could not be judged; `Core.last_hit` is the newest of them or of the ungated ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """A watched range of memory."""
 
@@ -94,6 +122,8 @@ class Watch:
     """Bytes."""
     kind: WatchKind
     """What counts as a hit."""
+    gate: int = 0
+    """Number of its gate, from 1 on; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +194,13 @@ class Core:
         self.hart: Words = self.harts[0]
         self._watches: tuple[Watch, ...] = ()
         self._tracked: tuple[Watch, ...] = ()
+        self._registers: list[tuple[int, int]] = []
+        self._catches: list[tuple[int, int]] = []
+        self._gates: tuple[Gate, ...] = ()
+        self._break_rows: Words = np.zeros((1, L.BREAK_WORDS), np.uint64)
+        self._watch_rows: Words = np.zeros((1, L.WATCH_WORDS), np.uint64)
+        self._gate_rows: Words = np.zeros((1, L.GATE_WORDS), np.uint64)
+        self._watched: Words = np.zeros(self.memory.pages + 1, np.uint64)  # lines
         self._checks = np.zeros(_CHECK_BUFFER + 1, np.uint64)
         self._traps = np.zeros((_TRAP_BUFFER + 1, 2), np.uint64)
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
@@ -200,7 +237,7 @@ class Core:
         self._dec = np.zeros(pool * STRIDE, np.uint64)
         self._dmap = np.zeros(pages + 1, np.uint32)
         self._drev = np.zeros(pool + 1, np.uint32)
-        self._tlb = np.zeros(2048, np.uint64)
+        self._tlb = np.zeros(4096, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
         self._lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
@@ -214,6 +251,7 @@ class Core:
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
             *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
+            *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -366,14 +404,45 @@ class Core:
             pages[:, address % PAGE_BYTES // 2] = 0
 
     # ---- stops -------------------------------------------------------------------------------------------------------
-    def set_breakpoints(self, addresses: Sequence[int]) -> None:
-        """Stop before the instruction at each of these virtual addresses."""
-        if len(addresses) > L.MAX_BREAKS:
-            raise ValueError(f"at most {L.MAX_BREAKS} breakpoints")
-        table = self.mach[L.BREAKS + 1 :]
-        changed = set(table[: int(self.mach[L.BREAKS])].tolist()) ^ set(addresses)
-        self.mach[L.BREAKS] = len(addresses)
-        table[: len(addresses)] = addresses
+    def set_gates(self, gates: Sequence[Gate]) -> None:
+        """Set the gates, to be named by their places from 1 on, and begin to count.
+
+        Gates in use stay in number and order; what they ask for may change at any time.
+        """
+        if len(gates) != len(self._gates):
+            self._gate_rows = np.zeros((len(gates) + 1, L.GATE_WORDS), np.uint64)
+            self._point()
+            self._gates = ()
+        before = [gate.condition for gate in self._gates]
+        self._gates = tuple(gates)
+        self._gate_rows[:, L.GATE_IGNORE :] = 0
+        self._gate_rows[1:, L.GATE_IGNORE] = [gate.ignore for gate in gates]
+        if len(before) != len(gates) or any(a is not b.condition for a, b in zip(before, gates, strict=True)):
+            self._gate_rows[1:, L.GATE_CONDITION] = [self._function(gate) for gate in gates]
+
+    def _function(self, gate: Gate) -> int:
+        return 0 if gate.condition is None else address_of(gate.condition)
+
+    @property
+    def gate_counts(self) -> list[GateCount]:
+        """What came to each gate since `set_gates`, or since `search`."""
+        rows = self._gate_rows[1:].tolist()
+        return [GateCount(row[L.GATE_PASSED], row[L.GATE_LAST], row[L.GATE_DOUBTS]) for row in rows]
+
+    def set_breakpoints(self, addresses: Sequence[int], gates: Sequence[int] = ()) -> None:
+        """Stop before the instruction at each of these virtual addresses.
+
+        Args:
+            addresses: Where; the same address may be there several times.
+            gates: Number of the gate of each; none by default.
+        """
+        rows = sorted(zip(addresses, gates or [0] * len(addresses), strict=True))
+        changed = set(self._break_rows[:-1, 0].tolist()) ^ set(addresses)
+        # one row more: the kernel may look behind the last one
+        self._break_rows = np.zeros((len(rows) + 1, L.BREAK_WORDS), np.uint64)
+        self._break_rows[:-1, :2] = np.array(rows, np.uint64).reshape(-1, 2)
+        self.mach[L.BREAKS] = len(rows)
+        self._point()
         self._undecode(changed)
 
     def set_watches(self, watches: Sequence[Watch]) -> None:
@@ -387,29 +456,58 @@ class Core:
         self._apply_watches()
 
     def _apply_watches(self) -> None:
+        memory = self.memory
+        memory.flags &= 255 - WATCHED_R - WATCHED_W
+        self._watched[:] = 0
         table = self._watches + self._tracked
-        if len(table) > L.MAX_WATCHES:
-            raise ValueError(f"at most {L.MAX_WATCHES - len(self._tracked)} watchpoints")
-        self.memory.flags &= 255 - WATCHED_R - WATCHED_W
-        self.mach[L.WATCHES] = len(table)
-        for index, watch in enumerate(table):
-            row = L.WATCHES + 1 + index * L.WATCH_WORDS
-            self.mach[row : row + 3] = watch.address, watch.size, int(watch.kind)
-            first = (watch.address - RAM_BASE) // PAGE_BYTES
-            last = (watch.address + watch.size - 1 - RAM_BASE) // PAGE_BYTES
+        for watch in table:
+            first = max(watch.address - RAM_BASE, 0)
+            last = min(watch.address - RAM_BASE + watch.size, memory.size) - 1
+            if first > last:
+                continue
             flags = (WATCHED_R if watch.kind & L.WATCH_READ else 0) | (WATCHED_W if watch.kind & ~L.WATCH_READ else 0)
-            if last >= 0 and first < self.memory.pages:
-                self.memory.flags[max(first, 0) : last + 1] |= flags
+            memory.flags[first // PAGE_BYTES : last // PAGE_BYTES + 1] |= flags
+            self._watched[first // PAGE_BYTES : last // PAGE_BYTES + 1] |= _lines(first, last)
+        rows = [(watch.address, watch.size, int(watch.kind), watch.gate) for watch in table]
+        rows += [(register, 0, L.WATCH_REGISTER, gate) for register, gate in self._registers]
+        rows += [(mask, 0, L.WATCH_TRAP, gate) for mask, gate in self._catches]
+        self._watch_rows = np.array([*rows, (0, 0, 0, 0)], np.uint64)
+        self.mach[L.WATCHES], self.mach[L.WATCH_ROWS] = len(table), len(rows)
+        self._point()
         self._flush_tlb()
 
-    def watch_registers(self, mask: int) -> None:
-        """Stop behind the steps that change a register whose bit is set in `mask`."""
+    def watch_registers(self, mask: int, gated: Sequence[tuple[int, int]] = ()) -> None:
+        """Stop behind the steps that change a register.
+
+        Args:
+            mask: Bit r: any change of x[r].
+            gated: Registers and numbers of their gates.
+        """
+        registers = [(register, 0) for register in range(1, 32) if mask >> register & 1] + list(gated)
+        if registers != self._registers:
+            self._registers = registers
+            self._apply_watches()
+        for register, _ in gated:
+            mask |= 1 << register
         self.mach[L.REG_WATCH] = mask
         self._set_stepping()
 
-    def catch_traps(self, *, exceptions: bool, interrupts: bool) -> None:
-        """Stop behind the steps that take a trap."""
-        self.mach[L.CATCH] = int(exceptions) | int(interrupts) << 1
+    def catch_traps(self, *, exceptions: bool, interrupts: bool, gated: Sequence[tuple[int, int]] = ()) -> None:
+        """Stop behind the steps that take a trap.
+
+        Args:
+            exceptions: Whether any exception counts.
+            interrupts: Whether any interrupt counts.
+            gated: Classes (1: exceptions, 2: interrupts, 3: both) and numbers of their gates.
+        """
+        mask = int(exceptions) | int(interrupts) << 1
+        catches = [(mask, 0)] * (mask != 0) + list(gated)
+        if catches != self._catches:
+            self._catches = catches
+            self._apply_watches()
+        for kinds, _ in gated:
+            mask |= kinds
+        self.mach[L.CATCH] = mask
 
     def _set_stepping(self) -> None:
         stepping = int(bool(self.mach[L.REG_WATCH]) or bool(self.mach[L.LOG_LIMIT]))
@@ -422,13 +520,19 @@ class Core:
         self.mach[L.SKIP_BREAK] = self.icount + 1
 
     def search(self, on: bool) -> None:
-        """While on, breakpoints and watches do not stop the run: the newest hit is remembered."""
+        """While on, breakpoints and watches do not stop the run: the newest hit is remembered.
+
+        Set gates before: they begin to count then, too.
+        """
         self.mach[L.SEARCH] = int(on)
         self.mach[L.HITS] = self.mach[L.LAST_HIT] = self.mach[L.LAST_HIT_INDEX] = 0
 
     @property
     def last_hit(self) -> tuple[int, int] | None:
-        """icount and index (0 = breakpoint, else index of the watch + 1) of the newest hit of a search."""
+        """icount and index (0 = breakpoint, else index of the watch + 1) of the newest hit of a search.
+
+        Hits at a gate count here only if they could not be judged.
+        """
         if not self.mach[L.HITS]:
             return None
         return int(self.mach[L.LAST_HIT]), int(self.mach[L.LAST_HIT_INDEX])
@@ -454,6 +558,14 @@ class Core:
         self.on_log = on_log
         self._point()
         self._set_stepping()
+
+
+def _lines(first: int, last: int) -> Words:
+    """Return the lines that bytes `first` to `last` of RAM touch, u64 for each page from the first one's on."""
+    start = first // PAGE_BYTES * LINES_PER_PAGE
+    bits = np.zeros((last // PAGE_BYTES + 1) * LINES_PER_PAGE - start, np.uint8)
+    bits[first // LINE_BYTES - start : last // LINE_BYTES + 1 - start] = 1
+    return np.packbits(bits, bitorder="little").view("<u8")
 
 
 def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:

@@ -103,6 +103,17 @@ quotient = _binary(lambda b, x, y: b.udiv(x, y))
 
 
 @intrinsic
+def call_condition(typing_context: Any, function: Any, table: Any, pc: Any, icount: Any) -> Any:
+    """Judge a condition by the function at address `function`, see cpu/condition_code.py."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_I64, [_I64.as_pointer(), _I64, _I64])
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+
+    return _U64(_U64, table, _U64, _U64), codegen
+
+
+@intrinsic
 def dispatch(typing_context: Any, table: Any, left: Any, bank: Any, xbank: Any) -> Any:
     """Run the dispatch loop (cpu/dispatch.py) for at most `left` steps."""
 

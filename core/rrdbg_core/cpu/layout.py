@@ -51,6 +51,7 @@ RAISED = 262  # where numba would name an exception
 TABLE_AT = 263  # pointers for handlers: the table of pointers, the exec TLB bank in force, the dirty lines
 XTLB_AT = 264
 DIRTY_AT = 265
+BREAK_SLOT = 266  # what stands at the breakpoint that is passed over
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -94,18 +95,32 @@ STEPPING = 60  # 1: look at every step: LOG, REG_WATCH or CATCH are in force
 LOG_LIMIT = 61  # rows that the log takes, 0 for none
 LOG_ROWS = 62  # rows in it
 ACCESS_COUNT = 63  # memory accesses of this step
-BREAKS = 64  # number of breakpoints, then their addresses
-MAX_BREAKS = 62
-WATCHES = 128  # number of watches, then WATCH_WORDS each
-MAX_WATCHES = 32
-WATCH_WORDS = 4  # address, length, kind, unused
-REG_WATCH = 260  # bit r: stop when register r changes
-CATCH = 261  # bit 0: stop at exceptions, bit 1: at interrupts
+BREAKS = 64  # rows of breakpoints
+WATCHES = 65  # rows of watched memory
+WATCH_ROWS = 66  # rows of watches of all kinds
+REG_WATCH = 67  # bit r: some row is about register r
+CATCH = 68  # bit 0: some row is about exceptions, bit 1: about interrupts
+MATCHED = 69  # first of the gates that this step has come to, 0 for none
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
 LOG_WORDS = 16  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses
 
-WATCH_READ, WATCH_WRITE, WATCH_CHANGE, WATCH_TRACKED = 1, 2, 4, 8
+# ---- tables of what stops a run; each has a pointer of its own, see cpu/native/names.py ------------------------------
+BREAK_WORDS = 4  # address, gate, the instruction's four bytes and slot when it was last passed; ascending addresses
+WATCH_WORDS = 4  # address or register or CATCH's bits, bytes, kind, gate; watched memory first
+GATE_WORDS = 16
+# words of a gate: what a hit must pass to stop the run. Gate 0 is open and is not counted
+GATE_CONDITION = 0  # address of its function (cpu/condition_code.py), 0 for none
+GATE_IGNORE = 1  # hits still to be passed over; in a search, how many to remember the step of
+GATE_PASSED = 2  # hits passed over; in a search, hits that held
+GATE_LAST = 3  # in a search: step of the newest of those
+GATE_DOUBTS = 4  # in a search: hits that could not be judged
+GATE_STEP = 5  # number of the step that came to it, plus one, and what that did:
+GATE_NEXT = 6  # the gate that it had come to before
+GATE_VERDICT = 7
+GATE_HIT = 8  # then five words as from HIT_ADDR on, and the index
+
+WATCH_READ, WATCH_WRITE, WATCH_CHANGE, WATCH_TRACKED, WATCH_REGISTER, WATCH_TRAP = 1, 2, 4, 8, 16, 32
 
 PRIV_U, PRIV_S, PRIV_M = 0, 1, 3
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import REGISTER_HIT, Watch, WatchKind
+from rrdbg_core.cpu.core import ALL, REGISTER_HIT, Gate, GateCount, Watch, WatchKind
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.replay.targets import Found, MemoryWatch, Targets
 
@@ -16,56 +17,77 @@ class Armed:
     """What a machine's core stops at. Setting it up takes about a millisecond: it stays until something else is wanted.
 
     Writes to RAM by anything but the hart, and registers that a reset or the host changes, are compared here: they
-    belong to the step they happen in or behind, and count if they change something. Nobody looks at reads by devices.
+    belong to the step they happen in or behind, and hit if they change something; gates cannot judge them. Nobody looks
+    at reads by devices.
     """
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._targets = NOTHING
+        self._targets = self._everything = NOTHING
+        self._breaks: list[tuple[int, int]] = []
+        self._gates = 0
         self.searching = False
         """Whether hits are passed over."""
         self.outside: Found | None = None
         """The first hit since `set` that the hart has no part in."""
         self._outside_step: int | None = None
 
-    def set(self, targets: Targets, *, search: bool = False) -> None:
-        """Stop at `targets`; or pass over them and remember the newest hit.
+    def set(self, targets: Targets) -> None:
+        """Stop at `targets`."""
+        self._set(targets, False, [gated.ignore for gated in targets.gated])
 
-        Raises:
-            RrdbgError: There are more than fit.
+    def search(self, targets: Targets, marks: Sequence[int] = ()) -> None:
+        """Pass over `targets`, count what is gated and remember the newest hits.
+
+        Args:
+            targets: What to look for; what their gates ignore does not matter.
+            marks: For each gate, of how many hits, from the first one on, to remember the newest; of all by default.
         """
+        self._set(targets, True, marks or [ALL] * len(targets.gated))
+
+    def _set(self, targets: Targets, search: bool, ignore: Sequence[int]) -> None:
         core = self._machine.core
-        if targets != self._targets:
-            watches = self._watches(targets)
-            room = L.MAX_WATCHES - len(core._tracked)
-            if len(targets.breaks) > L.MAX_BREAKS or len(watches) > room:
-                raise RrdbgError(
-                    f"at most {L.MAX_BREAKS} breakpoints and {room} watchpoints at once", exit_code=ExitCode.USAGE
-                )
-            if targets.breaks != self._targets.breaks:
-                core.set_breakpoints(targets.breaks)
-            core.set_watches(watches)
-            core.watch_registers(targets.registers & ~1)
-            core.catch_traps(exceptions=targets.exceptions, interrupts=targets.interrupts)
-            self._targets = targets
+        if targets is not self._targets and targets != self._targets:
+            everything = targets.open()
+            parts = [(targets, 0), *((gated.targets, number) for number, gated in enumerate(targets.gated, 1))]
+            breaks = [(address, number) for part, number in parts for address in part.breaks]
+            if breaks != self._breaks:
+                core.set_breakpoints([address for address, _ in breaks], [number for _, number in breaks])
+            core.set_watches([watch for part, number in parts for watch in self._watches(part, number)])
+            core.watch_registers(
+                targets.registers & ~1,
+                [(r, number) for part, number in parts[1:] for r in range(1, 32) if part.registers >> r & 1],
+            )
+            classes = [(part.exceptions | part.interrupts << 1, number) for part, number in parts[1:]]
+            core.catch_traps(
+                exceptions=targets.exceptions,
+                interrupts=targets.interrupts,
+                gated=[(mask, number) for mask, number in classes if mask],
+            )
+            self._targets, self._breaks, self._everything = targets, breaks, everything
+        gates = [Gate(gated.condition, count) for gated, count in zip(targets.gated, ignore, strict=True)]
+        if gates or self._gates:
+            core.set_gates(gates)
+        self._gates = len(gates)
         if search or self.searching:
             core.search(search)
         self.searching = search
         self.outside = self._outside_step = None
-        self._machine.on_store = self._stored if any(w.writes or w.changes for w in targets.watches) else None
-        self._machine.on_reset = self._reset if targets.registers else None
-        self._machine.on_answer = self._answered if targets.registers >> 10 & 1 else None
+        everything = self._everything
+        self._machine.on_store = self._stored if any(w.writes or w.changes for w in everything.watches) else None
+        self._machine.on_reset = self._reset if everything.registers else None
+        self._machine.on_answer = self._answered if everything.registers >> 10 & 1 else None
 
-    def _watches(self, targets: Targets) -> list[Watch]:
+    def _watches(self, targets: Targets, gate: int) -> list[Watch]:
         """Return the kernel's watches: the part of each that lies in RAM, reads and writes apart."""
         found = []
         for watch in targets.watches:
             start, stop = self._clipped(watch)
             if start < stop and watch.reads:
-                found.append(Watch(start, stop - start, WatchKind.READ))
+                found.append(Watch(start, stop - start, WatchKind.READ, gate))
             if start < stop and (watch.writes or watch.changes):
                 kind = WatchKind.WRITE if watch.writes else WatchKind.CHANGE
-                found.append(Watch(start, stop - start, kind))
+                found.append(Watch(start, stop - start, kind, gate))
         return found
 
     def _clipped(self, watch: MemoryWatch) -> tuple[int, int]:
@@ -74,7 +96,7 @@ class Armed:
 
     def _stored(self, address: int, data: bytes) -> None:
         """Look at a write by anything but the hart, before it happens."""
-        for watch in self._targets.watches:
+        for watch in self._everything.watches:
             start, stop = max(watch.address, address), min(watch.address + watch.length, address + len(data))
             if start >= stop or not (watch.writes or watch.changes):
                 continue
@@ -94,7 +116,7 @@ class Armed:
         hart = self._machine.core.hart
         for register in range(1, 32):
             old = int(hart[L.X + register])
-            if self._targets.registers >> register & 1 and old:
+            if self._everything.registers >> register & 1 and old:
                 self._hit(Found(False, old=old))
                 return
 
@@ -118,8 +140,13 @@ class Armed:
             return Found(False, old=hit.old, new=hit.new)
         return Found(False, hit.address, hit.size, hit.is_write, hit.old, hit.new)
 
+    @property
+    def counts(self) -> list[GateCount]:
+        """What came to each gate since it was set."""
+        return self._machine.core.gate_counts
+
     def newest(self) -> int | None:
-        """Return the step of the newest hit of a search."""
+        """Return the step of the newest hit of a search that no gate has judged."""
         hit = self._machine.core.last_hit
         steps = [step for step in (hit[0] if hit else None, self._outside_step) if step is not None]
         return max(steps, default=None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.core import GateCount
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import Divergence
@@ -64,6 +65,8 @@ class Replayer:
         """The machine that replays it."""
         self.poll: Callable[[int], None] = lambda icount: None
         """Called at least every 10 ms or so with the position, while something runs; raises to end it."""
+        self.passed: list[int] = []
+        """For each of the gated targets of the last `run` or `last_hit`, the hits that were passed over."""
         self._armed = Armed(self.machine)
         self._ladder = Ladder(trace, self.machine, self.source, ladder_bytes)
         self._checker = Checker(trace, self.machine)
@@ -132,12 +135,14 @@ class Replayer:
         hit after its step. A break at `limit` itself is not looked at.
         """
         limit = min(limit, self.end)
+        self.passed = [0] * len(targets.gated)
         self._recover()
         if self.icount >= limit:
             return None
         self._armed.set(targets)
         self._armed.pass_break()
         reason = self._advance(limit, ladder=RUN_SPACING)
+        self.passed = [count.passed for count in self._armed.counts]
         if reason is StopReason.BREAKPOINT:
             return Found(True)
         if reason is StopReason.WATCHPOINT:
@@ -147,17 +152,42 @@ class Replayer:
         return self._armed.outside
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
-        """Return the number of the last step in lo <= n < hi that hits; the guest then stands anywhere."""
+        """Return the number of the last step in lo <= n < hi that stops; the guest then stands anywhere.
+
+        What gates ignore are the newest hits. `passed` counts those that are newer than the step; all if there is none.
+        """
         lo, hi = max(lo, self.start), min(hi, self.end)
+        self.passed = [0] * len(targets.gated)
         places = self._ladder.positions(lo + 1, hi)
-        for start, stop in windows(lo, hi, places, targets, self.trace.epochs):
-            self.seek(start)
-            self._armed.set(targets, search=True)
-            self._advance(stop, ladder=RUN_SPACING)
-            hit = self._armed.newest()
-            if hit is not None:
-                return hit
+        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs):
+            step = self._last_in(start, stop, targets)
+            if step is not None:
+                return step
         return None
+
+    def _last_in(self, start: int, stop: int, targets: Targets) -> int | None:
+        """Return the last step in start <= n < stop that stops, and add the newer ones to `passed`."""
+        counts = self._search(start, stop, targets)
+        newest = self._armed.newest()
+        left = [gated.ignore - passed for gated, passed in zip(targets.gated, self.passed, strict=True)]
+        # counted from the oldest hit, number `passed - left` is the newest one that is not ignored
+        marks = [max(count.passed - ignored, 0) for count, ignored in zip(counts, left, strict=True)]
+        if any(0 < mark < count.passed for mark, count in zip(marks, counts, strict=True)):
+            counts = self._search(start, stop, targets, marks)
+        steps = [count.last for count, mark in zip(counts, marks, strict=True) if mark]
+        step = max(steps if newest is None else [*steps, newest], default=None)
+        if step is not None:
+            counts = self._search(step + 1, stop, targets) if any(left) and step + 1 < stop else []
+        for number, count in enumerate(counts):
+            self.passed[number] += count.passed
+        return step
+
+    def _search(self, start: int, stop: int, targets: Targets, marks: Sequence[int] = ()) -> list[GateCount]:
+        """Run the steps start <= n < stop and return what came to each gate."""
+        self.seek(start)
+        self._armed.search(targets, marks)
+        self._advance(stop, ladder=RUN_SPACING)
+        return self._armed.counts
 
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
         """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrdbg_core.cpu.condition import Condition
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryWatch:
@@ -35,11 +37,44 @@ class Targets:
     """Whether taken exceptions count."""
     interrupts: bool = False
     """Whether taken interrupts count."""
+    gated: tuple[Gated, ...] = ()
+    """What stops only under a condition, or not at once."""
 
     @property
     def any(self) -> bool:
         """Whether anything can hit."""
-        return bool(self.breaks or self.watches or self.registers or self.exceptions or self.interrupts)
+        own = self.breaks or self.watches or self.registers or self.exceptions or self.interrupts
+        return bool(own) or any(gated.targets.any for gated in self.gated)
+
+    def open(self) -> Targets:
+        """Return the same without gates: everything that can hit."""
+        parts = [self, *(gated.targets for gated in self.gated)]
+        registers = 0
+        for part in parts:
+            registers |= part.registers
+        return Targets(
+            tuple({address: None for part in parts for address in part.breaks}),
+            tuple({watch: None for part in parts for watch in part.watches}),
+            registers,
+            any(part.exceptions for part in parts),
+            any(part.interrupts for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Targets whose hits stop a run only if a condition holds, and after some hits have been passed over.
+
+    What the guest's own state cannot tell (a hit by a device; a condition over memory that is no RAM; a step behind
+    which something else happens) stops as if it held, and is not counted: whoever asked looks for himself.
+    """
+
+    targets: Targets
+    """What hits. All that hits in one step is one hit."""
+    condition: Condition | None = None
+    """Must hold: before the step for breaks, behind it for anything else."""
+    ignore: int = 0
+    """Hits under the condition to be passed over: the first ones forwards, the last ones backwards."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from rrdbg_core.cpu.native.names import (
     TLB,
     TRAPPED,
     WATCHED_R,
+    WATCHED_TLB,
     WATCHED_W,
     WRITE,
     WRITE_FAULT,
@@ -53,7 +54,7 @@ from rrdbg_core.cpu.native.names import (
 )
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
 from rrdbg_core.cpu.native.traps import fault
-from rrdbg_core.cpu.native.watch import log_access, seen
+from rrdbg_core.cpu.native.watch import is_watched, log_access, seen
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -143,11 +144,21 @@ def check_access(c, address, size, kind):
 
 
 @njit
+def watched_tlb_knows(c, address, size, kind):
+    """Return True if the access is in order, lies in one page and touches no watched line. `kind` is 0 or WRITE_TLB."""
+    tag = words_at(c, TLB)[WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))]
+    return tag == address & (PAGE_MASK | (size - U(1))) and not is_watched(c, address, size)
+
+
+@njit
 def slow_load(c, slot, address, size, signed, left):
     """Do a load that missed the TLB."""
     h = words_at(c, HART)
     m = words_at(c, MACH)
     rd = (slot >> U(8)) & U(63)
+    if watched_tlb_knows(c, address, size, U(0)):
+        h[rd] = extend(load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size), size, signed)
+        return DONE
     status = check_access(c, address, size, READ)
     if status == TRAPPED:
         return status
@@ -173,14 +184,14 @@ def slow_load(c, slot, address, size, signed, left):
     flags = bytes_at(c, FLAGS)
     if (U(flags[page]) | U(flags[last])) & WATCHED_R != U(0):
         seen(c, READ, address, size, value, value, left)
-        return DONE_OUT if m[L.HIT_INDEX] != U(0) else DONE
     if m[L.STEPPING] == U(0) and pmp(c, address & PAGE_MASK, PAGE, READ, data_priv(h)) == U(1):
         tlb = words_at(c, TLB)
         entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
-        if U(flags[page]) & WATCHED_R == U(0):
-            tlb[entry] = address & PAGE_MASK
-            tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
-    return DONE
+        if U(flags[page]) & WATCHED_R != U(0):
+            entry += WATCHED_TLB
+        tlb[entry] = address & PAGE_MASK
+        tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
 
 
 @njit
@@ -213,7 +224,7 @@ def write_ram(c, address, size, value, left):
         log_access(m, WRITE, address, size, load_ram(ram, offset, size))
     if both & WATCHED_W != U(0):
         seen(c, WRITE, address, size, old, load_ram(ram, offset, size), left)
-        if m[L.HIT_INDEX] | m[L.TRACKED_HIT] != U(0):
+        if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] != U(0):
             return DONE_OUT
     return DONE
 
@@ -226,6 +237,11 @@ def slow_store(c, slot, address, size, left):
     value = h[(slot >> U(24)) & U(63)]
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
+    if watched_tlb_knows(c, address, size, WRITE_TLB):
+        offset = address - m[L.RAM_BASE]
+        store_ram(bytes_at(c, RAM), offset, size, value)
+        store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
+        return DONE
     status = check_access(c, address, size, WRITE)
     if status == TRAPPED:
         return status
@@ -238,10 +254,13 @@ def slow_store(c, slot, address, size, left):
         return status
     status = write_ram(c, address, size, value, left)
     page = (address - m[L.RAM_BASE]) >> U(12)
-    plain = U(bytes_at(c, FLAGS)[page]) & (CODE | WATCHED_W) == U(0)
-    if plain and m[L.STEPPING] == U(0) and pmp(c, address & PAGE_MASK, PAGE, WRITE, data_priv(h)) == U(1):
+    flags = U(bytes_at(c, FLAGS)[page])
+    plain = flags & CODE == U(0) and m[L.STEPPING] == U(0)
+    if plain and pmp(c, address & PAGE_MASK, PAGE, WRITE, data_priv(h)) == U(1):
         tlb = words_at(c, TLB)
         entry = WRITE_TLB + tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
+        if flags & WATCHED_W != U(0):
+            entry += WATCHED_TLB
         tlb[entry] = address & PAGE_MASK
         tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
     return status

@@ -105,4 +105,4 @@ def atomic(c, slot, left):
             operand = sext32(operand)
         status = write_ram(c, address, size, amo_result(funct5, old, operand), left)
     h[rd] = old
-    return DONE_OUT if m[L.HIT_INDEX] != U(0) else status
+    return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else status

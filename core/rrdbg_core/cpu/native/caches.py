@@ -20,7 +20,7 @@ from rrdbg_core.cpu.native.names import (
     OP_UNDECODED,
     STRIDE,
     TLB,
-    WRITE_TLB,
+    WATCHED_TLB,
     XTLB,
     U,
 )
@@ -32,7 +32,7 @@ def flush_tlb(c):
     """Forget every translation; decoded code stays."""
     tlb = words_at(c, TLB)
     i = U(0)
-    while i < U(2) * WRITE_TLB:
+    while i < U(2) * WATCHED_TLB:
         tlb[i] = NO_TAG
         i += U(2)
     xtlb = words_at(c, XTLB)

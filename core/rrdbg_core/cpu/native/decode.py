@@ -7,8 +7,10 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, sar, u32_at, words_at
 from rrdbg_core.cpu.native.caches import flush_decoded
+from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
     BANK,
+    BREAKS,
     CODE,
     DEC,
     DECODE,
@@ -46,6 +48,7 @@ from rrdbg_core.cpu.native.names import (
     STRIDE,
     TLB,
     VARIANTS,
+    WATCHED_TLB,
     WRITE_TLB,
     XGEN,
     XTLB,
@@ -116,14 +119,10 @@ def decode_at(c, offset):
 
 
 @njit
-def is_break(m, pc):
+def is_break(c, pc):
     """Return True if a breakpoint is set at `pc`."""
-    i = U(0)
-    while i < m[L.BREAKS]:
-        if m[U(L.BREAKS + 1) + i] == pc:
-            return True
-        i += U(1)
-    return False
+    row = first_break(c, pc)
+    return row < words_at(c, MACH)[L.BREAKS] and words_at(c, BREAKS)[row * U(L.BREAK_WORDS)] == pc
 
 
 @njit
@@ -152,7 +151,7 @@ def decode_uncached(c, pc):
     executed[offset >> U(12)] = np.uint32(m[L.GENERATION])
     if half & U(3) == U(3):
         executed[(offset + U(2)) >> U(12)] = np.uint32(m[L.GENERATION])
-    if is_break(m, pc):
+    if is_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     run_from_scratch(c, pc, slot)
     return DONE
@@ -207,7 +206,7 @@ def decode_slot(c, pc, ip):
     if (pc & OFFSET) + sar(slot, U(32)) < PAGE:
         # a jump to within the page
         slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
-    if is_break(m, pc):
+    if is_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     words_at(c, DEC)[ip] = slot
     page = offset >> U(12)
@@ -223,6 +222,8 @@ def decode_slot(c, pc, ip):
         entry = WRITE_TLB + (((pc >> U(12)) & U(255)) << U(1))
         tlb[entry] = NO_TAG
         tlb[entry + BANK] = NO_TAG
+        tlb[entry + WATCHED_TLB] = NO_TAG
+        tlb[entry + WATCHED_TLB + BANK] = NO_TAG
     h = words_at(c, HART)
     h[L.CUR_PAGE] = pc & PAGE_MASK
     h[L.CUR_DB] = U(u32_at(c, DMAP)[page]) * STRIDE
@@ -232,15 +233,21 @@ def decode_slot(c, pc, ip):
 
 @njit
 def at_break(c, pc, icount):
-    """Stop before the instruction at `pc`, or pass over the breakpoint: skipped, or only searched for."""
+    """Stop before the instruction at `pc`, or pass over the breakpoint: BREAK_SLOT is what stands there."""
+    h = words_at(c, HART)
     m = words_at(c, MACH)
-    if m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):
-        if m[L.SEARCH] == U(0):
-            m[L.STATUS] = EXIT_BREAK
-            return EXITED
-        m[L.LAST_HIT] = icount
-        m[L.LAST_HIT_INDEX] = U(0)
-        m[L.HITS] += U(1)
-    # the bytes were fetched before, hence lie in RAM as a whole
-    run_from_scratch(c, pc, decode_at(c, pc - m[L.RAM_BASE]))
+    row = first_break(c, pc)
+    looks = m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0)
+    if looks and break_stops(c, row, pc, icount):
+        m[L.STATUS] = EXIT_BREAK
+        return EXITED
+    # the bytes were fetched before, hence lie in RAM as a whole; there is room for two more behind it
+    offset = pc - m[L.RAM_BASE]
+    word = load4(bytes_at(c, RAM), offset) | U(1 << 32)
+    rows = words_at(c, BREAKS)
+    row = row * U(L.BREAK_WORDS)
+    if rows[row + U(2)] != word:
+        rows[row + U(2)] = word
+        rows[row + U(3)] = decode_at(c, offset)
+    h[L.BREAK_SLOT] = rows[row + U(3)]
     return DONE

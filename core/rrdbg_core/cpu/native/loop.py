@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import dispatch, words_at
+from rrdbg_core.cpu.native.gates import judge_step
 from rrdbg_core.cpu.native.names import (
     BANK,
     CHECK_BUFFER,
@@ -76,6 +77,7 @@ def kernel(c, limit):
         m[L.HIT_INDEX] = U(0)
         m[L.TRACKED_HIT] = U(0)
         m[L.ACCESS_COUNT] = U(0)
+        m[L.MATCHED] = U(0)
         stepping = m[L.STEPPING]
         if stepping != U(0):
             before_step(c)
@@ -118,6 +120,8 @@ def kernel(c, limit):
             after_step(c, cause)
         if m[L.CATCH] != U(0) and cause != U(0):
             caught(c, cause)
+        if m[L.MATCHED] != U(0):
+            judge_step(c, limit)
         if m[L.HIT_INDEX] != U(0):
             return EXIT_WATCH
         if m[L.TRACKED_HIT] != U(0):

@@ -24,6 +24,7 @@ U = np.uint64
 # the table of pointers
 HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for _i in range(12))
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
+BREAKS, WATCHES, GATES, WATCHED, RUN = (U(_i) for _i in range(20, 25))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
@@ -47,6 +48,7 @@ PAGE_MASK = U(0xFFFF_FFFF_FFFF_F000)
 STRIDE = U(2056)  # words of a decoded page: 2048 slots and a tail of OP_FETCH
 BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
 WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
+WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: looked at when the others miss
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
@@ -71,7 +73,9 @@ FMT_R, FMT_I, FMT_SH6, FMT_SH5, FMT_S, FMT_B, FMT_U, FMT_J, FMT_CSR, FMT_CSRI, F
 # what the debugger's eyes need, in words of the hart array that are not state
 OLD_X = U(400)  # the registers before a step that is looked at
 STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(440), U(441), U(442), U(443)
-REGISTER_HIT, TRAP_HIT = U(1000), U(2000)  # HIT_INDEX beyond the watches
+REGISTER_HIT, TRAP_HIT = U(1 << 32), U(2 << 32)  # HIT_INDEX beyond the watches
+
+NO, HOLDS, UNJUDGED = U(0), U(1), U(2)  # verdicts, see cpu/condition_code.py
 
 CHECK_BUFFER = U(4096)
 TRAP_BUFFER = U(8192)

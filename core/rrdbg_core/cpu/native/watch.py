@@ -5,6 +5,7 @@ from __future__ import annotations
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load2, load4, words_at
 from rrdbg_core.cpu.native.decode import decode_at
+from rrdbg_core.cpu.native.gates import came_to
 from rrdbg_core.cpu.native.names import (
     HART,
     LOG,
@@ -18,6 +19,8 @@ from rrdbg_core.cpu.native.names import (
     STEP_PRIV,
     STEP_RD,
     TRAP_HIT,
+    WATCHED,
+    WATCHES,
     WRITE,
     U,
 )
@@ -38,15 +41,41 @@ def log_access(m, kind, address, size, value):
 
 
 @njit
+def is_watched(c, address, size):
+    """Return True if the lines that an access to RAM touches are watched."""
+    lines = words_at(c, WATCHED)
+    first = address - words_at(c, MACH)[L.RAM_BASE]
+    last = first + size - U(1)
+    hit = (lines[first >> U(12)] >> ((first >> U(6)) & U(63))) | (lines[last >> U(12)] >> ((last >> U(6)) & U(63)))
+    return hit & U(1) != U(0)
+
+
+@njit
+def changed_in(start, end, address, size, old, new):
+    """Return True if an access changes bytes of a watch; only those count."""
+    b = U(0)
+    while b < size:
+        inside = address + b >= start and address + b < end
+        if inside and ((old ^ new) >> (b << U(3))) & U(0xFF) != U(0):
+            return True
+        b += U(1)
+    return False
+
+
+@njit
 def seen(c, kind, address, size, old, new, left):
-    """Look whether an access to a watched page hits a watch, and stop behind the step or remember the hit."""
+    """Look whether an access to a watched page hits a watch: stop behind the step, or see behind it whether to."""
+    if not is_watched(c, address, size):
+        return
     m = words_at(c, MACH)
+    rows = words_at(c, WATCHES)
+    step = m[L.INNER_LIMIT] - left - U(1)
     i = U(0)
     while i < m[L.WATCHES]:
-        row = U(L.WATCHES + 1) + i * U(L.WATCH_WORDS)
-        start = m[row]
-        end = start + m[row + U(1)]
-        kinds = m[row + U(2)]
+        row = i * U(L.WATCH_WORDS)
+        start = rows[row]
+        end = start + rows[row + U(1)]
+        kinds = rows[row + U(2)]
         if address < end and start < address + size:
             hit = False
             if kinds & U(L.WATCH_TRACKED) != U(0):
@@ -57,25 +86,9 @@ def seen(c, kind, address, size, old, new, left):
             elif kinds & U(L.WATCH_WRITE) != U(0):
                 hit = True
             elif kinds & U(L.WATCH_CHANGE) != U(0):
-                # only bytes inside the watch count
-                b = U(0)
-                while b < size:
-                    inside = address + b >= start and address + b < end
-                    if inside and ((old ^ new) >> (b << U(3))) & U(0xFF) != U(0):
-                        hit = True
-                    b += U(1)
+                hit = changed_in(start, end, address, size, old, new)
             if hit:
-                if m[L.SEARCH] != U(0):
-                    m[L.LAST_HIT] = m[L.INNER_LIMIT] - left - U(1)
-                    m[L.LAST_HIT_INDEX] = i + U(1)
-                    m[L.HITS] += U(1)
-                elif m[L.HIT_INDEX] == U(0):
-                    m[L.HIT_INDEX] = i + U(1)
-                    m[L.HIT_ADDR] = address
-                    m[L.HIT_SIZE] = size
-                    m[L.HIT_KIND] = kind
-                    m[L.HIT_OLD] = old
-                    m[L.HIT_NEW] = new
+                came_to(c, rows[row + U(3)], step, i + U(1), address, size, kind, old, new)
         i += U(1)
 
 
@@ -132,31 +145,28 @@ def after_step(c, cause):
     icount = m[L.ICOUNT] - U(1)
     if m[L.LOG_LIMIT] != U(0):
         log_step(c, icount, h[STEP_PC], h[STEP_INSN], h[STEP_PRIV], cause, h[h[STEP_RD]])
-    mask = m[L.REG_WATCH]
-    r = U(1)
-    while r < U(32) and mask != U(0):
-        if (mask >> r) & U(1) != U(0) and h[r] != h[OLD_X + r]:
-            if m[L.SEARCH] != U(0):
-                m[L.LAST_HIT] = icount
-                m[L.LAST_HIT_INDEX] = REGISTER_HIT + r
-                m[L.HITS] += U(1)
-            elif m[L.HIT_INDEX] == U(0):
-                m[L.HIT_INDEX] = REGISTER_HIT + r
-                m[L.HIT_OLD] = h[OLD_X + r]
-                m[L.HIT_NEW] = h[r]
-        r += U(1)
+    if m[L.REG_WATCH] != U(0):
+        rows = words_at(c, WATCHES)
+        i = m[L.WATCHES]
+        while i < m[L.WATCH_ROWS]:
+            row = i * U(L.WATCH_WORDS)
+            r = rows[row]
+            if rows[row + U(2)] == U(L.WATCH_REGISTER) and h[r] != h[OLD_X + r]:
+                came_to(c, rows[row + U(3)], icount, REGISTER_HIT + r, U(0), U(0), U(0), h[OLD_X + r], h[r])
+            i += U(1)
 
 
 @njit
 def caught(c, cause):
-    """Stop behind a trap, or remember it."""
+    """Look whether a trap is caught."""
     m = words_at(c, MACH)
     kind = U(2) if cause >> U(63) != U(0) else U(1)
     if m[L.CATCH] & kind == U(0):
         return
-    if m[L.SEARCH] != U(0):
-        m[L.LAST_HIT] = m[L.ICOUNT] - U(1)
-        m[L.LAST_HIT_INDEX] = TRAP_HIT
-        m[L.HITS] += U(1)
-    elif m[L.HIT_INDEX] == U(0):
-        m[L.HIT_INDEX] = TRAP_HIT
+    rows = words_at(c, WATCHES)
+    i = m[L.WATCHES]
+    while i < m[L.WATCH_ROWS]:
+        row = i * U(L.WATCH_WORDS)
+        if rows[row + U(2)] == U(L.WATCH_TRAP) and rows[row] & kind != U(0):
+            came_to(c, rows[row + U(3)], m[L.ICOUNT] - U(1), TRAP_HIT, U(0), U(0), U(0), U(0), U(0))
+        i += U(1)

@@ -22,7 +22,8 @@ from rrdbg_core.cpu.reference.state import (
     Leave,
     Trap,
 )
-from rrdbg_core.cpu.reference.trees import FACTORIES, M64, Step
+from rrdbg_core.cpu.reference.trees import FACTORIES, Step
+from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import Decoded, decode
 
 _CHECK_MULTIPLIER = 0x9E37_79B9_7F4A_7C15
@@ -43,6 +44,7 @@ class ReferenceCore(Csrs):
         h, m = self._h, self._m
         h[:] = self.hart.tolist()
         m[:] = self.mach.tolist()
+        self._limit = limit
         self._regions = pmp_regions(h)
         self._checks_made: list[int] = []
         self._traps_taken: list[tuple[int, int]] = []
@@ -61,6 +63,7 @@ class ReferenceCore(Csrs):
         h, m = self._h, self._m
         while m[L.ICOUNT] < limit:
             m[L.HIT_INDEX] = m[L.TRACKED_HIT] = m[L.ACCESS_COUNT] = 0
+            self._matched = {}
             stepping = m[L.STEPPING]
             if stepping:
                 old = h[:32]
@@ -74,6 +77,8 @@ class ReferenceCore(Csrs):
                 self._after(old, row)
             if m[L.CATCH] and self._cause:
                 self._caught()
+            if self._matched:
+                self._judge_step()
             if m[L.HIT_INDEX]:
                 return Exit.WATCH
             if m[L.TRACKED_HIT]:

@@ -6,8 +6,8 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.reference.memory import Memory
 from rrdbg_core.cpu.reference.pmp import LOCKED, pmp_regions
 from rrdbg_core.cpu.reference.state import ILLEGAL, MIE, MPIE, MPP, MPRV, READ, TW, WRITE, Trap
-from rrdbg_core.cpu.reference.trees import M64
 from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import Decoded
 
 # What software can write, by CSR number; the rest of the register reads as it did. Privileged spec 3.1.

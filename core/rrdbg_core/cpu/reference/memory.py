@@ -18,7 +18,7 @@ from rrdbg_core.cpu.reference.state import (
     Leave,
     Trap,
 )
-from rrdbg_core.cpu.reference.trees import M64, sext, signed
+from rrdbg_core.isa.plain import M64, sext, signed
 from rrdbg_core.isa.table import Decoded
 
 

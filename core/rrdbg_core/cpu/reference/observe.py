@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import CannotJudge
+from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
 from rrdbg_core.cpu.core import REGISTER_HIT, TRAP_HIT
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.state import INTERRUPT, READ, WRITE, Words
@@ -38,40 +40,94 @@ class Observed(Words):
             self._log_rows.append(words + [0] * (L.LOG_WORDS - len(words)))
             if len(self._log_rows) >= m[L.LOG_LIMIT]:
                 self._hand_over_log()
-        for r in range(1, 32):
-            if m[L.REG_WATCH] >> r & 1 and h[r] != old[r]:
-                self._found(REGISTER_HIT + r, 0, 0, 0, old[r], h[r])
+        for r, _, kind, gate in self._other_rows if m[L.REG_WATCH] else ():
+            if kind == L.WATCH_REGISTER and h[r] != old[r]:
+                self._found(gate, REGISTER_HIT + r, 0, 0, 0, old[r], h[r])
 
     def _hand_over_log(self) -> None:
         if self._log_rows and self.on_log:
             self.on_log(np.array(self._log_rows, np.uint64))
         self._log_rows = []
 
-    def _found(self, index: int, address: int, size: int, kind: int, old: int, new: int) -> None:
+    def _found(self, gate: int, index: int, address: int, size: int, kind: int, old: int, new: int) -> None:
         """Stop behind this step, or remember the hit. Of several hits the first stops and the last is remembered."""
         m = self._m
-        if m[L.SEARCH]:
-            m[L.LAST_HIT], m[L.LAST_HIT_INDEX] = self._at, index
-            m[L.HITS] += 1
+        if gate:
+            self._matched.setdefault(gate, (address, size, kind, old, new, index))
+        elif m[L.SEARCH]:
+            self._remember(index)
         elif not m[L.HIT_INDEX]:
             m[L.HIT_INDEX], m[L.HIT_ADDR], m[L.HIT_SIZE], m[L.HIT_KIND] = index, address, size, kind
             m[L.HIT_OLD], m[L.HIT_NEW] = old, new
 
+    def _remember(self, index: int) -> None:
+        m = self._m
+        m[L.LAST_HIT], m[L.LAST_HIT_INDEX] = self._at, index
+        m[L.HITS] += 1
+
     def _caught(self) -> None:
-        if self._m[L.CATCH] & (2 if self._cause & INTERRUPT else 1):
-            self._found(TRAP_HIT, 0, 0, 0, 0, 0)
+        kind = 2 if self._cause & INTERRUPT else 1
+        for mask, _, what, gate in self._other_rows if self._m[L.CATCH] & kind else ():
+            if what == L.WATCH_TRAP and mask & kind:
+                self._found(gate, TRAP_HIT, 0, 0, 0, 0, 0)
+
+    # -- gates ---------------------------------------------------------------------------------------------------------
+
+    def _verdict(self, gate: int) -> int:
+        """Judge a gate's condition on the present state."""
+        read = self._readers[gate]
+        if read is None:
+            return HOLDS
+        try:
+            return HOLDS if read(self._h, self._m, self._h[L.PC], self._m[L.ICOUNT], self._word_at) else NO
+        except CannotJudge:
+            return UNJUDGED
+
+    def _word_at(self, address: int, size: int) -> int | None:
+        return self._peek(address, size) if self._in_ram(address, size) else None
+
+    def _pass(self, gates: dict[int, int], indices: dict[int, int]) -> int | None:
+        """Return the first gate that stops the run, of those with these verdicts; else count them."""
+        rows = self._gate_rows
+        if self._m[L.SEARCH]:
+            for gate, verdict in gates.items():
+                if verdict == UNJUDGED or (verdict == HOLDS and gate == 0):
+                    rows[gate, L.GATE_DOUBTS] += np.uint64(1)
+                    self._remember(indices[gate])
+                elif verdict == HOLDS:
+                    if rows[gate, L.GATE_PASSED] < rows[gate, L.GATE_IGNORE]:
+                        rows[gate, L.GATE_LAST] = self._at
+                    rows[gate, L.GATE_PASSED] += np.uint64(1)
+            return None
+        for gate, verdict in gates.items():
+            if verdict == UNJUDGED or (verdict == HOLDS and not rows[gate, L.GATE_IGNORE]):
+                return gate
+        if not self._m[L.HIT_INDEX]:
+            for gate, verdict in gates.items():
+                if verdict == HOLDS:
+                    rows[gate, L.GATE_IGNORE] -= np.uint64(1)
+                    rows[gate, L.GATE_PASSED] += np.uint64(1)
+        return None
+
+    def _judge_step(self) -> None:
+        """Judge the gates that the step has come to."""
+        h, m = self._h, self._m
+        settled = m[L.ICOUNT] < self._limit and not h[L.WFI] and not m[L.TRACKED_HIT]
+        verdicts = {gate: self._verdict(gate) if settled else UNJUDGED for gate in self._matched}
+        gate = self._pass(verdicts, {gate: hit[-1] for gate, hit in self._matched.items()})
+        if gate is not None and not m[L.HIT_INDEX]:
+            *what, index = self._matched[gate]
+            m[L.HIT_ADDR : L.HIT_NEW + 1] = what
+            m[L.HIT_INDEX] = index
 
     def _at_break(self) -> bool:
         """Return whether to stop before the instruction at pc."""
         m = self._m
-        count = m[L.BREAKS]
-        if self._h[L.PC] not in m[L.BREAKS + 1 : L.BREAKS + 1 + count]:
+        gates = self._breaks.get(self._h[L.PC])
+        if gates is None or m[L.SKIP_BREAK] == self._at + 1 or m[L.MMIO_STATE] >= 2 or m[L.SEMIHOSTED]:
             return False
-        if m[L.SKIP_BREAK] == self._at + 1 or m[L.MMIO_STATE] >= 2 or m[L.SEMIHOSTED]:
-            return False
-        if m[L.SEARCH]:
-            self._found(0, 0, 0, 0, 0, 0)
-        return not m[L.SEARCH]
+        verdicts = {gate: self._verdict(gate) for gate in gates}
+        return self._pass(verdicts, dict.fromkeys(gates, 0)) is not None
 
     def _log_access(self, kind: int, address: int, size: int, value: int) -> None:
         m = self._m
@@ -88,17 +144,15 @@ class Observed(Words):
             generations[byte - RAM_BASE >> 12] = m[L.GENERATION]
             if kind == WRITE:
                 self.memory.dirty_words[byte - RAM_BASE >> 3] = 1
-        for i in range(m[L.WATCHES]):
-            row = L.WATCHES + 1 + i * L.WATCH_WORDS
-            start, length, kinds = m[row : row + 3]
+        for i, (start, length, kinds, gate) in enumerate(self._memory_rows):
             if address >= start + length or start >= address + size:
                 continue
             if kinds & L.WATCH_TRACKED:
                 if kind == WRITE:
                     m[L.TRACKED_HIT] = 1
             elif kinds & (L.WATCH_READ if kind == READ else L.WATCH_WRITE):
-                self._found(i + 1, address, size, kind, old, new)
+                self._found(gate, i + 1, address, size, kind, old, new)
             elif kind == WRITE and kinds & L.WATCH_CHANGE:
                 inside = [b for b in range(size) if start <= address + b < start + length]
                 if any((old ^ new) >> 8 * b & 0xFF for b in inside):
-                    self._found(i + 1, address, size, kind, old, new)
+                    self._found(gate, i + 1, address, size, kind, old, new)

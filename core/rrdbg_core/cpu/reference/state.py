@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import Core, Exit
+from rrdbg_core.cpu.condition import Reader, reader
+from rrdbg_core.cpu.core import Core, Exit, Gate
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.pmp import Region
 from rrdbg_core.cpu.reference.trees import Step
@@ -48,6 +49,12 @@ class Words(Core):
         self._regions: list[Region] = []
         self._bound: dict[int, tuple[Step, int]] = {}
         self._log_rows: list[list[int]] = []
+        self._breaks: dict[int, list[int]] = {}  # gates by address
+        self._readers: list[Reader | None] = [None]  # of the conditions, by gate
+        self._memory_rows: list[list[int]] = []  # watched memory
+        self._other_rows: list[list[int]] = []  # watched registers and traps
+        self._matched: dict[int, tuple[int, ...]] = {}  # gates that the step has come to, and what hit
+        self._limit = 0  # of this run
         self._at = 0  # icount of the step
         self._cause = 0  # what the step log calls the trap it took: 0, an interrupt, or an exception + 1
         super().__init__(ram_bytes, hart_count=hart_count, progress=progress)
@@ -59,6 +66,26 @@ class Words(Core):
         self.mach[L.RAM_BASE] = RAM_BASE
         self.mach[L.RAM_PAGES] = self.memory.pages
         self.mach[L.GENERATION] = 1
+
+    def _function(self, gate: Gate) -> int:
+        return 0  # conditions have readers instead of machine code
+
+    def set_gates(self, gates: Sequence[Gate]) -> None:
+        """See `Core`."""
+        super().set_gates(gates)
+        self._readers = [None, *(reader(gate.condition) if gate.condition else None for gate in gates)]
+
+    def set_breakpoints(self, addresses: Sequence[int], gates: Sequence[int] = ()) -> None:
+        """See `Core`."""
+        super().set_breakpoints(addresses, gates)
+        self._breaks = {}
+        for address, gate in self._break_rows[:-1, :2].tolist():
+            self._breaks.setdefault(address, []).append(gate)
+
+    def _apply_watches(self) -> None:
+        super()._apply_watches()
+        rows = self._watch_rows[:-1].tolist()
+        self._memory_rows, self._other_rows = rows[: int(self.mach[L.WATCHES])], rows[int(self.mach[L.WATCHES]) :]
 
     def drop_caches(self) -> None:
         """Forget bound instructions, the only cache there is."""
