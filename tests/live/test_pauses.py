@@ -5,24 +5,25 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rrdbg_core.machine import machine as machine_module
 from rrdbg_core.machine.events import EventKind
+from rrdbg_core.machine.source import Now
 from rrdbg_core.replay import hostclock, recorder
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.control import Control
 from rrdbg_core.replay.hostclock import HostClock
 from rrdbg_core.replay.live import LiveSource
-from rrdbg_core.replay.recorder import Progress, Until, record
+from rrdbg_core.replay.recorder import Progress, Recording, Until, record
 from rrdbg_core.replay.replayer import Replayer
 from rrdbg_core.replay.verify import verify
 from rrdbg_core.trace.reader import Trace
 
 from tests.replay.guests import END, SHELL, Parts, assembled, bundled, recorded, script
-from tests.replay.test_live import SLEEP, TIMER
+from tests.replay.test_live import SLEEP
 from tests.replay.test_recorder import content
 
 HOUR_S = 3600.0
@@ -31,6 +32,14 @@ DEAF = "li t0, 0x2004000; li t1, 5000; sd t1, 0(t0)\n" + SLEEP
 
 SLOW = "".join(f"after {ms}ms: echo {ms}\\n\n" for ms in range(1, 9)) + "after 1ms: exit 0\\n"
 """Somebody who types slowly at the guest `shell`, which sleeps meanwhile."""
+
+WAIT = """
+li t0, 0xc000028; li t1, 1; sw t1, 0(t0)        # UART: priority, enabled at the PLIC
+li t0, 0xc002000; li t1, 0x400; sw t1, 0(t0)
+li t0, 0x800; csrw mie, t0
+wfi
+"""
+"""Sleeps until the UART has something."""
 
 
 class Moody(Control):
@@ -129,8 +138,9 @@ def test_a_guest_that_warps_from_timer_to_timer_is_not_shown_further_than_it_is(
     monkeypatch.setattr(machine_module, "JUMPS", 1)
     control = Moody(1, tmp_path / "a.rrt", 1.0)
     paused(assembled(DEAF), tmp_path / "a.rrt", control, script("after 5ms: x"))
-    assert control.pauses
-    assert all(progress.promised == progress.icount - 1 for progress in control.pauses if progress.icount > 6)
+    idle = [progress for progress in control.pauses if progress.idle]
+    assert idle
+    assert all(progress.promised == progress.icount - 1 for progress in idle)
     with Trace.open(tmp_path / "a.rrt") as trace:
         assert [event.kind for event in trace.events] == [EventKind.UART_INPUT]
         assert verify(trace).ok
@@ -149,21 +159,35 @@ class Watch:
         return self.now
 
 
+class Late(HostInput):
+    """Somebody who types one byte, but only when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = False
+
+    def offer(self, now: Now, room: int) -> int:
+        return super().offer(now, room) if self.told else 0
+
+
+def waiting(path: Path, watch: Watch, control: Control, console: HostInput) -> Recording:
+    """Record a guest that waits for one byte, which `console` gives it sooner or later, and then ends."""
+    parts = assembled("li s0, 0x10000000; li t0, 7; sb t0, 2(s0); li t0, 1; sb t0, 1(s0)\n" + WAIT + END)
+    source = LiveSource(parts[0], console, clock=HostClock(watch))
+    console.feed(b"x")
+    return record(*parts, source, path, control=control, timeout_s=60)
+
+
 def test_a_pause_is_not_billed_to_a_guest_that_sleeps(tmp_path: Path) -> None:
-    """Its timer is due after half a millisecond, whatever the user does meanwhile."""
-    watch = Watch()
+    watch, console = Watch(), Late()
 
     class Long(Moody):
         def wait(self, timeout: float) -> None:
             watch.now += HOUR_S
+            console.told = True
             super().wait(timeout)
 
-    control = Long(2, tmp_path / "a.rrt", 1.0, 3)
-    parts = assembled(TIMER)
-    source = LiveSource(parts[0], HostInput(), clock=HostClock(watch))
-    recording = record(
-        *parts, source, tmp_path / "a.rrt", control=control, timeout_s=60, on_progress=control.on_progress
-    )
+    recording = waiting(tmp_path / "a.rrt", watch, Long(2, tmp_path / "a.rrt", 1.0, 3), console)
     assert recording.ending.reason == "exit"
     assert watch.now > HOUR_S
     assert recording.virtual_ns < 1_000_000_000
@@ -172,12 +196,17 @@ def test_a_pause_is_not_billed_to_a_guest_that_sleeps(tmp_path: Path) -> None:
 
 def test_a_stopped_process_is_not_billed_to_its_guest(tmp_path: Path) -> None:
     """After Ctrl-Z and fg, or a night in a closed notebook, neither the guest nor --timeout is an hour older."""
-    watch = Watch()
-    naps = iter([0.0] * 20 + [HOUR_S])
-    watch.jump = lambda: next(naps, 0.0)
-    parts = assembled(TIMER)
-    source = LiveSource(parts[0], HostInput(), clock=HostClock(watch))
-    recording = record(*parts, source, tmp_path / "a.rrt", timeout_s=60)
+    watch, console = Watch(), Late()
+
+    def naps() -> Iterator[float]:
+        yield from [0.0] * 40
+        yield HOUR_S
+        console.told = True
+        while True:
+            yield 0.0
+
+    watch.jump = naps().__next__
+    recording = waiting(tmp_path / "a.rrt", watch, Control(), console)
     assert recording.ending.reason == "exit"
     assert watch.now > HOUR_S
     assert recording.virtual_ns < 2_000_000_000
