@@ -46,11 +46,14 @@ def _set(point: Point) -> Output:
 
 def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
     location, condition = split_condition(call.args)
-    location = location.removeprefix("*").strip() or "$pc"
+    location = location or "*$pc"
     return _set(interpreter.session.add_break(location, condition=condition, temporary=temporary))
 
 
-_LOCATION = "LOCATION is a symbol, an address, `symbol+8`, `*ADDRESS` or `file:line`; default: here."
+_LOCATION = (
+    "LOCATION is a function (its body: behind the prologue), `FILE:LINE`, `LINE`, `+N` lines from here, `*EXPRESSION`, "
+    "an address or `symbol+8`; default: here."
+)
 
 
 @command(

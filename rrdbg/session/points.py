@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,11 +13,10 @@ from rrdbg.session.csrs import EXCEPTIONS, INTERRUPTS
 from rrdbg.session.engine import MemoryWatch, Targets
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
 from rrdbg.session.expression import Expression, parse
-from rrdbg.session.inspect import Inspect
+from rrdbg.session.locations import Locations
 
 MAX_WATCHED = 1 << 20
 """Bytes of the longest watchpoint."""
-_LINE = re.compile(r"(.+\.\w+):(\d+)")
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ def targets_of(points: Sequence[PointState], extra: Sequence[int] = ()) -> Targe
     )
 
 
-class Points(Inspect):
+class Points(Locations):
     """The part of a session that keeps points."""
 
     def _setup(self) -> None:
@@ -212,28 +210,6 @@ class Points(Inspect):
         with contextlib.suppress(Unreadable, DivisionByZero):
             expression.evaluate(self)
         return expression
-
-    def _code_addresses(self, location: str | int) -> tuple[int, ...]:
-        if isinstance(location, str):
-            match = _LINE.fullmatch(location.strip())
-            if match:
-                return self._line_addresses(match[1], int(match[2]))
-            address = self.evaluate(location.strip().removeprefix("*"))
-        else:
-            address = location
-        if address & 1 or not 0 <= address < 1 << 64:
-            raise UsageError(f"no instruction can start at {address:#x}", hint="instructions start at even addresses")
-        return (address,)
-
-    def _line_addresses(self, file: str, line: int) -> tuple[int, ...]:
-        found = self._symbols.line_addresses(file, line)
-        if not found:
-            known = self._symbols.knows_file(file)
-            raise NotFound(
-                f"no code at line {line} of {file}" if known else f"no source file {file!r} in the trace's images",
-                hint="; ".join(self._symbols.problems()) or "`info line` shows the file and line of an address",
-            )
-        return tuple(found)
 
     def _data_place(self, expression: Expression) -> tuple[int, int]:
         if expression.symbol:

@@ -253,3 +253,10 @@ class DebugInfo:
     def language(self, pc: int) -> str:
         """Return the language of the unit around an address: "c", "c++", "rust", "asm", or empty."""
         return ""
+
+    def locations_valid(self, pc: int) -> bool:
+        """Return whether the unit around an address says where variables are in prologues too: gcc with location lists.
+
+        gdb then takes functions at their first instruction.
+        """
+        return False

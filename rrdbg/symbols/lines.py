@@ -28,6 +28,8 @@ class Line:
     """Address behind the row: where the next one begins."""
     statement: bool = True
     """Whether a statement starts there: a place to stop at."""
+    repeated: bool = False
+    """Whether the table has another row of the file in front of it, at the same address."""
 
 
 class LineTable:
@@ -36,6 +38,7 @@ class LineTable:
     def __init__(self, image: bytes) -> None:
         self._starts: list[int] = []
         self._rows: list[tuple[str, int, bool]] = []  # file, line, statement; line 0 ends a sequence
+        self._repeated: set[int] = set()
         self.directories: dict[str, str] = {}
         """The source files, each with the directory it was compiled in, which may be empty."""
         self.problem = ""
@@ -43,7 +46,11 @@ class LineTable:
         rows = sorted(self._read_rows(image), key=lambda row: (row[0], row[2] != 0))
         for address, file, line, statement in rows:
             if self._starts and self._starts[-1] == address:
-                if line or not self._rows[-1][1]:
+                before_file, before_line, before_statement = self._rows[-1]
+                if line and before_line and file == before_file:
+                    self._repeated.add(address)
+                # the last row counts, but one where a statement starts goes before one where none does, as in gdb
+                if line and (statement or not before_statement or not before_line):
                     self._rows[-1] = (file, line, statement)
                 continue
             self._starts.append(address)
@@ -82,7 +89,7 @@ class LineTable:
     def _line(self, index: int) -> Line:
         file, line, statement = self._rows[index]
         stop = self._starts[index + 1] if index + 1 < len(self._starts) else self._starts[index]
-        return Line(self._starts[index], file, line, stop, statement)
+        return Line(self._starts[index], file, line, stop, statement, self._starts[index] in self._repeated)
 
     def between(self, lo: int, hi: int) -> list[Line]:
         """Return the rows of addresses lo <= a < hi."""
@@ -129,6 +136,8 @@ def _read_program(program: Any, unit_name: str, rows: list[Row]) -> set[str]:
         state = entry.state
         if state is None:
             continue
+        if not (state.line or state.end_sequence):
+            continue  # what belongs to no line belongs to the one before, as in gdb
         line = 0 if state.end_sequence else state.line
         name = names.get(state.file, "")
         rows.append((state.address, name, line, bool(state.is_stmt)))
