@@ -6,7 +6,7 @@
 #include "lib.h"
 
 #define FAULTS 16
-#define SAMPLES 11000000
+#define SAMPLES 8000000
 #define WINDOW 5
 #define CALIBRATION 1013
 

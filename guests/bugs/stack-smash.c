@@ -1,4 +1,4 @@
-// bugs/stack-smash: a title that is too long for its buffer; the function that holds it returns a thousand million steps later
+// bugs/stack-smash: a title too long for its buffer; the function returns a thousand million steps later
 //
 // The work in between calls and returns all the time, on the same page of the stack.
 #include "culprit.h"
@@ -47,7 +47,7 @@ static noinline u64 search(void) {
   setting(title, "title");
   printf("%s\n", title);
   u64 ways = 0, largest = number(size);
-  for (u64 n = 4; n <= largest; n++) {
+  for (u64 n = 4; n <= largest; n += 2) {
     ways = place((1UL << n) - 1, 0, 0, 0);
     printf("%lu queens: %lu ways\n", n, ways);
   }
