@@ -49,9 +49,9 @@ class Connection:
         self._log = log
         self._decoder = Decoder()
         self._items: queue.Queue[Packet | Signal | None] = queue.Queue(MAX_WAITING)
-        self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting = 0
+        # packets by number: received, answered, and the last one that an interrupt came behind. Each has one writer
+        self._received = self._answered = self._interrupted = 0
         self._gone = threading.Event()
         self._over = threading.Event()
         self._stub: Stub | None = None
@@ -76,8 +76,7 @@ class Connection:
         """Let go of the client. From any thread."""
         self._gone.set()
         self._over.set()
-        if self._stub is not None:
-            self._stub.runner.interrupt()
+        self._interrupt()
         self._stream.close()
 
     def start(self) -> None:
@@ -92,14 +91,12 @@ class Connection:
             EngineDied: There is no guest any more.
         """
         stub.say, stub.log = self.say, self._log
-        stub.attach()
+        stub.attach(self._is_interrupted)
         self._stub = stub
         try:
             while (item := self._items.get()) is not None:
-                try:
-                    self._answer(stub, item)
-                finally:
-                    self._done(stub)
+                self._answer(stub, item)
+                self._answered += 1
         finally:
             self.end()
             self._drain()
@@ -140,19 +137,23 @@ class Connection:
         except OSError:
             self._gone.set()  # the reader finds that out as well
 
-    def _done(self, stub: Stub) -> None:
-        with self._lock:
-            self._waiting -= 1
-            if not self._waiting and not self._gone.is_set():
-                stub.runner.interrupted.clear()  # it came too late
+    def _is_interrupted(self) -> bool:
+        """Return whether the packet that is being answered shall come to an end."""
+        return self._gone.is_set() or self._answered < self._interrupted
 
     # the other threads
 
     def _keep_patient(self) -> None:
         """Send an acknowledgement too many now and then while a packet is worked at: gdb's timeout starts anew."""
         while not self._over.wait(PATIENCE_S):
-            if self._waiting:
+            if self._answered < self._received:
                 self._write(b"+")
+
+    def _interrupt(self) -> None:
+        """Let what was received so far come to an end."""
+        self._interrupted = self._received
+        if self._stub is not None and self._answered < self._interrupted:
+            self._stub.runner.interrupt()
 
     def _read(self) -> None:
         try:
@@ -163,25 +164,21 @@ class Connection:
             pass
         finally:
             self._gone.set()
-            if self._stub is not None:
-                self._stub.runner.interrupt()
+            self._interrupt()
             self._put(None)
 
     def _take(self, item: Packet | Signal) -> None:
         acknowledging = self._stub is None or self._stub.client.acknowledging
-        with self._lock:
-            waiting = self._waiting
-            if isinstance(item, Packet) or item is Signal.OVERLONG:
-                self._waiting += 1
-            elif item is Signal.INTERRUPT and waiting and self._stub is not None:
-                self._stub.runner.interrupt()
         if isinstance(item, Packet) or item is Signal.OVERLONG:
+            self._received += 1
             if acknowledging:
                 self._write(b"+")
             self._put(item)
+        elif item is Signal.INTERRUPT:
+            self._interrupt()
         elif item is Signal.BROKEN:
             self._write(b"-")
-        elif item is Signal.NAK and acknowledging and not waiting and self._last:
+        elif item is Signal.NAK and acknowledging and self._answered == self._received and self._last:
             # while a packet is worked at, it is impatience: the answer will come
             self._write(self._last)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,12 +46,11 @@ class Runner:
         """What the client understands."""
         self._say = say
         self._next_line = 0.0
-        self.interrupted = threading.Event()
-        """Set when the client, or its end, wants what runs to end."""
+        self.interrupted: Callable[[], bool] = lambda: False
+        """Returns whether the client, or its end, wants what runs to end."""
 
     def interrupt(self) -> None:
-        """End what runs. From any thread."""
-        self.interrupted.set()
+        """End what runs; `interrupted` is true already. From any thread."""
         self._session.cancel()
 
     def run(self, move: Callable[[], Stop]) -> bytes:
@@ -82,7 +80,7 @@ class Runner:
 
     def attend(self, work: Callable[[], T]) -> T:
         """Do something that may take long: it can be interrupted, and tells how far it is."""
-        if self.interrupted.is_set():
+        if self.interrupted():
             raise Cancelled("it was cancelled")
         self._next_line = time.monotonic() + _PATIENCE
         self._session.on_progress = self._progress
@@ -92,7 +90,7 @@ class Runner:
             self._session.on_progress = None
 
     def _progress(self, progress: Progress) -> None:
-        if self.interrupted.is_set():
+        if self.interrupted():
             # the first attempt may have come just before the call began
             self._session.cancel()
             return

@@ -21,7 +21,7 @@ REFUSAL_S = 5.0
 """Seconds that a client which is refused has to say something."""
 MAX_REFUSALS = 8
 _TICK_S = 0.25
-_GRACE_S = 0.5
+_GRACE_S = 0.25
 _END_S = 10.0
 """Seconds that a client's end may take: what runs for it is cancelled."""
 
@@ -126,13 +126,18 @@ class Server:
         self._listener = listener
         self._log = log
         self._once = once
+        self._stopped = False
         self._connection: Connection | None = None
         self._thread = threading.Thread()
         self._failure: BaseException | None = None
         self._refusals: list[threading.Thread] = []
 
+    def stop(self) -> None:
+        """Make `run` return soon. From any thread."""
+        self._stopped = True
+
     def run(self) -> None:
-        """Serve until SIGINT, SIGTERM, the end of the engine, or the end of the only client.
+        """Serve until an exception of a signal's handler, `stop`, or the end of the only client.
 
         Raises:
             EngineDied: There is no guest any more.
@@ -140,7 +145,7 @@ class Server:
         self._listener.setblocking(False)
         served = False
         try:
-            while not (self._once and served and self._connection is None):
+            while not self._stopped and not (self._once and served and self._connection is None):
                 # looked at now and then: the end of a client's thread wakes nobody
                 ready, _, _ = select.select([self._listener], [], [], _TICK_S)
                 self._reap()

@@ -80,16 +80,21 @@ class Stub:
         """Last position of the trace."""
         return self._session.info().end
 
-    def attach(self) -> None:
-        """A client is there."""
+    def attach(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """A client is there.
+
+        Args:
+            interrupted: Returns whether the packet that is being answered shall come to an end.
+        """
         self.client.features = frozenset()
         self.client.acknowledging = True
         self.client.said.clear()
-        self.runner.interrupted.clear()
+        self.runner.interrupted = interrupted
         self._general = None
 
     def leave(self) -> None:
         """The client is gone: its breakpoints and files go with it."""
+        self.runner.interrupted = lambda: False
         self.files.close_all()
         self.points.clear()
 
