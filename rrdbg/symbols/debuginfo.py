@@ -6,257 +6,604 @@ raises because of what an image contains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
 
-from rrdbg.symbols.location import FrameState, Location, OptimisedOut
-from rrdbg.symbols.types import FunctionType, Type
+from rrdbg.symbols.basetypes import named_base_type
+from rrdbg.symbols.dwarf import codes as D
+from rrdbg.symbols.dwarf.context import Loaded, Resolver, UnitContext, call_origin
+from rrdbg.symbols.dwarf.data import DwarfError, forgiving
+from rrdbg.symbols.dwarf.die import Die
+from rrdbg.symbols.dwarf.forms import Abbreviation
+from rrdbg.symbols.dwarf.functions import Node, entry_of
+from rrdbg.symbols.dwarf.image import MAX_CANDIDATES, ImageDebug
+from rrdbg.symbols.dwarf.lists import location_at, ranges_of
+from rrdbg.symbols.dwarf.names import chain, holder, linkage_name, plain_name, qualified_name
+from rrdbg.symbols.dwarf.typereader import Bound
+from rrdbg.symbols.dwarf.units import Unit
+from rrdbg.symbols.dwarf.variables import (
+    completions,
+    constant,
+    declared_in,
+    globals_of,
+    is_outside_functions,
+    value_holder,
+)
+from rrdbg.symbols.elf import ElfSymbols
+from rrdbg.symbols.location import (
+    FrameState,
+    Implicit,
+    Location,
+    Memory,
+    OptimisedOut,
+    Register,
+    Unavailable,
+    Value,
+    contents,
+    evaluate,
+)
+from rrdbg.symbols.places import (
+    ADDRESSES,
+    BehindCfa,
+    BehindRegister,
+    Constant,
+    Fixed,
+    InRegister,
+    Place,
+    simple_place,
+)
+from rrdbg.symbols.scopes import Block, CallSite, DebugVariable, Ranges, Scope
+from rrdbg.symbols.types import ArrayType, EnumType, PointerType, QualifiedType, Type, TypedefType
 
-Ranges = tuple[tuple[int, int], ...]
-"""Address ranges lo <= a < hi, ascending."""
+__all__ = [
+    "BehindCfa",
+    "BehindRegister",
+    "Block",
+    "CallSite",
+    "Constant",
+    "DebugInfo",
+    "DebugVariable",
+    "Fixed",
+    "InRegister",
+    "Place",
+    "Ranges",
+    "Scope",
+]
 
+MAX_LENGTH = 1 << 40
+"""Elements of a variable-length array."""
 
-@dataclass(frozen=True)
-class Scope:
-    """A function, or a call that was inlined."""
-
-    kind: str
-    """"function" or "inline"."""
-    name: str
-    """Its name with namespaces and classes, without parameters: `ns::Class::method`."""
-    linkage_name: str
-    """Its mangled name; empty when it has none."""
-    low_pc: int
-    """Where it is entered."""
-    ranges: Ranges
-    """Where its code lies; the cold part of a split function too."""
-    file: str
-    """Source file that declares it."""
-    line: int
-    """Its line there."""
-    call_file: str = ""
-    """For inlined calls: the file of the call."""
-    call_line: int = 0
-    """For inlined calls: the line of the call."""
-    call_column: int = 0
-    """For inlined calls: its column; 0: unknown."""
-    external: bool = True
-    """Whether other units see it."""
-    key: Hashable = None
-    """Which one it is; equal for equal scopes."""
-    frame_base: bytes = field(default=b"", compare=False, repr=False)
-    """DWARF expression of its frame base."""
-    load_type: Callable[[], FunctionType] | None = field(default=None, compare=False, repr=False)
-    """Reads its type; opaque."""
-    die: Any = field(default=None, compare=False, repr=False)
-    """Where it is described; opaque."""
-
-    @cached_property
-    def type(self) -> FunctionType:
-        """Its type."""
-        from rrdbg.symbols.types import VOID
-
-        return self.load_type() if self.load_type else FunctionType(VOID)
-
-    def contains(self, pc: int) -> bool:
-        """Return whether an address is in its code."""
-        return any(lo <= pc < hi for lo, hi in self.ranges)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A lexical block, or the body of a function."""
-
-    ranges: Ranges
-    """Where its code lies."""
-    depth: int
-    """How many blocks of the scope lie around it; the body is 0."""
-    die: Any = field(default=None, compare=False, repr=False)
-    """Where it is described; opaque."""
-
-
-@dataclass(frozen=True)
-class DebugVariable:
-    """A variable, an argument, or a constant that was one."""
-
-    name: str
-    """Its name; for globals with namespaces and classes."""
-    kind: str
-    """"arg", "local", "static" (it lives in the function or file) or "global"."""
-    file: str = ""
-    """Source file that declares it."""
-    line: int = 0
-    """Its line there."""
-    linkage_name: str = ""
-    """Its mangled name; empty when it has none."""
-    depth: int = 0
-    """For locals: how many blocks of the scope lie around its block."""
-    shadowed: bool = False
-    """Whether a block further in has a variable of its name."""
-    artificial: bool = False
-    """Whether the compiler made it: `this`."""
-    key: Hashable = None
-    """Which one it is; equal for equal variables."""
-    load_type: Callable[[], Type] | None = field(default=None, compare=False, repr=False)
-    """Reads its type; opaque."""
-    die: Any = field(default=None, compare=False, repr=False)
-    """Where it is described; opaque."""
-
-    @cached_property
-    def type(self) -> Type:
-        """Its type."""
-        from rrdbg.symbols.types import UnknownType
-
-        return self.load_type() if self.load_type else UnknownType("the debug information does not say")
+_TAGS = {
+    "struct": (D.TAG_STRUCTURE_TYPE, D.TAG_CLASS_TYPE),
+    "class": (D.TAG_STRUCTURE_TYPE, D.TAG_CLASS_TYPE),
+    "union": (D.TAG_UNION_TYPE,),
+    "enum": (D.TAG_ENUMERATION_TYPE,),
+}
+"""What may follow the words that C writes in front of a tag."""
+_TAGGED = (*_TAGS["struct"], *_TAGS["union"], *_TAGS["enum"])
+_TYPE_NAMES = (D.TAG_TYPEDEF, D.TAG_BASE_TYPE, D.TAG_UNSPECIFIED_TYPE, *_TAGGED)
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
-    """A call, as its caller describes it."""
-
-    return_pc: int
-    """Where it returns to."""
-    target: str
-    """Name of the called function; empty for calls through pointers."""
-    tail: bool
-    """Whether it is a jump: the callee returns to the caller's caller."""
+def _is_variable(row: Abbreviation) -> bool:
+    return row.tag == D.TAG_VARIABLE or row.tag == D.TAG_MEMBER
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A place that does not depend on the frame."""
-
-    address: int
-    """Virtual address."""
+def _is_stored(row: Abbreviation) -> bool:
+    return row.tag == D.TAG_VARIABLE and (D.AT_LOCATION in row.names or D.AT_CONST_VALUE in row.names)
 
 
-@dataclass(frozen=True, slots=True)
-class InRegister:
-    """In a register of the frame."""
-
-    number: int
-    """DWARF number."""
+def _is_constant(row: Abbreviation) -> bool:
+    return row.tag == D.TAG_VARIABLE and D.AT_CONST_VALUE in row.names
 
 
-@dataclass(frozen=True, slots=True)
-class BehindRegister:
-    """In memory, at a register's value plus an offset."""
-
-    number: int
-    """DWARF number."""
-    offset: int
-    """Bytes."""
+def _is_declared_variable(row: Abbreviation) -> bool:
+    return _is_variable(row) and D.AT_DECLARATION in row.names
 
 
-@dataclass(frozen=True, slots=True)
-class BehindCfa:
-    """In memory, at the canonical frame address plus an offset."""
-
-    offset: int
-    """Bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A constant that took the variable's place."""
-
-    data: bytes
-    """Its bytes, little end first."""
-
-
-Place = Fixed | InRegister | BehindRegister | BehindCfa | Constant
-"""A variable's location, where one rule says it."""
+def _is_variable_length(kind: Type) -> bool:
+    while isinstance(kind, TypedefType | QualifiedType | PointerType):
+        kind = kind.target
+    return isinstance(kind, ArrayType) and (kind.bound is not None or _is_variable_length(kind.element))
 
 
 class DebugInfo:
     """The debug information of all images of a trace; the first image that knows an answer gives it.
 
     Addresses are the guest's virtual ones. A caller's frame is asked about with an address inside its call.
+
+    Args:
+        images: The images, each with how far from its own addresses it was loaded, and its symbols.
     """
 
-    def problems(self) -> Sequence[str]:
-        """Return what was found to be missing or damaged so far, a sentence each."""
-        return ()
+    def __init__(self, images: Sequence[tuple[ImageDebug, int, ElfSymbols | None]] = ()) -> None:
+        self._images = [Loaded(image, bias) for image, bias, _ in images]
+        self._symbols = [symbols for _, _, symbols in images]
+        self._resolver = Resolver(self._find)
+        self._find_cached = lru_cache(maxsize=4096)(self._search)
+        self._contexts: dict[tuple[int, int], UnitContext] = {}
+        self._completions: dict[tuple[int, int], dict[int, Die]] = {}
+        self._globals: dict[str, DebugVariable | None] = {}
 
+    def problems(self) -> Sequence[str]:
+        """Return what was found to be missing or damaged so far, half a sentence per image; empty where all is well."""
+        return [loaded.debug.problem for loaded in self._images]
+
+    # places
+
+    def _find(self, pc: int) -> tuple[Loaded, Unit, Node] | None:
+        return self._find_cached(pc)
+
+    def _search(self, pc: int) -> tuple[Loaded, Unit, Node] | None:
+        for loaded in self._images:
+            if (found := loaded.node(pc)) is not None:
+                return loaded, *found
+        return None
+
+    def _unit(self, pc: int | None) -> tuple[Loaded, Unit] | None:
+        if pc is not None:
+            for loaded in self._images:
+                if pc >= loaded.bias and (unit := loaded.debug.unit_at(pc - loaded.bias)) is not None:
+                    return loaded, unit
+        return None
+
+    def _context(self, loaded: Loaded, unit: Unit) -> UnitContext:
+        key = id(unit.dwarf), unit.offset
+        found = self._contexts.get(key)
+        if found is None:
+            found = self._contexts[key] = UnitContext(loaded, unit, self._resolver)
+        return found
+
+    @forgiving(())
     def scopes(self, pc: int) -> tuple[Scope, ...]:
         """Return the scopes around an address, innermost first: inlined calls, and the function they ended up in."""
-        return ()
+        found = self._find(pc)
+        if found is None:
+            return ()
+        loaded, _, node = found
+        path = node.path(pc - loaded.bias)
+        return tuple(self._scope(loaded, part) for part in reversed(path) if part.is_scope)
+
+    def _scope(self, loaded: Loaded, node: Node) -> Scope:
+        die, bias = node.die, loaded.bias
+        inline = die.tag == D.TAG_INLINED_SUBROUTINE
+        debug = loaded.debug
+        declared = holder(die, D.AT_DECL_LINE)
+        outer = holder(die, D.AT_EXTERNAL)
+        return Scope(
+            "inline" if inline else "function",
+            qualified_name(die),
+            linkage_name(die),
+            entry_of(node) + bias,
+            tuple((lo + bias, hi + bias) for lo, hi in node.ranges),
+            debug.file(declared, D.AT_DECL_FILE) if declared else "",
+            declared.number_of(D.AT_DECL_LINE) if declared else 0,
+            debug.file(die, D.AT_CALL_FILE) if inline else "",
+            die.number_of(D.AT_CALL_LINE) if inline else 0,
+            die.number_of(D.AT_CALL_COLUMN) if inline else 0,
+            outer is not None and outer.flag(D.AT_EXTERNAL),
+            (id(die.unit.dwarf), die.offset),
+            b"" if inline else die.block(D.AT_FRAME_BASE) or b"",
+            lambda: debug.types.function(die),
+            (loaded, node),
+        )
 
     def blocks(self, scope: Scope, pc: int) -> tuple[Block, ...]:
         """Return the lexical blocks of a scope around an address, innermost first; the last one is its body."""
-        return ()
+        nodes = self._nodes(scope, pc)
+        bias = scope.die[0].bias if scope.die else 0
+        return tuple(
+            Block(tuple((lo + bias, hi + bias) for lo, hi in node.ranges), depth, node)
+            for depth, node in reversed(list(enumerate(nodes)))
+        )
+
+    @staticmethod
+    def _nodes(scope: Scope, pc: int) -> list[Node]:
+        """Return a scope's body and blocks around an address, outermost first."""
+        if scope.die is None:
+            return []
+        loaded, node = scope.die
+        found: list[Node] = []
+        for part in node.path(pc - loaded.bias):
+            if part.is_scope and part is not node:
+                break
+            found.append(part)
+        return found
+
+    # variables
 
     def arguments(self, scope: Scope, pc: int) -> tuple[DebugVariable, ...]:
         """Return the arguments of a scope in their order."""
-        return ()
+        if scope.die is None:
+            return ()
+        loaded, node = scope.die
+        return tuple(
+            self._variable(loaded, die, "arg", 0) for die in self._declared(node) if die.tag == D.TAG_FORMAL_PARAMETER
+        )
+
+    @staticmethod
+    @forgiving(())
+    def _declared(node: Node) -> Sequence[Die]:
+        return declared_in(node)
 
     def locals(self, scope: Scope, pc: int) -> tuple[DebugVariable, ...]:
         """Return the variables of a scope that are visible at an address: innermost block first, each in its order.
 
         Variables that live in the function for ever are among them, with the kind "static".
         """
-        return ()
+        found: list[DebugVariable] = []
+        seen: set[str] = set()
+        for depth, node in reversed(list(enumerate(self._nodes(scope, pc)))):
+            here = [die for die in self._declared(node) if die.tag != D.TAG_FORMAL_PARAMETER]
+            found += [self._variable(scope.die[0], die, "", depth, seen) for die in here]
+            seen.update(variable.name for variable in found)
+        return tuple(found)
 
-    def variable(self, name: str, pc: int) -> DebugVariable | None:
-        """Return what a name means at an address: in its blocks, in its unit, then anywhere, as C's scopes go."""
-        return None
+    def _variable(
+        self, loaded: Loaded, die: Die, kind: str, depth: int, shadowing: Collection[str] = (), name: str = ""
+    ) -> DebugVariable:
+        declared = holder(die, D.AT_DECL_LINE)
+        name = name or plain_name(die)
+        return DebugVariable(
+            name,
+            kind or ("static" if self._is_static(die) else "local"),
+            loaded.debug.file(declared, D.AT_DECL_FILE) if declared else "",
+            declared.number_of(D.AT_DECL_LINE) if declared else 0,
+            linkage_name(die),
+            depth,
+            name in shadowing,
+            (artificial := holder(die, D.AT_ARTIFICIAL)) is not None and artificial.flag(D.AT_ARTIFICIAL),
+            (id(die.unit.dwarf), die.offset),
+            lambda: loaded.debug.types.type_of(die),
+            (loaded, die),
+        )
 
+    @staticmethod
+    def _is_static(die: Die) -> bool:
+        owner = value_holder(die)
+        expression = owner.block(D.AT_LOCATION) if owner else None
+        return bool(expression) and expression is not None and expression[0] in ADDRESSES
+
+    def variable(self, name: str, pc: int, scope: Scope | None = None) -> DebugVariable | None:
+        """Return what a name means at an address, as C's scopes go: in blocks, in the unit, then anywhere.
+
+        Args:
+            name: A plain or qualified name.
+            pc: The address.
+            scope: Whose blocks; default: the innermost inlined call or function there.
+        """
+        if scope is None:
+            scope = next(iter(self.scopes(pc)), None)
+        if scope is not None:
+            inside = (*self.locals(scope, pc), *self.arguments(scope, pc))
+            found = next((variable for variable in inside if variable.name == name and not variable.shadowed), None)
+            if found is not None:
+                return found
+        return self.global_variable(name, pc)
+
+    @forgiving(())
     def statics(self, pc: int) -> tuple[DebugVariable, ...]:
         """Return the variables of the unit around an address that other units do not see."""
-        return ()
+        found = self._unit(pc)
+        if found is None:
+            return ()
+        loaded, unit = found
+        rows = []
+        for die in globals_of(unit):
+            outer = holder(die, D.AT_EXTERNAL)
+            if (outer is None or not outer.flag(D.AT_EXTERNAL)) and (name := qualified_name(die)):
+                rows.append(self._variable(loaded, die, "static", 0, (), name))
+        return tuple(rows)
 
     def global_variable(self, name: str, pc: int | None = None) -> DebugVariable | None:
         """Return a variable outside of functions, by qualified or linkage name; that of the unit around `pc` first."""
+        here = self._unit(pc)
+        if here is not None and (found := self._global_in(*here, name)) is not None:
+            return found
+        if name not in self._globals:
+            found = None
+            for loaded, symbols in zip(self._images, self._symbols, strict=True):
+                if (found := self._global_anywhere(loaded, symbols, name)) is not None:
+                    break
+            self._globals[name] = found
+        return self._globals[name]
+
+    def _plain(self, name: str) -> str:
+        """Return the last part of a qualified name, which is what the debug information calls it."""
+        depth = 0
+        for at in range(len(name) - 1, 0, -1):
+            depth += (name[at] in ">)") - (name[at] in "<(")
+            if depth == 0 and name[at - 1 : at + 1] == "::":
+                return name[at + 1 :]
+        return name
+
+    def _completed(self, die: Die) -> Die:
+        """Return the definition that completes a declaration in its unit, or the declaration."""
+        key = id(die.unit.dwarf), die.unit.offset
+        table = self._completions.get(key)
+        if table is None:
+            table = self._completions[key] = completions(die.unit)
+        return table.get(die.offset, die)
+
+    @forgiving(None)
+    def _global_in(self, loaded: Loaded, unit: Unit, name: str) -> DebugVariable | None:
+        return self._pick_global(loaded, loaded.debug.names.in_unit(self._plain(name), _is_variable, unit), name)
+
+    @forgiving(None)
+    def _global_anywhere(self, loaded: Loaded, symbols: ElfSymbols | None, name: str) -> DebugVariable | None:
+        if not loaded.debug.usable:
+            return None
+        names, plain = loaded.debug.names, self._plain(name)
+        # a variable in memory has a symbol, unless there are none: then only a constant can have the name
+        stored = symbols is None or not len(symbols) or name != plain or symbols.named(name) is not None
+        found = self._pick_global(loaded, names.find(plain, _is_stored if stored else _is_constant), name)
+        return found or self._pick_global(loaded, names.find(plain, _is_declared_variable), name)
+
+    def _pick_global(self, loaded: Loaded, dies: Iterable[Die], name: str) -> DebugVariable | None:
+        for die in dies:
+            if not is_outside_functions(die):
+                continue
+            whole = qualified_name(die)
+            if name not in (whole, linkage_name(die)) and not whole.endswith(f"::{name}"):
+                continue
+            definition = self._completed(die)
+            if value_holder(definition) is not None:
+                outer = holder(definition, D.AT_EXTERNAL)
+                kind = "global" if outer is not None and outer.flag(D.AT_EXTERNAL) else "static"
+                return self._variable(loaded, definition, kind, 0, (), whole)
         return None
 
     def variable_at(self, address: int) -> DebugVariable | None:
         """Return the global or static variable that lies around an address."""
+        for loaded, symbols in zip(self._images, self._symbols, strict=True):
+            symbol = symbols.around(address - loaded.bias) if symbols is not None and address >= loaded.bias else None
+            if symbol is None or symbol.kind == "function":
+                continue
+            for name in (symbol.name, symbol.name.rpartition(".")[0]):  # GCC: count.0 is a static called count
+                for variable in self._all_named(loaded, name):
+                    place = self.place(variable, 0)
+                    if isinstance(place, Fixed) and place.address <= address < place.address + max(
+                        variable.type.size, 1
+                    ):
+                        return variable
         return None
+
+    @forgiving(())
+    def _all_named(self, loaded: Loaded, name: str) -> Sequence[DebugVariable]:
+        if not name or not loaded.debug.usable:
+            return ()
+        found = []
+        for die in loaded.debug.names.find(name, _is_variable):
+            definition = self._completed(die)
+            if value_holder(definition) is not None:
+                found.append(self._variable(loaded, definition, "", 0, (), qualified_name(die)))
+        return found
+
+    # types and functions
 
     def type_named(self, text: str, pc: int | None = None) -> Type | None:
         """Return a type by its name: `int`, `unsigned long`, `struct list`, `size_t`, `ns::Class`.
 
         The unit around `pc` goes first. Pointers, arrays and qualifiers are the business of the expression's parser.
         """
+        words = text.split()
+        if not words:
+            return None
+        if (base := named_base_type(words)) is not None and len(words) > 1:
+            return base
+        tag = words[0] if words[0] in _TAGS and len(words) > 1 else ""
+        name = " ".join(words[1:] if tag else words)
+        here = self._unit(pc)
+        order = [here[0]] if here else []
+        order += [loaded for loaded in self._images if loaded not in order]
+        for loaded in order:
+            unit = here[1] if here and here[0] is loaded else None
+            if (found := self._type_in(loaded, unit, name, tag)) is not None:
+                return found
+        return base
+
+    @forgiving(None)
+    def _type_in(self, loaded: Loaded, unit: Unit | None, name: str, tag: str) -> Type | None:
+        if not loaded.debug.usable:
+            return None
+        tags = _TAGS.get(tag, ())
+
+        def wanted(row: Abbreviation) -> bool:
+            if D.AT_DECLARATION in row.names:
+                return False
+            return row.tag in tags if tag else row.tag in _TYPE_NAMES
+
+        partly: Type | None = None
+        for die in islice(loaded.debug.names.find(self._plain(name), wanted, unit), MAX_CANDIDATES):
+            if not tag and die.tag in _TAGGED and die.unit.language in ("c", "asm", ""):
+                continue  # C: `struct list` is not `list`
+            whole = qualified_name(die)
+            if whole == name:
+                return loaded.debug.types.read(die)
+            if partly is None and whole.endswith(f"::{name}"):
+                partly = loaded.debug.types.read(die)
+        return partly
+
+    def enumerator(self, name: str, pc: int | None = None) -> tuple[EnumType, int] | None:
+        """Return the enumeration that has a constant, and its value; that of the unit around `pc` first."""
+        here = self._unit(pc)
+        for loaded in self._images:
+            found = self._enumerator_in(loaded, here[1] if here and here[0] is loaded else None, name)
+            if found is not None:
+                return found
+        return None
+
+    @forgiving(None)
+    def _enumerator_in(self, loaded: Loaded, unit: Unit | None, name: str) -> tuple[EnumType, int] | None:
+        if not loaded.debug.usable:
+            return None
+        plain = self._plain(name)
+        for die in islice(
+            loaded.debug.names.find(plain, lambda row: row.tag == D.TAG_ENUMERATOR, unit), MAX_CANDIDATES
+        ):
+            parent = die.parent
+            kind = loaded.debug.types.read(parent) if parent is not None else None
+            if not isinstance(kind, EnumType):
+                continue
+            around = kind.name if kind.scoped else kind.name.rpartition("::")[0]
+            whole = f"{around}::{plain}" if around else plain
+            if whole == name or whole.endswith(f"::{name}") or (name == plain and not kind.scoped):
+                return kind, die.integer(D.AT_CONST_VALUE) or 0
         return None
 
     def function_named(self, name: str) -> tuple[Scope, ...]:
         """Return the functions of a name: demangled with or without parameters, or the linkage name."""
-        return ()
+        found: dict[Hashable, Scope] = {}
+        for loaded, symbols in zip(self._images, self._symbols, strict=True):
+            for address in symbols.addresses(name) if symbols is not None else ():
+                for scope in self.scopes(address + loaded.bias)[-1:]:
+                    if scope.low_pc == address + loaded.bias:
+                        found.setdefault(scope.key, scope)
+        if found:
+            return tuple(found.values())
+        for loaded in self._images:
+            for node in self._functions_in(loaded, name):
+                scope = self._scope(loaded, node)
+                found.setdefault(scope.key, scope)
+        return tuple(found.values())
 
+    @forgiving(())
+    def _functions_in(self, loaded: Loaded, name: str) -> Sequence[Node]:
+        """Return the functions of a name by the debug information alone."""
+        found: list[Node] = []
+        for die in self._function_dies(loaded, name):
+            if die.has(D.AT_LOW_PC) or die.has(D.AT_RANGES):
+                found.append(loaded.debug.functions(die.unit).node(die.number))
+            else:
+                nodes = loaded.debug.functions(die.unit).all()
+                found += [node for node in nodes if any(entry.offset == die.offset for entry in chain(node.die))]
+        return [node for node in found if node.ranges]
+
+    def _function_dies(self, loaded: Loaded, name: str) -> Iterator[Die]:
+        if not loaded.debug.usable:
+            return
+        base = name.partition("(")[0] if not name.startswith("(") else name
+        for die in loaded.debug.names.find(self._plain(base), lambda row: row.tag == D.TAG_SUBPROGRAM):
+            whole = qualified_name(die)
+            if base in (whole, linkage_name(die)) or whole.endswith(f"::{base}"):
+                yield die
+
+    @forgiving(())
     def inlined_calls(self, name: str) -> tuple[Scope, ...]:
         """Return the places where a function was inlined."""
-        return ()
+        found: list[Scope] = []
+        for loaded in self._images:
+            origins = {die.offset: die.unit for die in self._function_dies(loaded, name)}
+            for unit in {id(unit): unit for unit in origins.values()}.values():
+                for die in unit.tagged(D.TAG_INLINED_SUBROUTINE):
+                    if any(entry.offset in origins for entry in chain(die)) and (ranges := ranges_of(die)):
+                        found.append(self._scope(loaded, Node(die, ranges)))
+        return tuple(found)
+
+    # values
 
     def concrete(self, kind: Type, state: FrameState) -> Type:
         """Return a type with the lengths that its arrays have in a frame (variable-length arrays)."""
+        if isinstance(kind, ArrayType):
+            element = self.concrete(kind.element, state)
+            count = self._length(kind.bound, state) if kind.count is None and kind.bound is not None else kind.count
+            if element is kind.element and count == kind.count:
+                return kind
+            return ArrayType(element, count, kind.vector, None if count is not None else kind.bound)
+        if isinstance(kind, TypedefType | QualifiedType | PointerType) and _is_variable_length(kind):
+            target = self.concrete(kind.target, state)
+            # a typedef's own name would hide the length that was found
+            return target if isinstance(kind, TypedefType) else replace(kind, target=target)
         return kind
+
+    @forgiving(None)
+    def _length(self, bound: Bound, state: FrameState) -> int | None:
+        die = bound.die
+        found = self._find(state.pc)
+        if found is None:
+            return None
+        loaded = found[0]
+        value: int | None = None
+        expression = die.block(bound.attribute)
+        if expression is not None:
+            value = self._number(evaluate(expression, state, self._context(loaded, die.unit)), state)
+        else:
+            variable = die.reference(bound.attribute)
+            if variable is not None:
+                size = loaded.debug.types.type_of(variable).size or 8
+                got = contents(self.locate(self._variable(loaded, variable, "", 0), state), size, state)
+                value = int.from_bytes(got.data, "little", signed=True) if got.complete else None
+        if value is None:
+            return None
+        if bound.attribute == D.AT_UPPER_BOUND:
+            value += 1 - bound.lower
+        return value if 0 <= value <= MAX_LENGTH else None
+
+    @staticmethod
+    def _number(location: Location, state: FrameState) -> int | None:
+        if isinstance(location, Memory):
+            return location.address  # the value that is left on the stack
+        if isinstance(location, Value):
+            return location.bits
+        return state.register(location.number) if isinstance(location, Register) else None
 
     def locate(self, variable: DebugVariable, state: FrameState) -> Location:
         """Return where a variable is in a frame."""
-        return OptimisedOut()
+        if variable.die is None:
+            return OptimisedOut()
+        loaded, die = variable.die
+        try:
+            owner = value_holder(die)
+            if owner is None:
+                return OptimisedOut("the compiler kept neither a place nor a value for it")
+            data = constant(owner, variable.type.size)
+            if data is not None:
+                return Implicit(data)
+            expression = location_at(owner, D.AT_LOCATION, state.pc - loaded.bias)
+            if not expression:
+                return OptimisedOut("the compiler did not keep its value here")
+            return evaluate(expression, state, self._context(loaded, owner.unit))
+        except DwarfError as error:
+            return Unavailable(f"its debug information is damaged ({error})")
 
+    @forgiving(None)
     def place(self, variable: DebugVariable, pc: int) -> Place | None:
         """Return a variable's place at an address, where one simple rule says it; None: it takes `locate`."""
-        return None
+        if variable.die is None:
+            return None
+        loaded, die = variable.die
+        owner = value_holder(die)
+        if owner is None:
+            return None
+        data = constant(owner, variable.type.size)
+        if data is not None:
+            return Constant(data)
+        expression = location_at(owner, D.AT_LOCATION, pc - loaded.bias)
+        if not expression:
+            return None
+        context = self._context(loaded, owner.unit)
+        return simple_place(expression, context, lambda: context.frame_base(pc))
 
+    @forgiving(None)
     def call_site(self, return_pc: int) -> CallSite | None:
         """Return the call that returns to an address."""
-        return None
+        found = self._resolver.call_at(return_pc - 1)
+        if found is None or found[3] != return_pc:
+            return None
+        die = found[2]
+        origin = call_origin(die)
+        tail = die.flag(D.AT_CALL_TAIL_CALL) or die.flag(D.AT_GNU_TAIL_CALL)
+        return CallSite(return_pc, qualified_name(origin) if origin is not None else "", tail)
 
+    @forgiving("")
     def producer(self, pc: int) -> str:
         """Return the compiler of the unit around an address, as it calls itself; empty: unknown."""
-        return ""
+        found = self._unit(pc)
+        return found[1].producer if found else ""
 
+    @forgiving("")
     def language(self, pc: int) -> str:
         """Return the language of the unit around an address: "c", "c++", "rust", "asm", or empty."""
-        return ""
-
-    def locations_valid(self, pc: int) -> bool:
-        """Return whether the unit around an address says where variables are in prologues too: gcc with location lists.
-
-        gdb then takes functions at their first instruction.
-        """
-        return False
+        found = self._unit(pc)
+        return found[1].language if found else ""

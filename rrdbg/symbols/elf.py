@@ -159,6 +159,16 @@ class ElfSymbols:
             at += 1
         return best[1] if best else None
 
+    def addresses(self, name: str) -> list[int]:
+        """Return the addresses of all symbols of a name, ascending."""
+        names, indices = self._by_name
+        at = bisect_left(names, name)
+        found: set[int] = set()
+        while at < len(names) and names[at] == name:
+            found.add(int(self._table["value"][indices[at]]))
+            at += 1
+        return sorted(found)
+
     def starting_with(self, prefix: str, limit: int) -> list[Symbol]:
         """Return up to `limit` symbols whose names start with `prefix`, by name."""
         names, indices = self._by_name

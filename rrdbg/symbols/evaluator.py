@@ -127,6 +127,10 @@ class Evaluator:
             raise _End(OptimisedOut("the frame's address is unknown"))
         return value & _MASK
 
+    def relocated(self, address: int) -> int:
+        """Return where an address of the image was loaded."""
+        return address + (self._context.bias if self._context is not None else 0)
+
     def frame_base(self) -> int:
         """Return the frame base of the function."""
         return self.nested_value(self.context.frame_base(self._state.pc))
@@ -222,7 +226,7 @@ class _Run:
         return data
 
     def _offset(self) -> int:
-        return self._unsigned(getattr(self._machine.context, "offset_size", 4))
+        return self._unsigned(self._machine.context.offset_size)
 
     def _base_type(self) -> BaseType | None:
         offset = self._uleb()
@@ -261,7 +265,7 @@ class _Run:
         elif op == 0x9C:  # call_frame_cfa
             self._push(machine.cfa())
         elif op == 0x03:  # addr
-            self._push(self._unsigned(8))
+            self._push(machine.relocated(self._unsigned(8)))
         elif op in _FIXED:
             self._push(self._unsigned(_FIXED[op]))
         elif op in _FIXED_SIGNED:
@@ -310,7 +314,8 @@ class _Run:
             offset = self._offset()
             self._place = ImplicitPointer(offset, self._sleb())
         elif op in (0xA1, 0xA2):  # addrx, constx
-            self._push(machine.context.address(self._uleb()))
+            address = machine.context.address(self._uleb())
+            self._push(machine.relocated(address) if op == 0xA1 else address)
         elif op == 0xA3:  # entry_value
             self._push(machine.context.entry_value(self._block(self._uleb()), machine.state))
         elif op in (0x98, 0x99, 0x9A):  # call2, call4, call_ref

@@ -38,6 +38,14 @@ class FrameState(Protocol):
 class Context(Protocol):
     """What an expression refers to in its unit."""
 
+    @property
+    def bias(self) -> int:
+        """How far from its addresses the image was loaded."""
+
+    @property
+    def offset_size(self) -> int:
+        """Bytes of an offset: 4, or 8 in 64-bit DWARF."""
+
     def address(self, index: int) -> int:
         """Return an entry of `.debug_addr`. Raises LookupError."""
 

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 
 from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
+from rrdbg.symbols.dwarf.image import ImageDebug
 from rrdbg.symbols.elf import ElfSymbols, Symbol
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
@@ -58,7 +59,11 @@ class SymbolTable:
     @cached_property
     def debug(self) -> DebugInfo:
         """Functions, variables and types, read when first asked for."""
-        return DebugInfo()
+        return DebugInfo([(debug, 0, elf) for debug, elf in zip(self._debugs, self._elfs, strict=True)])
+
+    @cached_property
+    def _debugs(self) -> list[ImageDebug]:
+        return [ImageDebug(image) for image in self._images]
 
     def problems(self) -> list[str]:
         """Return what is missing in which image, a sentence each: stripped ones, damaged debug information."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
 from rrdbg.symbols.escape import harmless
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class DwarfError(Exception):
@@ -70,3 +77,19 @@ def text(data: bytes, at: int) -> str:
     if at < 0 or end < 0:
         raise DwarfError("it ends within a text")
     return harmless(data[at:end].decode("utf-8", "backslashreplace"))
+
+
+def forgiving(default: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function return `default` where the debug information is damaged."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except DwarfError:
+                return cast(R, default)
+
+        return call
+
+    return decorate

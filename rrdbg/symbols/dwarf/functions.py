@@ -12,7 +12,8 @@ from rrdbg.symbols.dwarf.index import RangeIndex
 from rrdbg.symbols.dwarf.lists import Ranges, ranges_of, written_ranges
 from rrdbg.symbols.dwarf.units import Unit
 
-_BLOCKS = (D.TAG_LEXICAL_BLOCK, D.TAG_TRY_BLOCK, D.TAG_CATCH_BLOCK, D.TAG_WITH_STMT)
+BLOCKS = (D.TAG_LEXICAL_BLOCK, D.TAG_TRY_BLOCK, D.TAG_CATCH_BLOCK, D.TAG_WITH_STMT)
+"""Tags of lexical blocks."""
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class Node:
     @property
     def is_scope(self) -> bool:
         """Whether it is a function or an inlined call; else a block."""
-        return self.die.tag not in _BLOCKS
+        return self.die.tag not in BLOCKS
 
     def contains(self, pc: int) -> bool:
         """Return whether an address is in its code."""
@@ -98,7 +99,7 @@ def _read(die: Die) -> Node:
         while number >= node_end and stack:
             node, node_end = stack.pop()
         tag = layout.abbreviations[number].tag
-        if tag not in _BLOCKS and tag != D.TAG_INLINED_SUBROUTINE:
+        if tag not in BLOCKS and tag != D.TAG_INLINED_SUBROUTINE:
             number = layout.ends[number]
             continue
         entry = unit.die(number)

@@ -23,6 +23,9 @@ from rrdbg.symbols.dwarf.units import Dwarf, Unit
 
 T = TypeVar("T")
 
+Wanted = Callable[[Abbreviation], bool]
+"""Whether entries of a shape are wanted."""
+
 MAX_TEXTS = 64
 """Places in `.debug_str` where one name is looked for."""
 
@@ -104,32 +107,38 @@ class NameIndex:
     def __init__(self, dwarf: Dwarf) -> None:
         self._dwarf = dwarf
 
-    def find(self, name: str, tags: frozenset[int], first: Unit | None = None) -> Iterator[Die]:
+    def find(self, name: str, wanted: Wanted, first: Unit | None = None) -> Iterator[Die]:
         """Yield the entries that have a name or linkage name.
 
         Args:
             name: As the debug information writes it.
-            tags: Tags of the entries that are wanted.
+            wanted: Returns whether entries of a shape are wanted: what it leaves out costs nothing.
             first: The unit whose entries come first.
         """
         needle = name.encode("utf-8", "surrogateescape")
         if not needle or b"\0" in needle:
             return
-        found = _Search(self._dwarf, needle, tags)
+        found = _Search(self._dwarf, needle, wanted)
         if first is not None:
             yield from found.in_unit(first)
         for unit in found.units():
             if unit is not first:
                 yield from found.in_unit(unit)
 
+    def in_unit(self, name: str, wanted: Wanted, unit: Unit) -> Iterator[Die]:
+        """Yield the entries of one unit that have a name or linkage name."""
+        needle = name.encode("utf-8", "surrogateescape")
+        if needle and b"\0" not in needle:
+            yield from _Search(self._dwarf, needle, wanted).in_unit(unit)
+
 
 class _Search:
     """One search for a name."""
 
-    def __init__(self, dwarf: Dwarf, needle: bytes, tags: frozenset[int]) -> None:
+    def __init__(self, dwarf: Dwarf, needle: bytes, wanted: Wanted) -> None:
         self._dwarf = dwarf
         self._needle = needle
-        self._tags = tags
+        self._wanted = wanted
         try:
             self._offsets = _texts(dwarf.section(".debug_str"), needle)
         except DwarfError:
@@ -180,7 +189,7 @@ class _Search:
                 yield from self._scan(unit)
                 return
             numbers: set[int] = set()
-            check = _filter(unit, self._tags)
+            check = _filter(unit, self._wanted)
             for at in self._positions(unit):
                 if not check(at):
                     continue
@@ -199,11 +208,11 @@ class _Search:
 
     def _scan(self, unit: Unit) -> Iterator[Die]:
         for number, row in enumerate(unit.layout.abbreviations):
-            if row.tag in self._tags and self._named(unit, number):
+            if self._wanted(row) and self._named(unit, number):
                 yield unit.die(number)
 
     def _named(self, unit: Unit, number: int) -> bool:
-        if unit.layout.abbreviations[number].tag not in self._tags:
+        if not self._wanted(unit.layout.abbreviations[number]):
             return False
         die = unit.die(number)
         wanted = self._needle.decode("utf-8", "backslashreplace")
@@ -250,15 +259,15 @@ def _str_offsets_bases(dwarf: Dwarf) -> list[tuple[int, int]]:
 _NAMES = (D.AT_NAME, D.AT_LINKAGE_NAME, D.AT_MIPS_LINKAGE_NAME)
 
 
-def _filter(unit: Unit, tags: frozenset[int]) -> Callable[[int], bool]:
-    """Return what tells whether a name at a place may belong to an entry with one of the tags.
+def _filter(unit: Unit, wanted: Wanted) -> Callable[[int], bool]:
+    """Return what tells whether a name at a place may belong to an entry that is wanted.
 
     In front of it stands the entry's number of abbreviation; mostly at a fixed distance.
     """
     data, lo = unit.data, unit.first - unit.base
     prefixes: list[tuple[int, bytes]] = []
     for code, row in unit.abbreviations.all().items():
-        if row.tag not in tags:
+        if not wanted(row):
             continue
         distances = _distances(row, unit.offset_size)
         if distances is None:

@@ -38,7 +38,7 @@ def written_ranges(die: Die) -> Ranges:
             high = low + die.number_of(D.AT_HIGH_PC)
         rows = [(low, high)]
     zero = die.unit.dwarf.has_code_at_zero
-    return tuple((lo, hi) for lo, hi in rows if lo < hi and (lo > 1 or zero) and lo not in _TOMBSTONES)
+    return tuple((lo, hi) for lo, hi in rows if lo < hi <= _MAX and (lo > 1 or zero) and lo not in _TOMBSTONES)
 
 
 def _ranges(unit: Unit, indexed: bool, offset: int) -> Iterator[tuple[int, int]]:
