@@ -19,6 +19,8 @@ from rrdbg.tui.source import Source
 if TYPE_CHECKING:
     from textual.app import App
 
+    from rrdbg.tui.app import DebuggerApp
+
 
 def open_trace(path: str, progress: ProgressCallback) -> Source:
     """Open a trace with the engine in a process of its own. Slow: loads the engine."""
@@ -66,7 +68,8 @@ class Opening:
         return result
 
 
-def _check_terminal() -> None:
+def check_terminal() -> None:
+    """Raise RrdbgError unless there is a terminal that can show the interface."""
     missing = ""
     # Textual reads the keys from standard input, draws on standard error and asks standard output for its size.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
@@ -113,13 +116,21 @@ def run_tui(path: str, *, theme: str | None = None) -> int:
         RrdbgError: There is no terminal, no such theme, the trace does not open, or the engine died.
         OSError: The file cannot be read.
     """
-    _check_terminal()
+    check_terminal()
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
     opening = Opening(path)
     from rrdbg.tui.app import DebuggerApp
 
-    app = DebuggerApp(os.path.basename(path), opening)
+    return show(DebuggerApp(os.path.basename(path), opening), theme=theme)
+
+
+def show(app: DebuggerApp, *, theme: str | None = None) -> int:
+    """Run the interface until the user quits, and return the exit code.
+
+    Raises:
+        RrdbgError: There is no such theme, the trace does not open, or the engine died.
+    """
     if theme is not None:
         if theme not in app.available_themes:
             names = ", ".join(sorted(app.available_themes))
