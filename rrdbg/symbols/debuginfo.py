@@ -607,3 +607,16 @@ class DebugInfo:
         """Return the language of the unit around an address: "c", "c++", "rust", "asm", or empty."""
         found = self._unit(pc)
         return found[1].language if found else ""
+
+    @forgiving(False)
+    def locations_valid(self, pc: int) -> bool:
+        """Return whether the unit around an address says where variables are in prologues too: gcc with location lists.
+
+        gdb then takes functions at their first instruction.
+        """
+        found = self._unit(pc)
+        if found is None or not found[1].producer.startswith("GNU "):
+            return False
+        lists = (D.FORM_SEC_OFFSET, D.FORM_LOCLISTX)
+        rows = found[1].abbreviations.all().values()
+        return any(name == D.AT_LOCATION and form in lists for row in rows for name, form, _ in row.attributes)
