@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from rrdbg_core.replay.targets import Found, MemoryWatch, Targets
+from rrdbg_core.replay.targets import Found, Gated, MemoryWatch, Targets, merged
 
-__all__ = ["Engine", "Found", "MemoryWatch", "Targets", "Words"]
+__all__ = ["Engine", "Found", "Gated", "MemoryWatch", "Targets", "Words", "merged"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -52,7 +52,14 @@ class Engine(Protocol):
         """
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
-        """Return the number of the last step in lo <= n < hi that hits; the guest then stands anywhere."""
+        """Return the number of the last step in lo <= n < hi that hits; the guest then stands anywhere.
+
+        What gates ignore are the newest hits.
+        """
+
+    @property
+    def passed(self) -> Sequence[int]:
+        """For each of the gated targets of the last `run` or `last_hit`, the hits that were passed over."""
 
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
         """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""

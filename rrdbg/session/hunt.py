@@ -4,21 +4,23 @@ A *hit* belongs to a step n. A breakpoint hits before it, at position n in both 
 hits in it: forwards the stop is at n + 1, backwards at n. What watches compare is the guest at positions n and n + 1,
 so that a device's write between the two counts as well.
 
-Without conditions the engine searches backwards by itself, at full speed. With them, windows are walked forwards, the
-newest window first, and each hit is judged where it happens.
+The engine knows conditions and counts as well, and passes over what does not stop at full speed. What it cannot judge
+(see `Gated`) stops it, and is judged here. Conditions that it cannot know at all are judged here hit by hit: backwards,
+windows are walked forwards, the newest window first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import Condition
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
-from rrdbg.session.engine import Found, Targets, Words
+from rrdbg.session.engine import Found, Gated, Targets, Words
 from rrdbg.session.points import Points, PointState, targets_of
 
 _INTERRUPT = 1 << 63
@@ -56,6 +58,13 @@ class Goal:
     """Whether it counts; called with the guest standing before the instruction, or behind the trap."""
     traps: bool = False
     """Whether steps that take a trap count, instead of addresses. Only backwards."""
+    condition: Condition | None = None
+    """The test as the engine judges it, if it can."""
+
+    def targets(self) -> Targets | Gated:
+        """Return what the engine has to look for."""
+        plain = Targets(self.addresses, exceptions=self.traps, interrupts=self.traps)
+        return plain if self.condition is None else Gated(plain, self.condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +88,11 @@ class Hunt(Points):
     def _forward(self, limit: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
         """Run to the first stop, or to `limit`. The start position itself does not count for breakpoints."""
         active = self._active() if points is None else list(points)
-        targets = _targets(active, goal)
         start = self._engine.icount
         while self._engine.icount < limit:
+            targets, behind = targets_of(active, goal.targets() if goal else None, count=True)
             found = self._engine.run(limit, targets)
+            self._passed(behind)
             hits: list[Hit] = []
             if found is not None and not found.is_break:
                 hits += self._in_last_step(active, found)
@@ -93,6 +103,12 @@ class Hunt(Points):
             if stops or reached:
                 return Outcome(tuple(stops), reached)
         return Outcome()
+
+    def _passed(self, points: Sequence[PointState]) -> None:
+        """Count what the engine has passed over."""
+        for point, passed in zip(points, self._engine.passed, strict=False):
+            point.hits += passed
+            point.ignore -= passed
 
     def _at_goal(self, goal: Goal) -> bool:
         return int(self._engine.hart[L.PC]) in goal.addresses and not self._interrupt_due() and goal.test()
@@ -208,8 +224,8 @@ class Hunt(Points):
     def _backward(self, floor: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
         """Run back to the first stop, or to `floor`. The start position itself does not count."""
         active = self._active() if points is None else list(points)
-        if goal is None and not any(point.condition for point in active):
-            candidates = self._candidates(floor, active)
+        if all(point.judged_by_engine for point in active) and (goal is None or goal.condition is not None):
+            candidates = self._candidates(floor, active, goal)
         else:
             candidates = self._judged(floor, active, goal)
         for step, hits, reached in candidates:
@@ -220,20 +236,28 @@ class Hunt(Points):
         self._engine.seek(floor)
         return Outcome()
 
-    def _candidates(self, floor: int, active: list[PointState]) -> Iterator[tuple[int, list[Hit], bool]]:
-        """Yield the steps that hit something, the newest first, found by the engine."""
-        targets = targets_of(active)
+    def _candidates(
+        self, floor: int, active: list[PointState], goal: Goal | None
+    ) -> Iterator[tuple[int, list[Hit], bool]]:
+        """Yield the steps that hit something under its condition, the newest first, found by the engine."""
         watching = [point for point in active if not point.is_break]
         upper = self._engine.icount
-        while targets.any and upper > floor:
-            step = self._engine.last_hit(floor, upper, targets)
+        while upper > floor:
+            targets, behind = targets_of(active, goal.targets() if goal else None, count=True)
+            step = self._engine.last_hit(floor, upper, targets) if targets.any else None
+            self._passed(behind)
             if step is None:
                 return
             self._engine.seek(step)
             hits = self._before_next(active)
+            judged = [hit for hit in map(self._judge, hits) if hit is not None]
+            reached = goal is not None and self._at_goal(goal)
             if watching:
-                hits += self._examine(step, watching)
-            yield step, hits, False
+                hits = self._examine(step, watching)
+                judged += [hit for hit in map(self._judge, hits) if hit is not None]
+            if goal is not None and goal.traps:
+                reached = self._trap_of(step) is not None and goal.test()
+            yield step, judged, reached
             upper = step
 
     def _judged(self, floor: int, active: list[PointState], goal: Goal | None) -> Iterator[tuple[int, list[Hit], bool]]:
@@ -242,7 +266,7 @@ class Hunt(Points):
         The engine finds where something could hit; from there windows are judged hit by hit. They grow, so that the
         stop that is near is found at once, and the one that is far with few beginnings.
         """
-        targets = _targets(active, goal)
+        targets, _ = targets_of(active, goal.targets() if goal else None, count=False)
         upper = self._engine.icount
         size = _FIRST_WINDOW
         while targets.any and upper > floor:
@@ -258,7 +282,7 @@ class Hunt(Points):
         self, lower: int, upper: int, active: list[PointState], goal: Goal | None
     ) -> Iterator[tuple[int, list[Hit], bool]]:
         """Walk a window forwards and yield its hits."""
-        targets = _targets(active, goal)
+        targets, _ = targets_of(active, goal.targets() if goal else None, count=False)
         self._engine.seek(lower)
         pending: tuple[int, list[Hit], bool] | None = self._here(active, goal)
         while self._engine.icount < upper:
@@ -288,11 +312,6 @@ class Hunt(Points):
         hits = [hit for hit in map(self._judge, self._before_next(active)) if hit is not None]
         reached = goal is not None and self._at_goal(goal)
         return (self._engine.icount, hits, reached) if hits or reached else None
-
-
-def _targets(active: Sequence[PointState], goal: Goal | None) -> Targets:
-    targets = targets_of(active, goal.addresses if goal else ())
-    return replace(targets, exceptions=True, interrupts=True) if goal and goal.traps else targets
 
 
 def accesses_of(row: Words) -> list[tuple[str, int, int, int]]:

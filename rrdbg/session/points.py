@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import PC, BadCondition, Condition, both, hart
+from rrdbg_core.isa import expr
 from rrdbg_core.isa.registers import ABI, REGISTERS
 
 from rrdbg.session.api import Location, Point, PointKind
 from rrdbg.session.csrs import EXCEPTIONS, INTERRUPTS
-from rrdbg.session.engine import MemoryWatch, Targets
+from rrdbg.session.engine import Gated, MemoryWatch, Targets, merged
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
 from rrdbg.session.expression import Expression, parse
 from rrdbg.session.locations import Locations
@@ -43,6 +46,8 @@ class PointState:
     """For a catchpoint: whether interrupts count."""
     condition: Expression | None = None
     """Must be true."""
+    lowered: Condition | None = None
+    """The same as the engine judges it, if it can."""
     enabled: bool = True
     """Whether it stops anything."""
     temporary: bool = False
@@ -79,6 +84,36 @@ class PointState:
         """Whether it stops before an instruction."""
         return self.kind is PointKind.BREAK
 
+    @property
+    def judged_by_engine(self) -> bool:
+        """Whether the engine can tell which hits count."""
+        return self.condition is None or self.lowered is not None
+
+    def plain(self) -> Targets:
+        """Return where it can hit, whatever its condition."""
+        watch = MemoryWatch(
+            self.addresses[0] if self.addresses else 0,
+            self.length,
+            reads=self.kind in (PointKind.RWATCH, PointKind.AWATCH),
+            writes=self.kind is PointKind.AWATCH,
+            changes=self.kind is PointKind.WATCH,
+        )
+        return Targets(
+            self.addresses if self.is_break else (),
+            (watch,) if self.length else (),
+            1 << self.register if self.register else 0,
+            self.exceptions,
+            self.interrupts,
+        )
+
+    def gate(self) -> Condition | None:
+        """Return what the engine has to judge: the causes of a catchpoint, and the condition."""
+        causes = None
+        for cause in sorted(self.causes or ()):
+            one = expr.eq(hart(L.MCAUSE), cause)
+            causes = one if causes is None else causes | one
+        return both(Condition(causes) if causes is not None else None, self.lowered)
+
     def catches(self, cause: int) -> bool:
         """Return whether a catchpoint wants a trap."""
         if self.causes is not None:
@@ -86,30 +121,29 @@ class PointState:
         return self.interrupts if cause >> 63 else self.exceptions
 
 
-def targets_of(points: Sequence[PointState], extra: Sequence[int] = ()) -> Targets:
-    """Return what the engine has to look for."""
-    breaks = {address for point in points if point.is_break for address in point.addresses}
-    watches = tuple(
-        MemoryWatch(
-            point.addresses[0],
-            point.length,
-            reads=point.kind in (PointKind.RWATCH, PointKind.AWATCH),
-            writes=point.kind is PointKind.AWATCH,
-            changes=point.kind is PointKind.WATCH,
-        )
-        for point in points
-        if point.length
-    )
-    registers = 0
+def targets_of(
+    points: Sequence[PointState], extra: Targets | Gated | None = None, *, count: bool
+) -> tuple[Targets, list[PointState]]:
+    """Return what the engine has to look for, and the points behind its first gates.
+
+    Args:
+        points: What is wanted.
+        extra: Something more.
+        count: Whether the engine passes over hits that a point ignores.
+    """
+    gated, behind = [], []
+    plain = [extra] if isinstance(extra, Targets) else []
     for point in points:
-        registers |= 1 << point.register if point.register else 0
-    return Targets(
-        tuple(sorted(breaks | set(extra))),
-        watches,
-        registers,
-        any(point.exceptions for point in points),
-        any(point.interrupts for point in points),
-    )
+        condition = point.gate()
+        ignore = point.ignore if count and point.judged_by_engine else 0
+        if condition is None and not ignore:
+            plain.append(point.plain())
+        else:
+            gated.append(Gated(point.plain(), condition, ignore))
+            behind.append(point)
+    if isinstance(extra, Gated):
+        gated.append(extra)
+    return replace(merged(plain), gated=tuple(gated)), behind
 
 
 class Points(Locations):
@@ -192,7 +226,7 @@ class Points(Locations):
         return self._add(point, condition)
 
     def _add(self, point: PointState, condition: str, internal: bool = False) -> Point:
-        point.condition = self._condition(condition)
+        self._set_condition(point, condition)
         if internal:
             point.number = self._next_internal
             self._next_internal -= 1
@@ -201,6 +235,31 @@ class Points(Locations):
             self._next_point += 1
         self._points[point.number] = point
         return self._public(point)
+
+    def _set_condition(self, point: PointState, text: str) -> None:
+        point.condition = self._condition(text)
+        point.lowered = None if point.condition is None else self._lowered(point, point.condition)
+
+    def _lowered(self, point: PointState, condition: Expression) -> Condition | None:
+        """Return a point's condition as the engine judges it; None if it cannot."""
+        if not point.is_break:
+            return self._lower(condition, None)
+        found: Condition | None = None
+        for address in point.addresses:
+            here = self._lower(condition, address)
+            if here is None:
+                return None
+            if found is not None:
+                try:
+                    here = Condition(expr.select(expr.eq(PC, address), here.tree, found.tree))
+                except BadCondition:
+                    return None
+            found = here
+        return found
+
+    def _lower(self, condition: Expression, pc: int | None) -> Condition | None:
+        """Return a condition as the engine judges it where the guest stands at `pc`, or anywhere; None if it cannot."""
+        return None
 
     def _condition(self, text: str) -> Expression | None:
         if not text.strip():
@@ -247,7 +306,7 @@ class Points(Locations):
     def condition_point(self, number: int, condition: str) -> Point:
         """Set a point's condition; empty removes it."""
         point = self._chosen(number)[0]
-        point.condition = self._condition(condition)
+        self._set_condition(point, condition)
         return self._public(point)
 
     def _chosen(self, number: int | None) -> list[PointState]:

@@ -64,6 +64,11 @@ class ReplayEngine:
         """Return the number of the last step in lo <= n < hi that hits."""
         return self._replayer.last_hit(lo, hi, targets)
 
+    @property
+    def passed(self) -> Sequence[int]:
+        """For each of the gated targets of the last `run` or `last_hit`, the hits that were passed over."""
+        return self._replayer.passed
+
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
         """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""
         return self._replayer.rungs(lo, hi)

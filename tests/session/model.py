@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import CannotJudge, Condition, reader
 
 from rrdbg.session.api import TraceInfo
 from rrdbg.session.engine import Found, Targets, Words
@@ -29,6 +30,7 @@ class ModelEngine:
         self.hart: Words = history.harts[0].copy()
         self.mach: Words = history.machs[0].copy()
         self.icount = 0
+        self._passed: list[int] = []
 
     @property
     def end(self) -> int:
@@ -48,6 +50,44 @@ class ModelEngine:
         """Poll as something does that takes long."""
         if icount % POLL_STEPS == 0:
             self.poll(icount)
+
+    @property
+    def passed(self) -> Sequence[int]:
+        return self._passed
+
+    def _judge(self, condition: Condition | None, position: int) -> bool:
+        """Return whether a condition holds at a position, or cannot be judged there."""
+        if condition is None:
+            return True
+        history = self.history
+
+        def read(address: int, size: int) -> int | None:
+            data = history.read(position, address, size)
+            return int.from_bytes(data, "little") if len(data) == size else None
+
+        hart, mach = history.harts[position].tolist(), history.machs[position].tolist()
+        try:
+            return bool(reader(condition)(hart, mach, hart[L.PC], position, read))
+        except CannotJudge:
+            return True
+
+    def _gates(self, step: int, targets: Targets, *, before: bool) -> list[int]:
+        """Return the gates that something comes to in a step under their conditions, or before it."""
+        found = []
+        for number, gated in enumerate(targets.gated):
+            hit = self._breaks(step, gated.targets) if before else self._found(step, gated.targets) is not None
+            if hit and self._judge(gated.condition, step if before else step + 1):
+                found.append(number)
+        return found
+
+    def _stops(self, gates: list[int], left: list[int]) -> bool:
+        """Return whether one of the gates lets a hit through; if none does, count them."""
+        if any(not left[number] for number in gates):
+            return True
+        for number in gates:
+            left[number] -= 1
+            self._passed[number] += 1
+        return False
 
     def _found(self, step: int, targets: Targets) -> Found | None:
         """Return what was hit in a step, breaks aside."""
@@ -81,23 +121,37 @@ class ModelEngine:
         return None
 
     def run(self, limit: int, targets: Targets) -> Found | None:
+        self._passed = [0] * len(targets.gated)
+        left = [gated.ignore for gated in targets.gated]
         while self.icount < limit:
-            self._work(self.icount)
-            found = self._found(self.icount, targets)
-            self._stand(self.icount + 1)
+            step = self.icount
+            self._work(step)
+            found = self._found(step, targets)
+            gates = self._gates(step, targets, before=False)
+            self._stand(step + 1)
             if found is not None:
                 return found
-            if self.icount < limit and self._breaks(self.icount, targets):
-                return Found(True)
+            if self._stops(gates, left):
+                return next(self._found(step, targets.gated[number].targets) for number in gates if not left[number])
+            if self.icount < limit:
+                if self._breaks(self.icount, targets):
+                    return Found(True)
+                if self._stops(self._gates(self.icount, targets, before=True), left):
+                    return Found(True)
         return None
 
     def _breaks(self, position: int, targets: Targets) -> bool:
         return self.history.pc(position) in targets.breaks and not self.history.interrupt(position)
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
+        self._passed = [0] * len(targets.gated)
+        left = [gated.ignore for gated in targets.gated]
         for step in range(hi - 1, lo - 1, -1):
             self._work(step)
             if self._breaks(step, targets) or self._found(step, targets) is not None:
+                return step
+            gates = [gate for before in (True, False) for gate in self._gates(step, targets, before=before)]
+            if self._stops(gates, left):
                 return step
         return None
 

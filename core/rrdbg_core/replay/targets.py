@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.cpu.condition import Condition
@@ -48,17 +49,21 @@ class Targets:
 
     def open(self) -> Targets:
         """Return the same without gates: everything that can hit."""
-        parts = [self, *(gated.targets for gated in self.gated)]
-        registers = 0
-        for part in parts:
-            registers |= part.registers
-        return Targets(
-            tuple({address: None for part in parts for address in part.breaks}),
-            tuple({watch: None for part in parts for watch in part.watches}),
-            registers,
-            any(part.exceptions for part in parts),
-            any(part.interrupts for part in parts),
-        )
+        return merged([self, *(gated.targets for gated in self.gated)])
+
+
+def merged(parts: Sequence[Targets]) -> Targets:
+    """Return what hits where any of some targets does, gates aside."""
+    registers = 0
+    for part in parts:
+        registers |= part.registers
+    return Targets(
+        tuple({address: None for part in parts for address in part.breaks}),
+        tuple({watch: None for part in parts for watch in part.watches}),
+        registers,
+        any(part.exceptions for part in parts),
+        any(part.interrupts for part in parts),
+    )
 
 
 @dataclass(frozen=True, slots=True)
