@@ -15,6 +15,7 @@ Ctrl-C belongs to the guest. What the guest prints goes to stdout, what rrdbg sa
 EPILOG = """\
 examples:
   rrdbg record guest:shell
+  rrdbg record guest:shell --tui
   rrdbg record firmware.elf -o run.rrt --until text:panic --timeout 30s
   rrdbg record app.bin --load-address 0x80000000 --input-script keys.txt
   make test | rrdbg record shell.elf --quiet > output.txt
@@ -39,6 +40,10 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     parser.add_argument("image", metavar="IMAGE", help="ELF, raw binary, Intel hex, or guest:NAME (rrdbg guests)")
     parser.add_argument("-o", "--output", metavar="TRACE", help="the trace to write (IMAGE's name with .rrt)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing trace")
+    parser.add_argument(
+        "--tui", action="store_true", help="watch the run in the debugger, pause it and walk back in it"
+    )
+    parser.add_argument("--theme", metavar="NAME", help="colours of the --tui")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary on stderr")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, the console on stderr")
 

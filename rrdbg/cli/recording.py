@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from rrdbg_core import __version__
 from rrdbg_core.cpu import build
+from rrdbg_core.devices.user import trust
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.live import LiveSource
-from rrdbg_core.replay.recorder import Until, record
+from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
 from rrdbg_core.trace.contents import image_digest
 
@@ -28,8 +31,47 @@ from rrdbg.cli.terminal import Compiling
 from rrdbg.cli.user import STDIN, User
 
 
-def run_recording(args: argparse.Namespace) -> int:
-    """Record as the options say, and return the exit code."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the options of `rrdbg record` ask for, all of it looked at: the image can be loaded, the script parsed."""
+
+    args: argparse.Namespace
+    """The options."""
+    config: MachineConfig
+    """The machine."""
+    images: dict[str, bytes]
+    """Content of its images by digest."""
+    until: Until
+    """Where it ends."""
+    input: ConsoleInput
+    """What is typed at the guest."""
+    output: str
+    """The trace."""
+
+    def record(self, source: LiveSource, **watchers: Any) -> Recording:
+        """Record; `watchers` are callbacks and the like of `rrdbg_core.replay.recorder.record`."""
+        args = self.args
+        return record(
+            self.config,
+            self.images,
+            source,
+            self.output,
+            force=args.force,
+            max_bytes=args.max_size,
+            until=self.until,
+            timeout_s=None if args.timeout is None else args.timeout / 1e9,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            creator=f"rrdbg {__version__}",
+            **watchers,
+        )
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """Return what the options ask for.
+
+    Raises:
+        RrdbgError: They make no sense, or a file that they name cannot be read.
+    """
     path = resolve_image(args.image)
     content = _read(path, ExitCode.BAD_IMAGE)
     kind = loader.detect(path, content, args.load_address)
@@ -45,35 +87,69 @@ def run_recording(args: argparse.Namespace) -> int:
     )
     config = _config(args, image)
     until = _until(args.until)
-    user = User(_console_input(args), Console(STDERR if args.json else STDOUT, progress=not args.quiet))
     output = args.output or f"{path.stem}.rrt"
+    return Plan(args, config, {image.digest: content}, until, _console_input(args), output)
+
+
+def run_recording(args: argparse.Namespace) -> int:
+    """Record as the options say, and return the exit code."""
+    if args.tui:
+        return _run_live(args)
+    todo = plan(args)
+    user = User(todo.input, Console(STDERR if args.json else STDOUT, progress=not args.quiet))
     with Compiling(quiet=args.quiet) as compiling:
         build.load(compiling.start)
-    source = LiveSource(config, user.input, warp=args.warp)
+    source = LiveSource(todo.config, user.input, warp=args.warp)
     with user.attached(source, quiet=args.quiet):
-        result = record(
-            config,
-            {image.digest: content},
+        result = todo.record(
             source,
-            output,
-            force=args.force,
-            max_bytes=args.max_size,
-            until=until,
-            timeout_s=None if args.timeout is None else args.timeout / 1e9,
             interrupt=user.wants_to_end,
             on_progress=user.on_progress,
-            on_console=user.console.write,
+            on_console=lambda step, data: user.console.write(data),
             on_guest_error=user.on_guest_error,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            creator=f"rrdbg {__version__}",
         )
     reason = user.reason(result)
     if not args.quiet:
-        for line in summary(result, reason, output, user.first_error):
+        for line in summary(result, reason, todo.output, user.first_error):
             user.console.say(f"rrdbg: {line}")
     if args.json:
-        print(json.dumps(summary_fields(result, reason, output)))
+        print(json.dumps(summary_fields(result, reason, todo.output)))
     return exit_code(reason, result.ending.exit_code)
+
+
+def _run_live(args: argparse.Namespace) -> int:
+    """Record in a process of its own, and show it meanwhile."""
+    if args.json or args.input == "-":
+        option = "--json" if args.json else "--input -"
+        raise RrdbgError(f"{option} makes no sense with --tui", hint="the screen is taken", exit_code=ExitCode.USAGE)
+    from rrdbg.cli.live import COMMAND
+    from rrdbg.session.live import Broken, LiveRecorder
+    from rrdbg.tui.live import check_terminal, run_live
+
+    check_terminal()
+    options = {name: value for name, value in vars(args).items() if not callable(value)}
+    typed = isinstance(_console_input(args), HostInput)
+    # whoever names a file with a device for the recorder vouches for it in the debugger as well
+    files = [path for spec in args.device if (path := spec.partition(",")[0].rpartition("@")[0].rpartition(":")[0])]
+    if files:
+        trust(*files)
+    with Compiling(quiet=args.quiet) as compiling:
+        recorder = LiveRecorder(COMMAND, options, compiling.start)
+        try:
+            recorder.started()
+        except BaseException:
+            recorder.kill()
+            raise
+    try:
+        code = run_live(recorder, typing=typed, theme=args.theme)
+    finally:
+        outcome = recorder.close()
+    if isinstance(outcome, Broken):
+        raise outcome.error
+    if not args.quiet:
+        for line in outcome.lines:
+            host.say(f"rrdbg: {line}")
+    return code or outcome.exit_code
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------
@@ -136,6 +212,6 @@ def _console_input(args: argparse.Namespace) -> ConsoleInput:
             raise RrdbgError(f"{args.input_script}: not UTF-8 text", exit_code=ExitCode.USAGE) from error
     if args.input and args.input != "-":
         return BytesInput(_read(Path(args.input), ExitCode.USAGE))
-    if host.is_repeatable(STDIN):
+    if not args.tui and host.is_repeatable(STDIN):
         return BytesInput(host.read_all(STDIN))
     return HostInput()

@@ -250,7 +250,7 @@ class Visit:
             on_progress=self.progress.append,
         )
 
-    def _print(self, data: bytes) -> None:
+    def _print(self, step: int, data: bytes) -> None:
         self.text += data
 
     def until(self, condition: Callable[[], object]) -> None:

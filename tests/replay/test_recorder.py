@@ -120,7 +120,11 @@ def test_until_a_virtual_time_while_the_guest_sleeps(tmp_path: Path) -> None:
 def test_until_a_pattern_ends_behind_the_step_that_prints_its_last_byte(tmp_path: Path) -> None:
     seen: list[bytes] = []
     recording = recorded(
-        bundled("shell"), tmp_path / "a.rrt", script(SHELL), until=Until(pattern=b"once upon"), on_console=seen.append
+        bundled("shell"),
+        tmp_path / "a.rrt",
+        script(SHELL),
+        until=Until(pattern=b"once upon"),
+        on_console=lambda step, data: seen.append(data),
     )
     assert recording.ending.reason == "until"
     assert b"".join(seen).endswith(b"once upon")

@@ -98,7 +98,7 @@ def record(
     timeout_s: float | None = None,
     interrupt: Callable[[], bool] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    on_console: Callable[[bytes], None] | None = None,
+    on_console: Callable[[int, bytes], None] | None = None,
     on_guest_error: Callable[[int, str, str], None] | None = None,
     on_compile: Callable[[str], None] | None = None,
     on_start: Callable[[], None] | None = None,
@@ -119,7 +119,7 @@ def record(
         timeout_s: Host seconds after which it ends, without pauses.
         interrupt: Asked at least every 50 ms or so; True ends the recording.
         on_progress: Told about every `PROGRESS_S` how far it is.
-        on_console: Handed what the guest prints.
+        on_console: Handed the step and what the guest prints in it.
         on_guest_error: Handed icount, device and text when the guest misuses a device, `GUEST_ERRORS` times at most.
         on_compile: Told if the guest CPU has to be compiled first.
         on_start: Called once the trace can be opened, before the first step.
@@ -162,7 +162,7 @@ class _Recorder:
         control: Control,
     ) -> None:
         self.on_progress: Callable[[Progress], None] | None = None
-        self.on_console: Callable[[bytes], None] | None = None
+        self.on_console: Callable[[int, bytes], None] | None = None
         self.on_guest_error: Callable[[int, str, str], None] | None = None
         self.on_start: Callable[[], None] | None = None
         self._machine, self._source, self._writer = machine, source, writer
@@ -313,7 +313,7 @@ class _Recorder:
     def _printed(self, step: int, data: bytes) -> None:
         self._collector.printed(step, data)
         if self.on_console:
-            self.on_console(data)
+            self.on_console(step, data)
         pattern = self._until.pattern
         if pattern is not None and not self._reason:
             self._heard += data
