@@ -41,3 +41,15 @@ _BY_WORDS: dict[tuple[str, ...], Type] = dict(
 def named_base_type(words: Sequence[str]) -> Type | None:
     """Return the base type that some words mean in any order, by the name gdb gives it: `long unsigned int`."""
     return _BY_WORDS.get(tuple(sorted(words)))
+
+
+_CANONICAL = frozenset(("unsigned", "signed", "long", "short", "int", "char"))
+
+
+def canonical_name(name: str) -> str:
+    """Return a compiler's name of a number as gdb writes it: `unsigned long` for `long unsigned int`."""
+    words = name.split()
+    if len(words) < 2 or not _CANONICAL.issuperset(words):
+        return name
+    found = named_base_type(words)
+    return found.name if isinstance(found, BaseType) else name

@@ -24,6 +24,7 @@ from rrdbg.symbols.dwarf.names import chain, holder, linkage_name, plain_name, q
 from rrdbg.symbols.dwarf.typereader import Bound
 from rrdbg.symbols.dwarf.units import Unit
 from rrdbg.symbols.dwarf.variables import (
+    completes,
     completions,
     constant,
     declared_in,
@@ -100,6 +101,10 @@ def _is_constant(row: Abbreviation) -> bool:
 
 def _is_declared_variable(row: Abbreviation) -> bool:
     return _is_variable(row) and D.AT_DECLARATION in row.names
+
+
+def _is_placeless(row: Abbreviation) -> bool:
+    return row.tag == D.TAG_VARIABLE and not row.names & {D.AT_LOCATION, D.AT_CONST_VALUE, D.AT_DECLARATION}
 
 
 def _is_variable_length(kind: Type) -> bool:
@@ -318,13 +323,18 @@ class DebugInfo:
                 return name[at + 1 :]
         return name
 
-    def _completed(self, die: Die) -> Die:
-        """Return the definition that completes a declaration in its unit, or the declaration."""
+    def _completed(self, loaded: Loaded, die: Die) -> Die:
+        """Return the definition that completes a declaration, in its own unit or another one, or the declaration."""
+        if value_holder(die) is not None:
+            return die
         key = id(die.unit.dwarf), die.unit.offset
         table = self._completions.get(key)
         if table is None:
             table = self._completions[key] = completions(die.unit)
-        return table.get(die.offset, die)
+        if (found := table.get(die.offset)) is not None:
+            return found
+        others = loaded.debug.names.referring(die, completes)
+        return next((other for other in others if any(entry.offset == die.offset for entry in chain(other))), die)
 
     @forgiving(None)
     def _global_in(self, loaded: Loaded, unit: Unit, name: str) -> DebugVariable | None:
@@ -338,17 +348,23 @@ class DebugInfo:
         # a variable in memory has a symbol, unless there are none: then only a constant can have the name
         stored = symbols is None or not len(symbols) or name != plain or symbols.named(name) is not None
         found = self._pick_global(loaded, names.find(plain, _is_stored if stored else _is_constant), name)
-        return found or self._pick_global(loaded, names.find(plain, _is_declared_variable), name)
+        return (
+            found
+            or self._pick_global(loaded, names.find(plain, _is_declared_variable), name)
+            or self._pick_global(loaded, names.find(plain, _is_placeless), name, placed=False)
+        )
 
-    def _pick_global(self, loaded: Loaded, dies: Iterable[Die], name: str) -> DebugVariable | None:
+    def _pick_global(
+        self, loaded: Loaded, dies: Iterable[Die], name: str, *, placed: bool = True
+    ) -> DebugVariable | None:
         for die in dies:
             if not is_outside_functions(die):
                 continue
             whole = qualified_name(die)
             if name not in (whole, linkage_name(die)) and not whole.endswith(f"::{name}"):
                 continue
-            definition = self._completed(die)
-            if value_holder(definition) is not None:
+            definition = self._completed(loaded, die)
+            if not placed or value_holder(definition) is not None:
                 outer = holder(definition, D.AT_EXTERNAL)
                 kind = "global" if outer is not None and outer.flag(D.AT_EXTERNAL) else "static"
                 return self._variable(loaded, definition, kind, 0, (), whole)
@@ -375,7 +391,7 @@ class DebugInfo:
             return ()
         found = []
         for die in loaded.debug.names.find(name, _is_variable):
-            definition = self._completed(die)
+            definition = self._completed(loaded, die)
             if value_holder(definition) is not None:
                 found.append(self._variable(loaded, definition, "", 0, (), qualified_name(die)))
         return found

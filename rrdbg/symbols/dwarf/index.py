@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Generic, TypeVar
 
 from rrdbg.symbols.dwarf import codes as D
@@ -106,6 +107,7 @@ class NameIndex:
 
     def __init__(self, dwarf: Dwarf) -> None:
         self._dwarf = dwarf
+        self._linked: list[Unit] | None = None
 
     def find(self, name: str, wanted: Wanted, first: Unit | None = None) -> Iterator[Die]:
         """Yield the entries that have a name or linkage name.
@@ -130,6 +132,40 @@ class NameIndex:
         needle = name.encode("utf-8", "surrogateescape")
         if needle and b"\0" not in needle:
             yield from _Search(self._dwarf, needle, wanted).in_unit(unit)
+
+    def referring(self, die: Die, wanted: Wanted) -> Iterator[Die]:
+        """Yield entries of other units that refer to an entry: link-time optimisation completes those of others."""
+        if self._linked is None:
+            self._linked = [unit for unit in self._dwarf.units if _refers_to_others(unit)]
+        for unit in self._linked:
+            if unit is die.unit:
+                continue
+            try:
+                pattern = die.offset.to_bytes(8 if unit.version == 2 else unit.offset_size, "little")
+                lo, hi = unit.first - unit.base, unit.end - unit.base
+                for at in islice(_occurrences(unit.data, pattern, lo, hi), MAX_TEXTS):
+                    number = bisect_right(unit.layout.starts, at) - 1
+                    if number >= 0 and wanted(unit.layout.abbreviations[number]):
+                        yield unit.die(number)
+            except (DwarfError, OverflowError) as error:
+                unit.problem = unit.problem or str(error)
+
+
+def _refers_to_others(unit: Unit) -> bool:
+    """Return whether a unit has variables that are described in other units."""
+    try:
+        rows = unit.abbreviations.all().values()
+    except DwarfError as error:
+        unit.problem = unit.problem or str(error)
+        return False
+    return any(
+        row.tag == D.TAG_VARIABLE
+        and any(name in _ORIGINS and form == D.FORM_REF_ADDR for name, form, _ in row.attributes)
+        for row in rows
+    )
+
+
+_ORIGINS = (D.AT_ABSTRACT_ORIGIN, D.AT_SPECIFICATION)
 
 
 class _Search:

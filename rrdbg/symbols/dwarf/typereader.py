@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rrdbg.symbols.basetypes import canonical_name
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError, sleb, uleb
 from rrdbg.symbols.dwarf.die import Die
@@ -220,6 +221,10 @@ class TypeReader:
     # structures
 
     def _structure(self, die: Die) -> StructType:
+        if die.has(D.AT_SIGNATURE):
+            target = die.reference(D.AT_SIGNATURE)
+            if target is not None and target.offset != die.offset and target.tag in STRUCTURES:
+                die = target
         return StructType(
             _KINDS.get(die.tag, "struct"),
             qualified_name(die),
@@ -230,8 +235,6 @@ class TypeReader:
 
     def _body(self, die: Die) -> StructBody:
         try:
-            if die.has(D.AT_SIGNATURE):
-                die = die.reference(D.AT_SIGNATURE) or die
             if die.flag(D.AT_DECLARATION):
                 found = self._find(die)
                 if found is None:
@@ -307,7 +310,10 @@ def base_type(die: Die) -> BaseType:
         size = (bits + 7) // 8
     if size > MAX_BASE_BYTES:
         raise DwarfError(f"a number has {size} bytes")
-    return BaseType(die.text(D.AT_NAME), size, _ENCODINGS.get(die.number_of(D.AT_ENCODING), Encoding.OTHER))
+    name = die.text(D.AT_NAME)
+    if die.unit.language in ("c", "c++"):
+        name = canonical_name(name)
+    return BaseType(name, size, _ENCODINGS.get(die.number_of(D.AT_ENCODING), Encoding.OTHER))
 
 
 def _declared(die: Die) -> Die:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError
 from rrdbg.symbols.dwarf.die import Die
+from rrdbg.symbols.dwarf.forms import Abbreviation
 from rrdbg.symbols.dwarf.functions import BLOCKS, Node
 from rrdbg.symbols.dwarf.names import chain, plain_name
 from rrdbg.symbols.dwarf.units import Unit
@@ -124,15 +125,24 @@ def constant(die: Die, size: int) -> bytes | None:
     return (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
 
 
+def completes(row: Abbreviation) -> bool:
+    """Return whether entries of a shape say where a variable is that another entry declares."""
+    return (
+        row.tag == D.TAG_VARIABLE
+        and (D.AT_LOCATION in row.names or D.AT_CONST_VALUE in row.names)
+        and (D.AT_SPECIFICATION in row.names or D.AT_ABSTRACT_ORIGIN in row.names)
+    )
+
+
 def completions(unit: Unit) -> dict[int, Die]:
-    """Return the definitions in a unit by the offset of the declaration that each completes."""
+    """Return the variables in a unit by the offset of the declaration that each completes."""
     found: dict[int, Die] = {}
     for number, row in enumerate(unit.layout.abbreviations):
-        if row.tag in (D.TAG_VARIABLE, D.TAG_SUBPROGRAM) and D.AT_SPECIFICATION in row.names:
+        if completes(row):
             try:
-                declared = unit.die(number).reference(D.AT_SPECIFICATION)
+                entries = list(chain(unit.die(number)))
             except DwarfError:
                 continue
-            if declared is not None:
-                found.setdefault(declared.offset, unit.die(number))
+            for entry in entries[1:]:
+                found.setdefault(entry.offset, unit.die(number))
     return found
