@@ -72,6 +72,11 @@ class ClientPoints:
             if place not in self._placed:
                 self._placed[place] = (self._add(place, condition), condition)
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """What the session has."""
+        return tuple(self._placed)
+
     def place_of(self, number: int) -> Place | None:
         """Return the client's point that the session has under a number."""
         return next((place for place, (known, _) in self._placed.items() if known == number), None)

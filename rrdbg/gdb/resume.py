@@ -1,4 +1,9 @@
-"""Moving: what gdb's resumptions mean in a trace, and what it is told where they end."""
+"""Moving: what gdb's resumptions mean in a trace, and what it is told where they end.
+
+Watchpoints are reported as RISC-V's triggers report them, and as gdb expects it of RISC-V: before the access. gdb then
+makes the one step that accesses, without its watchpoints, and looks at the value. Backwards all this is mirrored: the
+stop is reported behind the access, and gdb undoes the step. So both directions end where the session ends them.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +51,7 @@ class Runner:
         """What the client understands."""
         self._say = say
         self._next_line = 0.0
+        self._due: tuple[int, bool] | None = None
         self.interrupted: Callable[[], bool] = lambda: False
         """Returns whether the client, or its end, wants what runs to end."""
 
@@ -53,11 +59,40 @@ class Runner:
         """End what runs; `interrupted` is true already. From any thread."""
         self._session.cancel()
 
-    def run(self, move: Callable[[], Stop]) -> bytes:
-        """Move, and return the stop reply."""
+    def go(self, *, backwards: bool = False) -> bytes:
+        """Run to the next or the previous stop, and return the stop reply."""
+
+        def move() -> bytes:
+            if self._take_due(backwards):
+                self._session.tick(-1 if backwards else 1)
+                pc = self._session.pc
+                places = [place for place in self._points.places if place.is_break and place.address == pc]
+                if places:
+                    return self.reply(reason=self._break_reason(places))
+            return self._reply_to(self._session.reverse_continue() if backwards else self._session.continue_())
+
+        return self._run(move)
+
+    def step(self, *, backwards: bool = False) -> bytes:
+        """Make or undo a step, and return the stop reply."""
+
+        def move() -> bytes:
+            if self._take_due(backwards):
+                self._session.tick(-1 if backwards else 1)
+                return self.reply()
+            return self._reply_to(self._session.reverse_stepi() if backwards else self._session.stepi())
+
+        return self._run(move)
+
+    def _take_due(self, backwards: bool) -> bool:
+        """Return whether the step to come is one whose watchpoints were reported already."""
+        due, self._due = self._due, None
+        return due is not None and due == (self._session.icount, backwards)
+
+    def _run(self, move: Callable[[], bytes]) -> bytes:
         self._points.settle()
         try:
-            stop = self.attend(move)
+            return self.attend(move)
         except Cancelled:
             self._say(f"Interrupted; back where it started, at position {self._session.icount:_}.\n")
             return self.reply(SIGINT)
@@ -66,15 +101,16 @@ class Runner:
         except RrdbgError as error:
             self._say(f"{error}\n")
             return self.reply()
-        return self._reply_to(stop)
 
     def command(self, work: Callable[[], T]) -> T:
         """Run a command of the user's, which may move as well."""
+        self._due = None
         self._points.settle()
         return self.attend(work)
 
     def arrive(self, position: str) -> bytes:
         """Go to a position, and return the stop reply."""
+        self._due = None
         self.attend(lambda: self._session.goto(position))
         return self.reply()
 
@@ -116,15 +152,21 @@ class Runner:
         if len(places) < len(stop.points):
             # one of the user's own, set with `monitor`: gdb does not know it
             self._say(f"{stop.text}\n")
-        return self.reply(reason=self._reason(stop, places))
-
-    def _reason(self, stop: Stop, places: list[Place]) -> str:
         watches = [place for place in places if not place.is_break]
         if watches:
-            word = {2: "watch", 3: "rwatch", 4: "awatch"}[watches[0].type]
-            # gdb looks for the watchpoints around this address; an access may begin before what is watched
-            address = max([place.address for place in watches] + ([stop.address] if stop.address is not None else []))
-            return f"{word}:{address:x};"
+            return self._accessing(stop, watches)
+        return self.reply(reason=self._break_reason(places))
+
+    def _accessing(self, stop: Stop, watches: list[Place]) -> bytes:
+        """Return the reply for watchpoints that hit in the step behind us (before us, going back)."""
+        self._session.tick(1 if stop.reverse else -1)
+        self._due = (self._session.icount, stop.reverse)
+        word = {2: "watch", 3: "rwatch", 4: "awatch"}[watches[0].type]
+        # gdb looks for the watchpoints around this address; an access may begin before what is watched
+        address = max([place.address for place in watches] + ([stop.address] if stop.address is not None else []))
+        return self.reply(reason=f"{word}:{address:x};")
+
+    def _break_reason(self, places: list[Place]) -> str:
         for place in places:
             word = "swbreak" if place.type == SOFTWARE else "hwbreak"
             if word in self.client.features:

@@ -19,7 +19,7 @@ from rrdbg.gdb.packets import MAX_PAYLOAD, escape
 from rrdbg.gdb.points import ClientPoints, Place
 from rrdbg.gdb.queries import Queries
 from rrdbg.gdb.resume import Client, Runner
-from rrdbg.session.api import Session, Stop
+from rrdbg.session.api import Session
 from rrdbg.session.errors import EngineDied
 
 _WORDS_THAT_ERR = b"PMXGZzvH"
@@ -209,27 +209,26 @@ class Stub:
     def _forget(self) -> None:
         self._general = None
 
-    def _move(self, move: Callable[[], Stop]) -> bytes:
-        self._forget()
-        return self.runner.run(move)
-
     def _continue(self, rest: bytes) -> bytes:
         self._check_resume(rest)
-        return self._move(self._session.continue_)
+        self._forget()
+        return self.runner.go()
 
     def _step(self, rest: bytes) -> bytes:
         self._check_resume(rest)
-        return self._move(self._session.stepi)
+        self._forget()
+        return self.runner.step()
 
     def _check_resume(self, rest: bytes) -> None:
         if rest and number(rest, "address") != self._session.pc:
             raise Refused(READ_ONLY)
 
     def _backwards(self, rest: bytes) -> bytes:
+        self._forget()
         if rest == b"c":
-            return self._move(self._session.reverse_continue)
+            return self.runner.go(backwards=True)
         if rest == b"s":
-            return self._move(self._session.reverse_stepi)
+            return self.runner.step(backwards=True)
         return b""
 
     def _v_packet(self, rest: bytes) -> bytes | None:

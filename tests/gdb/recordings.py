@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import pytest
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.replay.console_input import BytesInput
 from rrdbg_core.replay.live import LiveSource
@@ -11,7 +13,13 @@ from rrdbg_core.replay.recorder import Until
 from rrdbg_core.replay.recorder import record as record_trace
 from rrdbg_core.trace import image_digest
 
+from tests.guests.foreign.programs import GCC
+from tests.guests.foreign.programs import HERE as FOREIGN
 from tests.guests.manifest import elf
+
+needs_gcc = pytest.mark.skipif(
+    GCC is None, reason="riscv64-unknown-elf-gcc is not installed (apt: gcc-riscv64-unknown-elf)"
+)
 
 
 def record(guest: str | Path, folder: Path, *, typed: bytes = b"", until: int | None = None) -> Path:
@@ -24,3 +32,15 @@ def record(guest: str | Path, folder: Path, *, typed: bytes = b"", until: int | 
     source = LiveSource(config, BytesInput(typed), warp=True)
     record_trace(config, {digest: data}, source, path, until=Until(icount=until))
     return path
+
+
+def compile_program(name: str, flags: str, folder: Path) -> Path:
+    """Compile a program of this folder with debug information, and return its ELF."""
+    assert GCC is not None
+    elf = folder / f"{name}{flags.replace(' ', '')}.elf"
+    options = "-march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -ffreestanding -nostartfiles -nostdlib -static"
+    command = [GCC, *options.split(), "-g", *flags.split(), "-I", str(FOREIGN), "-T", str(FOREIGN / "ram.ld")]
+    source = Path(__file__).parent / "programs" / f"{name}.c"
+    done = subprocess.run([*command, "-o", str(elf), str(source), "-lgcc"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return elf

@@ -256,12 +256,21 @@ def test_watchpoints(talk: Talk, kind: int, word: str) -> None:
     talk.to_main()
     at = talk.session.evaluate("$sp") - 8
     assert talk(f"Z{kind},{at:x},8") == b"OK"
-    stop = fields(talk("c"))
-    assert int(stop[word], 16) == at
+    before = fields(talk("c"))
+    assert int(before[word], 16) == at
     here = talk.session.icount
-    back = fields(talk("bc"))
-    assert int(back[word], 16) == at
-    assert talk.session.icount == here - 1
+    assert word not in fields(talk("s"))  # the access itself; gdb expects nothing else of RISC-V
+    assert talk.session.icount == here + 1
+    behind = fields(talk("bc"))
+    assert int(behind[word], 16) == at
+    assert talk.session.icount == here + 1
+    assert word not in fields(talk("bs"))
+    assert talk.session.icount == here
+    # the other way: not due
+    assert int(fields(talk("c"))[word], 16) == at
+    assert talk.session.icount == here
+    talk("c")
+    assert talk.session.icount > here
 
 
 def test_a_watch_address_is_inside_what_is_watched(talk: Talk) -> None:
