@@ -234,7 +234,15 @@ class Session(Protocol):
             internal: A front end's own, as for `add_break`.
         """
 
-    def add_catch(self, what: str = "trap", *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+    def add_catch(
+        self,
+        what: str = "trap",
+        *,
+        condition: str = "",
+        temporary: bool = False,
+        ignore: int = 0,
+        internal: bool = False,
+    ) -> Point:
         """Stop at traps.
 
         Args:
@@ -242,6 +250,7 @@ class Session(Protocol):
             condition: Stop only where this expression is not zero, evaluated after the trap was taken.
             temporary: Delete it at its first stop.
             ignore: Hits to pass over.
+            internal: A front end's own, as for `add_break`.
         """
 
     def points(self) -> Sequence[Point]:

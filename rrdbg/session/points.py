@@ -215,7 +215,15 @@ class Points(Locations):
                 )
         return self._add(point, condition, internal)
 
-    def add_catch(self, what: str = "trap", *, condition: str = "", temporary: bool = False, ignore: int = 0) -> Point:
+    def add_catch(
+        self,
+        what: str = "trap",
+        *,
+        condition: str = "",
+        temporary: bool = False,
+        ignore: int = 0,
+        internal: bool = False,
+    ) -> Point:
         """Stop at traps."""
         self._check_open()
         point = PointState(0, PointKind.CATCH, what.strip(), temporary=temporary, ignore=ignore)
@@ -223,7 +231,7 @@ class Points(Locations):
         words = what.split()
         point.interrupts = words[0] in ("trap", "interrupt") or any(c >> 63 for c in point.causes or ())
         point.exceptions = words[0] in ("trap", "exception") or any(not c >> 63 for c in point.causes or ())
-        return self._add(point, condition)
+        return self._add(point, condition, internal)
 
     def _add(self, point: PointState, condition: str, internal: bool = False) -> Point:
         self._set_condition(point, condition)
