@@ -1,55 +1,304 @@
-"""Commands that compute: print, output, and `info registers`, `info symbol`, `info line`."""
+"""Commands that compute: print, output, printf, ptype, and `info registers`, `info symbol`, `info line`."""
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rrdbg.commands.formats import address_text, number_text, parse_format
+from rrdbg.commands.formats import address_text
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
-    from rrdbg.session.api import RegisterValue, Value
+    from rrdbg.session.api import RegisterValue, Session
+
+_OPTION = re.compile(r"-([a-z][a-z-]*)(?:\s+(on|off|unlimited|\d+)(?=\s))?\s*")
+_PRINT_FORMATS = "x hex, d decimal, u unsigned, o octal, t binary, a address, c character, f float, s string, z padded"
 
 
-def value_text(interpreter: Interpreter, value: Value, letter: str) -> str:
-    """Return a value as `p` shows it."""
-    if not letter:
-        if value.is_address:
-            return address_text(value.bits, interpreter.session.locate)
-        letter = "c" if value.type.size == 1 else ""
-    return number_text(value.number, value.type, letter, interpreter.session.locate)
+@contextlib.contextmanager
+def _settings(session: Session, text: str) -> Iterator[str]:
+    """Take `-pretty on -elements 5 --` from the front of a command's text, and print like that."""
+    head, dashes, rest = text.partition("--") if text.startswith("-") else ("", "", text)
+    wanted: list[tuple[str, str]] = []
+    if dashes and re.fullmatch(rf"(?:{_OPTION.pattern})+", head):
+        wanted = [(match[1], match[2] or "on") for match in _OPTION.finditer(head)]
+    else:
+        rest = text
+    before = [(name, session.print_setting(name)) for name, _ in wanted]
+    try:
+        for name, value in wanted:
+            session.print_setting(name, value)
+        yield rest.strip()
+    finally:
+        for name, value in before:
+            session.print_setting(name, value)
 
 
 @command(
     "print",
     Group.DATA,
     "show the value of an expression",
-    "[/FMT] [EXPRESSION]",
+    "[-OPTION [VALUE]... --] [/FMT] [EXPRESSION]",
     aliases=("p", "inspect"),
     args=(Arg.EXPRESSION,),
     details=(
-        "FMT is one letter: x d u o t a c z. Values are kept as $1, $2, ...; $ is the last one. A symbol is its "
-        "address: *(u32*)counter is what it holds."
+        f"FMT is one letter: {_PRINT_FORMATS}. Values are kept as $1, $2, ...; $ is the last one, and shown without an "
+        "expression. Expressions are C's, in the selected frame: head->next->name, arr[2]@3, (struct task *)$a0, "
+        "sizeof(struct task), file.c::counter. OPTIONs are those of `set print`: p -pretty -- *head."
     ),
 )
 def _print(interpreter: Interpreter, call: Call) -> Output:
-    form = parse_format(call.format)
-    if form.letter in ("i", "s") or form.size or form.count is not None:
-        raise UsageError(f"format /{call.format} is for memory", hint="x/FMT ADDRESS shows memory")
-    value = interpreter.evaluate(call.args or "$")
-    text = value_text(interpreter, value, form.letter)
-    number = interpreter.remember(value)
-    return Output(f"${number} = {text}", {"number": number, "value": value.number, "text": text})
+    with _settings(interpreter.session, call.args) as expression:
+        form = call.format
+        if expression.startswith("/"):
+            form, _, expression = expression[1:].partition(" ")
+        shown = interpreter.session.print_value(expression, form, remember=True)
+    data = {"number": shown.index, "value": shown.number, "text": shown.text, "type": shown.type}
+    return Output(f"${shown.index} = {shown.text}", data)
 
 
 @command("output", Group.DATA, "show a value, without number and newline", "[/FMT] EXPRESSION", args=(Arg.EXPRESSION,))
 def _output(interpreter: Interpreter, call: Call) -> Output:
     if not call.args:
         raise UsageError("output needs an expression: output EXPRESSION")
-    value = interpreter.evaluate(call.args)
-    return Output(value_text(interpreter, value, parse_format(call.format).letter), value.number, raw=True)
+    shown = interpreter.session.print_value(call.args, call.format)
+    return Output(shown.text, shown.number if shown.number is not None else shown.text, raw=True)
+
+
+@command(
+    "call",
+    Group.DATA,
+    "show the value of an expression; functions cannot be called",
+    "EXPRESSION",
+    args=(Arg.EXPRESSION,),
+    details="As `print`, but shows nothing for void. A recording cannot be made to run other code.",
+)
+def _call(interpreter: Interpreter, call: Call) -> Output:
+    output = _print(interpreter, call)
+    return Output() if output.text.endswith(" = void") else output
+
+
+@command(
+    "set",
+    Group.DATA,
+    "set a variable of your own: set $name = EXPRESSION",
+    "[var] $NAME = EXPRESSION",
+    args=(Arg.EXPRESSION,),
+    details=(
+        "Such variables live as long as the session, and may be used in expressions and conditions. Guest variables "
+        "and registers cannot be set: a recording is read-only."
+    ),
+)
+def _set(interpreter: Interpreter, call: Call) -> Output:
+    text = re.sub(r"^var(?:i(?:able?)?)?\s+", "", call.args)
+    if not text:
+        raise UsageError("set needs an expression: set $name = EXPRESSION", hint="`help set` lists the settings")
+    interpreter.session.print_value(text)
+    return Output()
+
+
+command("set variable", Group.DATA, "set a variable of your own", "$NAME = EXPRESSION", aliases=("var",))(_set)
+
+_SHOWN = {
+    "address": "Printing of addresses is {}.",
+    "array": "Pretty formatting of arrays is {}.",
+    "array-indexes": "Printing of array indexes is {}.",
+    "elements": "Limit on string chars or array elements to print is {}.",
+    "null-stop": "Printing of char arrays to stop at first null char is {}.",
+    "pretty": "Pretty formatting of structures is {}.",
+    "repeats": "Threshold for repeated print elements is {}.",
+    "static-members": "Printing of C++ static members is {}.",
+    "symbol": "Printing of symbol names when printing pointers is {}.",
+    "union": "Printing of unions interior to structures is {}.",
+}
+
+
+@command(
+    "set print",
+    Group.DATA,
+    "set how values are printed",
+    "SETTING [on|off|NUMBER|unlimited]",
+    aliases=("p", "pr"),
+    details=f"Settings: {', '.join(_SHOWN)}. `show print` shows them.",
+)
+def _set_print(interpreter: Interpreter, call: Call) -> Output:
+    name, _, value = call.args.partition(" ")
+    if not name:
+        raise UsageError("set print needs a setting", hint=f"settings: {', '.join(_SHOWN)}")
+    interpreter.session.print_setting(name, value.strip() or "on")
+    return Output()
+
+
+@command("show print", Group.DATA, "show how values are printed", "[SETTING]", aliases=("p", "pr"))
+def _show_print(interpreter: Interpreter, call: Call) -> Output:
+    names = [name for name in _SHOWN if name.startswith(call.args)]
+    if call.args and not names:
+        raise UsageError(f"there is no print setting {call.args!r}", hint=f"settings: {', '.join(_SHOWN)}")
+    values = {name: interpreter.session.print_setting(name) for name in names}
+    if call.args in values or len(names) == 1:
+        name = call.args if call.args in values else names[0]
+        return Output(_SHOWN[name].format(values[name]), values[name])
+    return Output("\n".join(f"{name}:  {_SHOWN[name].format(value)}" for name, value in values.items()), values)
+
+
+# formatted text
+
+_DIRECTIVE = re.compile(
+    r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>\.\d*)?(?P<length>hh|h|ll|l|L|z|t|j)?(?P<letter>.)"
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
+_MAX_TEXT = 1 << 16
+_MAX_WIDTH = 1000
+
+
+@command(
+    "printf",
+    Group.DATA,
+    "show values in a format of your own",
+    '"FORMAT", EXPRESSION...',
+    args=(Arg.EXPRESSION,),
+    details=r"As C: %d %u %x %o %c %s %p %f %e %g, flags, widths and lengths (no newline is added).",
+)
+def _printf(interpreter: Interpreter, call: Call) -> Output:
+    match = re.match(r'\s*"((?:\\.|[^"\\])*)"\s*(.*)', call.args, re.DOTALL)
+    if match is None or (match[2] and not match[2].startswith(",")):
+        raise UsageError("bad format string", hint='printf "FORMAT", EXPRESSION...')
+    text = _unescaped(match[1])
+    arguments = _split(match[2][1:]) if match[2] else []
+    needed = sum(directive["letter"] != "%" for directive in _DIRECTIVE.finditer(text))
+    if needed != len(arguments):
+        raise UsageError(f"bad format string, {len(arguments)} arguments for {needed} directives")
+    pieces: list[str] = []
+    at = 0
+    for directive in _DIRECTIVE.finditer(text):
+        pieces.append(text[at : directive.start()])
+        at = directive.end()
+        if directive["letter"] == "%":
+            pieces.append("%")
+        else:
+            pieces.append(_directed(interpreter.session, directive, arguments.pop(0)))
+    if "%" in text[at:]:
+        raise UsageError("incomplete format specifier at end of format string")
+    whole = "".join(pieces) + text[at:]
+    return Output(whole, whole, raw=True)
+
+
+def _directed(session: Session, directive: re.Match[str], expression: str) -> str:
+    letter, length = directive["letter"], directive["length"] or ""
+    width, precision = directive["width"], directive["precision"] or ""
+    if int(width or 0) > _MAX_WIDTH or int(precision[1:] or 0) > _MAX_WIDTH:
+        raise UsageError(f"{directive[0]} is too wide", hint=f"at most {_MAX_WIDTH}")
+    head = f"%{directive['flags']}{width}"
+    if letter in "diuoxXc":
+        value = session.value(expression)
+        size = {"hh": 1, "h": 2, "": 4}.get(length, 8)
+        bits = value.bits & ((1 << 8 * size) - 1)
+        if letter == "c":
+            return f"%{directive['flags']}{width}s" % chr(bits & 255)
+        if letter in "di" and bits >> (8 * size - 1):
+            bits -= 1 << 8 * size
+        return f"{head}{precision}{'d' if letter in 'diu' else letter}" % bits
+    if letter == "p":
+        return f"{head}s" % f"{session.value(expression).bits:#x}"
+    if letter == "s":
+        return f"{head}{precision}s" % _string(session, expression)
+    if letter in "eEfFgGaA":
+        shown = session.print_value(f"(double)({expression})").text
+        number = float(re.sub(r"nan\(.*\)", "nan", shown))
+        return f"{head}{precision}{letter}" % number
+    raise UsageError(f"unrecognized format specifier {letter!r} in printf")
+
+
+def _string(session: Session, expression: str) -> str:
+    address = session.evaluate(expression)
+    data = session.read_memory(address, _MAX_TEXT).data
+    if not data:
+        raise NotFound(f"cannot access memory at address {address:#x}")
+    return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+
+
+def _unescaped(text: str) -> str:
+    def character(match: re.Match[str]) -> str:
+        if match[1]:
+            return chr(int(match[1], 8) & 255)
+        return _ESCAPES.get(match[2], match[2])
+
+    return re.sub(r"\\(?:([0-7]{1,3})|(.))", character, text, flags=re.DOTALL)
+
+
+def _split(text: str) -> list[str]:
+    """Cut a list of expressions at the commas outside of parentheses and quotes."""
+    found, depth, start = [], 0, 0
+    for match in re.finditer(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[()\[\]{},]""", text):
+        if match[0] in "([{":
+            depth += 1
+        elif match[0] in ")]}":
+            depth -= 1
+        elif match[0] == "," and depth == 0:
+            found.append(text[start : match.start()])
+            start = match.end()
+    return [part.strip() for part in [*found, text[start:]]]
+
+
+# types
+
+
+@command(
+    "whatis",
+    Group.DATA,
+    "say what type an expression has",
+    "EXPRESSION | TYPE",
+    args=(Arg.EXPRESSION,),
+    details="Of a typedef's name, the type that it stands for. The expression is not computed.",
+)
+def _whatis(interpreter: Interpreter, call: Call) -> Output:
+    text = interpreter.session.whatis(call.args or "$")
+    return Output(f"type = {text}", text)
+
+
+@command(
+    "ptype",
+    Group.DATA,
+    "describe a type, or the type of an expression",
+    "EXPRESSION | TYPE",
+    aliases=("pt",),
+    args=(Arg.EXPRESSION,),
+    details="Structures with their members, enumerations with their constants.",
+)
+def _ptype(interpreter: Interpreter, call: Call) -> Output:
+    text = interpreter.session.whatis(call.args or "$", expand=True)
+    return Output(f"type = {text}", text)
+
+
+# frames' variables
+
+
+@command("info locals", Group.DATA, "show the selected frame's variables", "[REGEX]", aliases=("lo",))
+def _locals(interpreter: Interpreter, call: Call) -> Output:
+    return _variables(interpreter, "local", call.args, "No locals.")
+
+
+@command("info args", Group.DATA, "show the selected frame's arguments", "[REGEX]", aliases=("ar",))
+def _args(interpreter: Interpreter, call: Call) -> Output:
+    return _variables(interpreter, "arg", call.args, "No arguments.")
+
+
+def _variables(interpreter: Interpreter, kind: str, pattern: str, nothing: str) -> Output:
+    wanted = regex(pattern)
+    found = [row for row in interpreter.session.variables(kind) if wanted.search(row.name)]
+    return Output("\n".join(f"{row.name} = {row.text}" for row in found) or nothing, found)
+
+
+def regex(text: str) -> re.Pattern[str]:
+    """Return a pattern that the user wrote. Raises UsageError."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"{text!r} is no regular expression: {error}") from error
 
 
 @command(

@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rrdbg.session import printing_numbers
 from rrdbg.session.api import Location
 from rrdbg.session.errors import UsageError
 from rrdbg.session.numbers import Type
+from rrdbg.session.printing_numbers import LETTERS
+from rrdbg.session.printing_strings import char_text, string_text
+
+__all__ = ["LETTERS", "char_text", "string_text"]
 
 SIZES = {"b": 1, "h": 2, "w": 4, "g": 8}
-LETTERS = "xduotacsiz"
 PER_LINE = {1: 8, 2: 8, 4: 4, 8: 2}
 MAX_COUNT = 100_000
 
@@ -56,52 +60,13 @@ def parse_format(text: str) -> Format:
 def number_text(number: int, kind: Type, letter: str, locate: Locate, *, padded: bool = False) -> str:
     """Return a number in a format."""
     bits = number & (1 << 8 * kind.size) - 1
-    match letter:
-        case "x":
-            return f"{bits:#0{2 * kind.size + 2}x}" if padded else f"{bits:#x}"
-        case "z":
-            return f"{bits:#0{2 * kind.size + 2}x}"
-        case "d":
-            return str(Type(kind.size, True).fit(bits))
-        case "u":
-            return str(bits)
-        case "o":
-            return f"0{bits:o}" if bits else "0"
-        case "t":
-            return f"{bits:0{8 * kind.size}b}" if padded else f"{bits:b}"
-        case "a":
-            return address_text(bits, locate)
-        case "c":
-            return f"{Type(1, True).fit(bits)} {char_text(bits & 255)}"
-    return str(number)
+
+    def name_of(address: int) -> str:
+        return locate(address).text
+
+    return printing_numbers.number_text(bits, kind.size, kind.signed, letter, name_of, padded=padded)
 
 
 def address_text(address: int, locate: Locate) -> str:
     """Return an address as gdb writes it: `0x80000010 <main+16>`."""
-    name = locate(address).text
-    return f"{address:#x} <{name}>" if name else f"{address:#x}"
-
-
-def char_text(code: int) -> str:
-    """Return a byte as a C character."""
-    named = {
-        7: r"\a",
-        8: r"\b",
-        9: r"\t",
-        10: r"\n",
-        11: r"\v",
-        12: r"\f",
-        13: r"\r",
-        27: r"\033",
-        39: r"\'",
-        92: r"\\",
-    }
-    if code in named:
-        return f"'{named[code]}'"
-    return f"'{chr(code)}'" if 32 <= code < 127 else f"'\\{code:03o}'"
-
-
-def string_text(data: bytes) -> str:
-    """Return bytes as a C string."""
-    body = "".join('\\"' if byte == 34 else "'" if byte == 39 else char_text(byte)[1:-1] for byte in data)
-    return f'"{body}"'
+    return printing_numbers.address_text(address, lambda at: locate(at).text)

@@ -1,8 +1,7 @@
-"""Runs command lines on a session, and keeps what gdb keeps between them: values, displays, the last command."""
+"""Runs command lines on a session, and keeps what gdb keeps between them: displays, where `x` was, the last command."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +15,6 @@ from rrdbg.session.errors import UsageError
 
 MAX_DEPTH = 10
 """Command files that may read each other before it looks like a loop."""
-
-_HISTORY = re.compile(r"\$(\$?)(\d*)(?![\w$])")
 
 
 class CommandError(RrdbgError):
@@ -61,7 +58,6 @@ class Interpreter:
     def __init__(self, session: Session, commands: Sequence[Command] | None = None) -> None:
         self.session = session
         self.commands = tuple(commands) if commands is not None else table()
-        self.values: list[Value] = []
         self.displays: list[Display] = []
         self.memory = Memory()
         self._display_numbers = 0
@@ -139,13 +135,8 @@ class Interpreter:
     # for the commands
 
     def evaluate(self, text: str) -> Value:
-        """Return the value of an expression, in which `$`, `$$` and `$1` are values printed before."""
-        return self.session.value(_HISTORY.sub(self._from_history, text))
-
-    def remember(self, value: Value) -> int:
-        """Put a value into the history and return its number."""
-        self.values.append(value)
-        return len(self.values)
+        """Return the value of an expression as a number."""
+        return self.session.value(text)
 
     def add_display(self, form: str, expression: str) -> Display:
         """Show an expression at each stop from now on."""
@@ -165,20 +156,6 @@ class Interpreter:
         from rrdbg.commands.complete import complete
 
         return complete(self, line)
-
-    def _from_history(self, match: re.Match[str]) -> str:
-        count = len(self.values)
-        if match[1]:
-            index = count - 1 - int(match[2] or 1)
-        else:
-            index = int(match[2]) - 1 if match[2] else count - 1
-        if count == 0 and not match[2]:
-            return "0"
-        if not 0 <= index < count:
-            raise UsageError(f"history has not yet reached {match[0]}")
-        value = self.values[index]
-        cast = "(i64)" if value.type.signed else "(u64)"
-        return f"({cast}{value.bits:#x})"
 
     def _with_displays(self, output: Output) -> Output:
         from rrdbg.commands.memory import show_display

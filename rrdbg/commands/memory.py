@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from rrdbg.session.api import DisasmLine
 
 _MAX_STRING = 200
+_REPEATS = 10
+_UNITS = {1: "char", 2: "short", 4: "int", 8: "long"}
 _FORMATS = (
     "FMT is a count, a letter (x hex, d decimal, u unsigned, o octal, t binary, a address, c character, s string, "
-    "i instruction, z zero-padded hex) and a size (b 1, h 2, w 4, g 8 bytes)."
+    "i instruction, f float, z zero-padded hex) and a size (b 1, h 2, w 4, g 8 bytes)."
 )
 
 
@@ -51,6 +53,8 @@ def examine(interpreter: Interpreter, form: Format, expression: str) -> Output:
     if letter == "s":
         return _strings(interpreter, address, count)
     size = form.size or {"a": 8, "c": 1}.get(letter, state.size)
+    if letter == "f" and size < 4:
+        size = 8
     if letter not in "ac":
         state.size = size
     if count < 0:
@@ -71,6 +75,9 @@ def _units(interpreter: Interpreter, address: int, count: int, letter: str, size
         cells = "".join("\t" + number_text(kind.fit(v), kind, letter, session.locate, padded=True) for v in row)
         lines.append(f"{address_text((address + start * size) & M64, session.locate)}:{cells}")
     interpreter.memory.next = (address + whole * size) & M64
+    if whole:
+        last = (address + (whole - 1) * size) & M64
+        session.print_value(f"$__ = *($_ = ({_UNITS[size]} *) {last:#x})")
     text = "\n".join(lines)
     if whole < count:
         raise_at = (address + whole * size) & M64
@@ -89,7 +96,9 @@ def _strings(interpreter: Interpreter, address: int, count: int) -> Output:
             raise NotFound(f"cannot access memory at address {address:#x}")
         end = data.find(b"\0")
         body = data if end < 0 else data[:end]
-        lines.append(f"{address_text(address, session.locate)}:\t{string_text(body)}{'...' if end < 0 else ''}")
+        lines.append(
+            f"{address_text(address, session.locate)}:\t{string_text(body, repeats=_REPEATS)}{'...' if end < 0 else ''}"
+        )
         strings.append({"address": address, "data": body})
         address = (address + len(body) + (end >= 0)) & M64
     interpreter.memory.next = address
@@ -166,8 +175,11 @@ def _disassemble(interpreter: Interpreter, call: Call) -> Output:
 def _display(interpreter: Interpreter, call: Call) -> Output:
     if not call.args:
         return Output("\n".join(show_display(interpreter, item) for item in interpreter.displays if item.enabled))
-    parse_format(call.format)
-    interpreter.evaluate(call.args)
+    form = parse_format(call.format)
+    if not (form.letter in ("i", "s") or form.size or form.count):
+        interpreter.session.print_value(call.args, call.format)
+    else:
+        interpreter.evaluate(call.args)
     return Output(show_display(interpreter, interpreter.add_display(call.format, call.args)))
 
 
@@ -200,10 +212,7 @@ def show_display(interpreter: Interpreter, display: Display) -> str:
             finally:
                 interpreter.memory = saved
             return f"{display.number}: x/{display.format} {display.expression}\n{body}"
-        value = interpreter.evaluate(display.expression)
-        text = number_text(
-            value.number, value.type, form.letter or ("a" if value.is_address else ""), interpreter.session.locate
-        )
+        text = interpreter.session.print_value(display.expression, display.format).text
         slash = f"/{display.format} " if display.format else ""
         return f"{head}{slash}{display.expression} = {text}"
     except RrdbgError as error:

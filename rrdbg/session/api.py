@@ -341,8 +341,17 @@ class Session(Protocol):
     def children(self, expression: str) -> Sequence[Variable]:
         """Return the parts of a value: members, elements, what a pointer points to."""
 
-    def print_value(self, expression: str, format: str = "") -> Printed:
-        """Return the value of a C expression in the selected frame, as gdb's `print/FORMAT` shows it."""
+    def print_value(self, expression: str, format: str = "", *, remember: bool = False) -> Printed:
+        """Return the value of a C expression in the selected frame, as gdb's `print/FORMAT` shows it.
+
+        Args:
+            expression: The expression; empty: the value shown last.
+            format: A letter: x, d, u, o, t, a, c, f, s, z.
+            remember: Whether it becomes one of the values `$1`, `$2`, ...
+        """
+
+    def print_setting(self, name: str, value: str | None = None) -> str:
+        """Return a setting of how values are printed (gdb's `set print NAME`), after changing it to `value`."""
 
     def whatis(self, expression: str, *, expand: bool = False) -> str:
         """Return the type of an expression, or of a type's name; `expand` shows its members, as `ptype` does."""

@@ -1,41 +1,51 @@
-"""Expressions at instruction level: what `p`, `x`, conditions and locations are written in.
+"""Expressions: C over the guest's variables, registers and memory, as in gdb.
 
-    integers      42, 1_000, 0x8000_0000, 0b101, 'a'
-    registers     $a0, $x10, $pc, $mstatus, $icount, $priv, $time_ns; at a prompt $1, $, $$: values shown before
-    symbols       main, heap_head: their address; &symbol is the same
-    operators     + - * / % & | ^ ~ << >> == != < <= > >= && || ! ?: and parentheses, with C's precedences
-    memory        *(u32*)address, *(uint32_t *)$sp, ((u16*)table)[3], *address (8 bytes, signed)
-    casts         (u8)$a0, (int)$a0, and pointers to u8 u16 u32 u64 i8 i16 i32 i64 and C's integer types
+    constants     42, 1_000, 0x8000_0000, 0b101, 017, 1.5f, 'a', "text"; they have C's types: int, unsigned, long, ...
+    variables     of the selected frame, of the program; file.c::name, function::name; functions; enumerators
+    registers     $a0, $x10, $pc, $mstatus, $icount, $priv, $time_ns
+    values shown  $1, $ (the last one), $$ (the one before), $$3; $_ and $_exitcode
+    your own      $name, set by `set $name = ...`
+    operators     C's, with its promotions and conversions; a.b, p->b, a[i], *p, &a, sizeof, casts
+    gdb's         array@count, {type} address
+    types         those of the program, C's own, and u8 u16 u32 u64 i8 i16 i32 i64
 
-Arithmetic is C's on 64 bits: general registers are signed (as in gdb), addresses and CSRs unsigned, and an unsigned
-operand makes the operation unsigned. A pointer that was cast counts in units of its type; plain addresses count bytes.
+A name that only the symbol table knows, one that no debug information describes, is its address: of a bare
+`counter: .dword 0` in assembly, `*(u64*)counter` is the value. `*number` is the 8 bytes there, signed.
+Nothing can be assigned to but variables of your own: a recording is read-only.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
+from rrdbg.session.ctypes_arithmetic import cast, truth
+from rrdbg.session.ctypes_values import (
+    SYMBOLS,
+    CValue,
+    address_of,
+    integer,
+    is_float,
+    is_integral,
+    is_signed,
+    referenced,
+)
 from rrdbg.session.errors import UsageError
-from rrdbg.session.numbers import I64, M64, TYPE_WORDS, U64, Type, Value, combine, type_of
+from rrdbg.session.expression_evaluator import Scene, evaluate, type_of
+from rrdbg.session.expression_nodes import Dollar, Name, Tree, TypeName
+from rrdbg.session.expression_parser import Parser
+from rrdbg.session.numbers import TYPES, U64, Type, Value
+from rrdbg.symbols import types as ctypes
+from rrdbg.symbols.location import Register
+from rrdbg.symbols.types import ArrayType, FunctionType, PointerType, declare, strip
 
 
-class Context(Protocol):
-    """Where an expression finds its values."""
+class Home(Protocol):
+    """Who knows the scene in which an expression is evaluated."""
 
-    def register(self, name: str) -> Value:
-        """Return a register by name, without `$`. Raises NotFound."""
-
-    def symbol(self, name: str) -> int:
-        """Return a symbol's address. Raises NotFound."""
-
-    def load(self, address: int, size: int) -> int:
-        """Return `size` bytes of guest memory as an unsigned number. Raises RrdbgError."""
-
-
-Node = Callable[[Context], Value]
+    def scene(self, *, innermost: bool = False) -> Scene:
+        """Return the selected frame's scene, or that of the innermost frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,283 +54,118 @@ class Expression:
 
     text: str
     """As it was written."""
-    evaluate: Node
-    """Returns its value in a context."""
-    place: Callable[[Context], tuple[int, Type]] | None = None
-    """For an expression that names memory: its address and type."""
-    symbol: str = ""
-    """The symbol, for an expression that is one and nothing else."""
-    register: str = ""
-    """The register, for an expression that is one and nothing else."""
+    tree: Tree
+    """What it consists of."""
+    answers: dict[str, bool]
+    """Which names the tree takes for types, where that matters for the grammar."""
+
+    @property
+    def symbol(self) -> str:
+        """The name, for an expression that is one and nothing else."""
+        return self.tree.name if isinstance(self.tree, Name) else ""
+
+    @property
+    def register(self) -> str:
+        """The register, for an expression that is one and nothing else."""
+        return self.tree.name if isinstance(self.tree, Dollar) else ""
+
+    def compute(self, scene: Scene) -> CValue:
+        """Return its value in a scene.
+
+        Raises:
+            UsageError: It cannot be computed.
+            NotFound: A name that nothing has.
+            Unreadable: Memory that cannot be read, a value that the compiler did not keep.
+        """
+        return evaluate(self.tree_in(scene), scene)
+
+    def type_in(self, scene: Scene) -> ctypes.Type:
+        """Return its type in a scene, or the type that it names; its value is not computed."""
+        return type_of(self.tree_in(scene), scene)
+
+    def is_type(self, scene: Scene) -> bool:
+        """Return whether it names a type."""
+        tree = self.tree_in(scene)
+        return isinstance(tree, TypeName) or (isinstance(tree, Name) and scene.is_type(tree.name))
+
+    def tree_in(self, scene: Scene) -> Tree:
+        """Return the tree that it has in a scene, where names may be other things."""
+        if all(scene.is_type(name) == answer for name, answer in self.answers.items()):
+            return self.tree
+        return Parser(self.text, scene.is_type).parse()
+
+    def evaluate(self, home: Home) -> Value:
+        """Return its value as a number, in the selected frame."""
+        return value_of(self.compute(home.scene()))
+
+    def holds(self, home: Home) -> bool:
+        """Return whether it is not zero, in the innermost frame: as a condition."""
+        return truth(self.compute(home.scene(innermost=True)))
+
+    def watched(self, home: Home) -> tuple[int, int]:
+        """Return the address and size of the memory that it means: its place, or where it points as a number.
+
+        Raises:
+            UsageError: It lies in a register, or nowhere.
+        """
+        value = referenced(self.compute(home.scene()))
+        bare = strip(value.type)
+        if bare in SYMBOLS:
+            return integer(value), 8
+        if value.bits is not None:  # the bytes around the bit field
+            lo, size = value.bits
+            place = CValue(value.type, value.place, value.state).address
+            if place is not None:
+                return place + lo // 8, (lo + size + 7) // 8 - lo // 8
+        if value.address is not None and not isinstance(bare, FunctionType):
+            return value.address, value.type.size or 8
+        if isinstance(value.place, Register):
+            raise UsageError(
+                f"{self.text} is in a register here and cannot be watched",
+                hint=f"watch the register: $x{value.place.number}",
+            )
+        if value.place is not None and not isinstance(bare, FunctionType):
+            raise UsageError(f"{self.text} does not lie in memory and cannot be watched")
+        size = strip(bare.target).size if isinstance(bare, PointerType) else 8
+        return address_of(value), size or 8
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> Expression:
-    """Parse an expression.
+    """Parse an expression, without knowing the program: names are looked up when it is evaluated.
 
     Raises:
         UsageError: It cannot be understood; the message says at which column.
     """
-    parser = _Parser(text)
-    result = parser.expression(0)
-    parser.expect_end()
-    return Expression(text.strip(), result.node, result.place, result.symbol, result.register)
+    parser = Parser(text, TYPES.__contains__)
+    tree = parser.parse()
+    return Expression(text.strip(), tree, parser.answers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    node: Node
-    place: Callable[[Context], tuple[int, Type]] | None = None
-    symbol: str = ""
-    register: str = ""
+def value_of(value: CValue) -> Value:
+    """Return a value as a plain number: of arrays and functions the address, of floats the whole part.
+
+    Raises:
+        UsageError: It is none: a structure, say.
+        Unreadable: It is not known.
+    """
+    value = referenced(value)
+    bare = strip(value.type)
+    if isinstance(bare, ArrayType | FunctionType):
+        return Value(address_of(value), U64, None, True)
+    if isinstance(bare, PointerType):
+        return Value(integer(value), U64, _target(bare), True)
+    if bare in SYMBOLS:
+        return Value(integer(value), U64, None, True)
+    if is_float(bare):
+        return Value(integer(cast(value, ctypes.LONG, None)), Type(8, True))
+    if is_integral(bare):
+        return Value(integer(value), Type(bare.size, is_signed(bare)))
+    raise UsageError(f"{declare(value.type)} is no number", hint="`print` shows it")
 
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>0[xX][0-9a-fA-F_]+ | 0[bB][01_]+ | [0-9][0-9_]*)
-    | (?P<char>'(?:\\.|[^\\'])')
-    | (?P<register>\$[A-Za-z_]\w*)
-    | (?P<name>[A-Za-z_.][\w.$@]* | '[^']+')
-    | (?P<op><<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^~!<>()\[\]?:,])
-    )""",
-    re.VERBOSE,
-)
-_PRECEDENCE = {
-    "||": 2,
-    "&&": 3,
-    "|": 4,
-    "^": 5,
-    "&": 6,
-    "==": 7,
-    "!=": 7,
-    "<": 8,
-    "<=": 8,
-    ">": 8,
-    ">=": 8,
-    "<<": 9,
-    ">>": 9,
-    "+": 10,
-    "-": 10,
-    "*": 11,
-    "/": 11,
-    "%": 11,
-}
-_ESCAPES = {"n": 10, "r": 13, "t": 9, "0": 0, "\\": 92, "'": 39, "a": 7, "b": 8, "e": 27}
-_MAX_DEPTH = 100
-
-
-class _Parser:
-    """A Pratt parser that builds closures."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-        self.depth = 0
-        self.kind, self.token, self.column = "", "", 0
-        self.advance()
-
-    def advance(self) -> None:
-        rest = self.text[self.at :]
-        if not rest.strip():
-            self.kind, self.token, self.column = "end", "", len(self.text)
-            return
-        match = _TOKEN.match(self.text, self.at)
-        if match is None:
-            self.column = self.at + len(rest) - len(rest.lstrip())
-            raise self.error(f"unexpected {self.text[self.column]!r}")
-        self.kind = match.lastgroup or ""
-        self.token = match[self.kind]
-        self.column = match.start(self.kind)
-        self.at = match.end()
-
-    def error(self, what: str) -> UsageError:
-        return UsageError(f"{what} at column {self.column + 1} of expression {self.text.strip()!r}")
-
-    def expect_end(self) -> None:
-        if self.kind != "end":
-            raise self.error(f"unexpected {self.token!r}")
-
-    def take(self, token: str) -> bool:
-        if self.kind == "op" and self.token == token:
-            self.advance()
-            return True
-        return False
-
-    def need(self, token: str) -> None:
-        if not self.take(token):
-            raise self.error(f"{token!r} is missing" if self.kind == "end" else f"{token!r} expected")
-
-    def expression(self, level: int) -> _Term:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.error("too deeply nested")
-        left = self.unary()
-        while self.kind == "op":
-            operator = self.token
-            if operator == "?" and level <= 1:
-                self.advance()
-                yes = self.expression(0)
-                self.need(":")
-                left = _Term(_choice(left.node, yes.node, self.expression(1).node))
-                continue
-            precedence = _PRECEDENCE.get(operator, 0)
-            if precedence <= level or precedence == 0:
-                break
-            self.advance()
-            left = _Term(_binary(operator, left.node, self.expression(precedence).node))
-        self.depth -= 1
-        return left
-
-    def unary(self) -> _Term:
-        for operator in ("-", "+", "~", "!"):
-            if self.take(operator):
-                return _Term(_unary(operator, self.deeper().node))
-        if self.take("*"):
-            return _dereference(self.deeper().node)
-        if self.take("&"):
-            return self.address_of(self.deeper())
-        if self.kind == "op" and self.token == "(":
-            cast = self.try_cast()
-            if cast is not None:
-                kind, pointer = cast
-                return _Term(_cast(self.deeper().node, kind, pointer))
-        return self.postfix(self.primary())
-
-    def deeper(self) -> _Term:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise self.error("too deeply nested")
-        term = self.unary()
-        self.depth -= 1
-        return term
-
-    def postfix(self, term: _Term) -> _Term:
-        while self.take("["):
-            index = self.expression(0)
-            self.need("]")
-            term = _dereference(_binary("+", term.node, index.node))
-        return term
-
-    def address_of(self, term: _Term) -> _Term:
-        if term.symbol:
-            return _Term(term.node)
-        if term.place is None:
-            raise self.error("only memory has an address")
-        place = term.place
-
-        def address(context: Context) -> Value:
-            where, kind = place(context)
-            return Value(where, U64, kind, True)
-
-        return _Term(address)
-
-    def try_cast(self) -> tuple[Type, bool] | None:
-        saved = self.at, self.kind, self.token, self.column
-        self.advance()
-        words: list[str] = []
-        while self.kind == "name" and self.token in TYPE_WORDS:
-            if self.token not in ("const", "volatile", "struct"):
-                words.append(self.token)
-            self.advance()
-        kind = type_of(words)
-        pointer = False
-        while kind is not None and self.take("*"):
-            if pointer:
-                kind = U64
-            pointer = True
-        if kind is None or not self.take(")"):
-            self.at, self.kind, self.token, self.column = saved
-            return None
-        return kind, pointer
-
-    def primary(self) -> _Term:
-        kind, token = self.kind, self.token
-        if kind == "number":
-            value = _number(token)
-            if value is None:
-                raise self.error(f"{token!r} is not a number")
-            if value > M64:
-                raise self.error(f"{token} needs more than 64 bits")
-            self.advance()
-            constant = Value(value, I64 if value >> 63 == 0 else U64)
-            return _Term(lambda _: constant)
-        if kind == "char":
-            body = token[1:-1]
-            code = _ESCAPES.get(body[1:]) if body[0] == "\\" else ord(body)
-            if code is None:
-                raise self.error(f"unknown escape {body}")
-            self.advance()
-            letter = Value(code, I64)
-            return _Term(lambda _: letter)
-        if kind == "register":
-            self.advance()
-            name = token[1:]
-            return _Term(lambda context: context.register(name), register=name)
-        if kind == "name":
-            self.advance()
-            symbol = token.strip("'")
-            return _Term(lambda context: Value(context.symbol(symbol), U64, None, True), symbol=symbol)
-        if self.take("("):
-            inner = self.expression(0)
-            self.need(")")
-            return inner
-        raise self.error("something is missing" if kind == "end" else f"unexpected {token!r}")
-
-
-def _number(token: str) -> int | None:
-    try:
-        return int(token.replace("_", "") if token[:1] != "0" or len(token) < 2 else _octal_free(token), 0)
-    except ValueError:
-        return None
-
-
-def _octal_free(token: str) -> str:
-    # a leading zero means nothing here: 007 is 7, and 0x, 0b are kept
-    return token.replace("_", "") if token[1] in "xXbB" else token.replace("_", "").lstrip("0") or "0"
-
-
-def _dereference(node: Node) -> _Term:
-    def place(context: Context) -> tuple[int, Type]:
-        pointer = node(context)
-        return pointer.bits, pointer.target or I64
-
-    def load(context: Context) -> Value:
-        address, kind = place(context)
-        return Value(kind.fit(context.load(address, kind.size)), kind)
-
-    return _Term(load, place)
-
-
-def _cast(node: Node, kind: Type, pointer: bool) -> Node:
-    def cast(context: Context) -> Value:
-        value = node(context)
-        if pointer:
-            return Value(value.bits, U64, kind, True)
-        return Value(kind.fit(value.number), kind)
-
-    return cast
-
-
-def _choice(test: Node, yes: Node, no: Node) -> Node:
-    return lambda context: yes(context) if test(context).number else no(context)
-
-
-def _unary(operator: str, node: Node) -> Node:
-    def apply(context: Context) -> Value:
-        value = node(context)
-        if operator == "!":
-            return Value(int(not value.number), I64)
-        if operator == "+":
-            return value
-        number = -value.number if operator == "-" else ~value.number
-        kind = I64 if value.type.signed or value.type.size < 8 else U64
-        return Value(kind.fit(number), kind)
-
-    return apply
-
-
-def _binary(operator: str, left: Node, right: Node) -> Node:
-    if operator == "&&":
-        return lambda context: Value(int(bool(left(context).number) and bool(right(context).number)), I64)
-    if operator == "||":
-        return lambda context: Value(int(bool(left(context).number) or bool(right(context).number)), I64)
-    return lambda context: combine(operator, left(context), right(context))
+def _target(pointer: PointerType) -> Type | None:
+    target = strip(pointer.target)
+    if is_integral(target) and target.size in (1, 2, 4, 8):
+        return Type(target.size, is_signed(target))
+    return None

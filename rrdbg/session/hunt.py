@@ -207,7 +207,7 @@ class Hunt(Points):
         if condition is None:
             return hit
         try:
-            return hit if condition.evaluate(self).number else None
+            return hit if condition.holds(self) else None
         except RrdbgError as error:
             return Hit(hit.point, hit.access, hit.address, hit.old, hit.new, error.message, hit.cause)
 

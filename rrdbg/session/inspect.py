@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.isa.registers import ABI, REGISTERS
@@ -11,16 +12,17 @@ from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, Regis
 from rrdbg.session.base import PRIVS, SessionBase
 from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value
 from rrdbg.session.decoding import instruction
-from rrdbg.session.errors import NotFound, Unreadable, UsageError
-from rrdbg.session.expression import parse
-from rrdbg.session.numbers import I64, M64, U64, Value
+from rrdbg.session.errors import NotFound, UsageError
+from rrdbg.session.expression import Expression, parse
+from rrdbg.session.expression_scene import FrameScene, Notebook, World
+from rrdbg.session.numbers import M64, Value
 from rrdbg.session.positions import resolve
 from rrdbg.symbols.elf import Symbol
+from rrdbg.symbols.unwind import Code, Frame
 
 MAX_READ = 1 << 24
 """Bytes read at once."""
 MAX_DISASSEMBLY = 100_000
-_ADDRESSES = {"pc", "ra", "sp", "gp", "tp"}
 _MACHINE = ("icount", "priv", "time_ns")
 
 
@@ -29,8 +31,37 @@ class Inspect(SessionBase):
 
     # expressions
 
+    @cached_property
+    def _notebook(self) -> Notebook:
+        """Values shown, and the user's variables."""
+        return Notebook()
+
+    @cached_property
+    def _world(self) -> World:
+        return World(self._symbols, self._machine_register, self._exit_code_here, self._notebook)
+
+    @cached_property
+    def _code(self) -> Code:
+        return Code(lambda address: None, lambda address: None, lambda at, size: self._engine.read(at, size, False))
+
+    def _chosen_frame(self) -> Frame | None:
+        """Return the frame that the user selected, None for the innermost."""
+        return None
+
+    def _innermost(self) -> Frame:
+        """Return the innermost frame."""
+        hart = self._engine.hart
+        return Frame(self._code, int(hart[L.PC]), tuple(hart[L.X : L.X + 32].tolist()))
+
+    def scene(self, *, innermost: bool = False) -> FrameScene:
+        """Return the scene of expressions: the selected frame, or the innermost one."""
+        return FrameScene(self._world, self._innermost) if innermost else self._scene()
+
+    def _scene(self) -> FrameScene:
+        return FrameScene(self._world, lambda: self._chosen_frame() or self._innermost())
+
     def value(self, expression: str) -> Value:
-        """Return an expression's value with its type."""
+        """Return an expression's value as a number."""
         self._check_open()
         return parse(expression).evaluate(self)
 
@@ -38,38 +69,30 @@ class Inspect(SessionBase):
         """Return an expression's value: 64 bits, unsigned."""
         return self.value(expression).bits
 
-    def register(self, name: str) -> Value:
-        """Return a register as expressions see it."""
+    def _watch_place(self, expression: Expression) -> tuple[int, int]:
+        """Return the address and size of what a watchpoint's expression means."""
+        if expression.symbol and self._symbols.debug.variable(expression.symbol, self._scene().state.pc) is None:
+            symbol = self.lookup(expression.symbol)
+            return symbol.address, symbol.size or 8
+        return expression.watched(self)
+
+    def _exit_code_here(self) -> int | None:
+        """Return the guest's exit code, where it has exited."""
+        return self._source.info().exit_code if self._engine.icount == self._engine.end else None
+
+    def _machine_register(self, name: str) -> int | None:
+        """Return a register that is no frame's: pc, CSRs, what the machine counts."""
         hart = self._engine.hart
-        number = REGISTERS.get(name)
-        if number is not None:
-            bits = int(hart[L.X + number]) if number else 0
-            if ABI[number] in _ADDRESSES:
-                return Value(bits, U64, None, True)
-            return Value(I64.fit(bits), I64)
-        if name == "pc":
-            return Value(int(hart[L.PC]), U64, None, True)
-        if name == "icount":
-            return Value(self._engine.icount, U64)
-        if name == "priv":
-            return Value(int(hart[L.PRIV]), I64)
-        if name == "time_ns":
-            return Value(self._source.virtual_at(self._engine.icount), U64)
-        value = csr_value(name, hart, self._engine.mach)
-        if value is None:
-            raise NotFound(f"unknown register ${name}", hint="`info registers all` lists them")
-        return Value(value, U64)
-
-    def symbol(self, name: str) -> int:
-        """Return a symbol's address, as expressions see it."""
-        return self._named(name).address
-
-    def load(self, address: int, size: int) -> int:
-        """Return memory as a number, as expressions see it."""
-        data = self._engine.read(address, size, False)
-        if len(data) < size:
-            raise Unreadable(f"cannot access memory at address {address + len(data):#x}")
-        return int.from_bytes(data, "little")
+        match name:
+            case "pc":
+                return int(hart[L.PC])
+            case "icount":
+                return self._engine.icount
+            case "priv":
+                return int(hart[L.PRIV])
+            case "time_ns":
+                return self._source.virtual_at(self._engine.icount)
+        return csr_value(name, hart, self._engine.mach)
 
     # registers
 
@@ -89,7 +112,18 @@ class Inspect(SessionBase):
         return tuple(self._register(name) for name in wanted)
 
     def _register(self, name: str) -> RegisterValue:
-        bits = self.register(name).bits
+        number = REGISTERS.get(name)
+        frame = self._chosen_frame()
+        if frame is not None and (number is not None or name == "pc"):
+            bits = frame.address if number is None else frame.register(number)
+            if bits is None:
+                return RegisterValue(name, 0, "general", "<not saved>")
+        else:
+            bits = (
+                self._machine_register(name) if number is None else int(self._engine.hart[L.X + number]) * (number > 0)
+            )
+        if bits is None:
+            raise NotFound(f"unknown register ${name}", hint="`info registers all` lists them")
         if name == "pc" or name in REGISTERS:
             return RegisterValue(name, bits, "general", self._name_of(bits))
         if name in _MACHINE:

@@ -1,12 +1,8 @@
-"""C's integers: types, values and what the operators do with them."""
+"""Plain numbers as the session hands them out, and the names of C's integer types."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-from rrdbg.session.errors import DivisionByZero
+from dataclasses import dataclass
 
 M64 = (1 << 64) - 1
 
@@ -35,7 +31,7 @@ class Value:
     type: Type
     """Its own type."""
     target: Type | None = None
-    """What it points to, for pointers that were cast."""
+    """What it points to, for pointers to integers."""
     is_address: bool = False
     """Whether it is an address, to be shown in hex and by name."""
 
@@ -58,80 +54,43 @@ TYPES: dict[str, Type] = {
     "signed char": Type(1, True),
     "unsigned char": Type(1, False),
     "unsigned short": Type(2, False),
-    "unsigned": Type(4, False),
     "unsigned int": Type(4, False),
     "unsigned long": U64,
     "unsigned long long": U64,
+    "__int128": Type(16, True),
+    "unsigned __int128": Type(16, False),
     "size_t": U64,
     "ssize_t": I64,
     "uintptr_t": U64,
     "intptr_t": I64,
     "ptrdiff_t": I64,
-    "void": Type(1, False),
     "bool": Type(1, False),
     "_Bool": Type(1, False),
 }
 """Types by name. `char` is unsigned, as in the RISC-V calling convention."""
 
-TYPE_WORDS = {word for name in TYPES for word in name.split()} | {"const", "volatile", "signed", "struct"}
+_WORDS = ("unsigned", "signed", "char", "short", "int", "long", "float", "double", "void", "_Bool", "__int128")
 
 
-def type_of(words: list[str]) -> Type | None:
-    """Return the type that C's words name, in any order."""
-    if not words:
+def canonical(name: str) -> str | None:
+    """Return the name of one of C's types as gdb writes it: `long unsigned int` is `unsigned long`.
+
+    None: it is no name of one of C's types, nor u8 and the like.
+    """
+    words = name.split()
+    if len(words) == 1 and (name in TYPES or name in ("void", "float", "double")):
+        return name
+    if not words or any(word not in _WORDS for word in words):
         return None
-    text = " ".join(sorted(words, key=lambda word: word not in ("signed", "unsigned")))
-    text = re.sub(r"^((?:un)?signed )?(short|long|long long) int$", r"\1\2", text)
-    if text == "signed":
-        text = "int"
-    return TYPES.get(text) or TYPES.get(text.removeprefix("signed "))
-
-
-def combine(operator: str, a: Value, b: Value) -> Value:
-    """Return what a binary operator makes of two values, with C's conversions. Raises DivisionByZero."""
-    # integer promotion: what is smaller than 8 bytes fits a signed 64-bit number whatever its sign
-    signed = (a.type.signed or a.type.size < 8) and (b.type.signed or b.type.size < 8)
-    kind = I64 if signed else U64
-    x, y = kind.fit(a.number), kind.fit(b.number)
-    if operator in _COMPARE:
-        return Value(int(_COMPARE[operator](x, y)), I64)
-    if operator in "+-" and (a.target or b.target):
-        return _pointer(operator, a, b)
-    if operator in ("/", "%"):
-        if y == 0:
-            raise DivisionByZero("division by zero")
-        quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
-        return Value(kind.fit(quotient if operator == "/" else x - quotient * y), kind)
-    if operator in ("<<", ">>"):
-        shift = b.bits & 63
-        left_kind = I64 if a.type.signed or a.type.size < 8 else U64
-        return Value(left_kind.fit(a.number << shift if operator == "<<" else a.number >> shift), left_kind)
-    address = (a.is_address or b.is_address) and operator in "+-" and not (a.is_address and b.is_address)
-    return Value(kind.fit(_ARITHMETIC[operator](x, y)), kind, None, address)
-
-
-def _pointer(operator: str, a: Value, b: Value) -> Value:
-    if a.target and b.target and operator == "-":
-        return Value(I64.fit(a.bits - b.bits) // max(a.target.size, 1), I64)
-    pointer, other = (a, b) if a.target else (b, a)
-    assert pointer.target is not None
-    offset = other.number * pointer.target.size
-    return replace(pointer, number=(pointer.bits + (offset if operator == "+" else -offset)) & M64)
-
-
-_COMPARE: dict[str, Callable[[int, int], bool]] = {
-    "==": lambda x, y: x == y,
-    "!=": lambda x, y: x != y,
-    "<": lambda x, y: x < y,
-    "<=": lambda x, y: x <= y,
-    ">": lambda x, y: x > y,
-    ">=": lambda x, y: x >= y,
-}
-_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
-    "+": lambda x, y: x + y,
-    "-": lambda x, y: x - y,
-    "*": lambda x, y: x * y,
-    "&": lambda x, y: x & y,
-    "|": lambda x, y: x | y,
-    "^": lambda x, y: x ^ y,
-}
+    if sorted(words) == ["double", "long"]:
+        return "long double"
+    unsigned, signed = "unsigned" in words, "signed" in words
+    rest = [word for word in words if word not in ("unsigned", "signed")]
+    if len(rest) > 1 and "int" in rest:
+        rest.remove("int")
+    base = " ".join(rest) or "int"
+    if unsigned and not signed:
+        base = f"unsigned {base}"
+    elif base == "char" and signed:
+        base = "signed char"
+    return base if base in TYPES else None

@@ -207,7 +207,7 @@ class Points(Locations):
                 )
             point.register = number
         else:
-            address, size = self._data_place(expression)
+            address, size = self._watch_place(expression)
             point.addresses, point.length = (address,), length or size
             if not 0 < point.length <= MAX_WATCHED or address + point.length > 1 << 64:
                 raise UsageError(
@@ -277,16 +277,6 @@ class Points(Locations):
         with contextlib.suppress(Unreadable, DivisionByZero):
             expression.evaluate(self)
         return expression
-
-    def _data_place(self, expression: Expression) -> tuple[int, int]:
-        if expression.symbol:
-            symbol = self.lookup(expression.symbol)
-            return symbol.address, symbol.size or 8
-        if expression.place is not None:
-            address, kind = expression.place(self)
-            return address, kind.size
-        value = expression.evaluate(self)
-        return value.bits, value.target.size if value.target else 8
 
     # by number
 

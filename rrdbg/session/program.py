@@ -71,6 +71,10 @@ class Printed:
     """Its 64 bits, unsigned, for numbers and pointers."""
     expandable: bool = False
     """Whether it has parts."""
+    index: int | None = None
+    """Its number among the values shown, for those that are remembered: `$7`."""
+    number: int | None = None
+    """The number that it is, negative for negative ones; pointers count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,260 @@
+"""The program's values as people ask for them: variables of frames, parts of values, printed values, types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rrdbg.session.api import Printed, Variable
+from rrdbg.session.backtrace import Level
+from rrdbg.session.ctypes_values import (
+    SYMBOLS,
+    CValue,
+    checked,
+    dereferenced,
+    element_of,
+    integer,
+    is_character,
+    is_float,
+    is_integral,
+    is_pointer,
+    member_of,
+    referenced,
+    unreadable,
+)
+from rrdbg.session.errors import Unreadable, UsageError
+from rrdbg.session.expression import parse
+from rrdbg.session.expression_evaluator import present_members
+from rrdbg.session.expression_scene import FrameScene
+from rrdbg.session.printing import Options, Printer
+from rrdbg.session.printing_numbers import LETTERS
+from rrdbg.session.printing_types import ptype_text, type_text, whatis_text
+from rrdbg.session.steps import Steps
+from rrdbg.symbols.debuginfo import DebugVariable, Scope
+from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.location import Memory, OptimisedOut
+from rrdbg.symbols.types import (
+    ArrayType,
+    FunctionType,
+    PointerType,
+    StructType,
+    VoidType,
+    strip,
+)
+
+MAX_CHILDREN = 2000
+"""Parts of one value that `children` returns."""
+_SIMPLE = re.compile(r"(?:[A-Za-z_$]|'[^']*'::)[\w$]*(?:(?:\.|->|::)\w+|\[\d+\])*")
+_KINDS = ("local", "arg", "static")
+
+
+class Variables(Steps):
+    """The part of a session that shows values."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._print_options = Options()
+
+    # frames' variables
+
+    def variables(self, kind: str = "local") -> tuple[Variable, ...]:
+        """Return the selected frame's variables."""
+        self._check_open()
+        if kind not in _KINDS:
+            raise UsageError(f"there is no kind of variables {kind!r}", hint=", ".join(_KINDS))
+        level = self._level()
+        scene = self._scene_of(level)
+        debug = self._symbols.debug
+        if kind == "static":
+            found: Sequence[DebugVariable] = debug.statics(level.pc)
+        elif level.scope is None:
+            return ()
+        elif kind == "arg":
+            found = debug.arguments(level.scope, level.pc)
+        else:
+            found = debug.locals(level.scope, level.pc)
+        return tuple(self._variable(scene, variable) for variable in found)
+
+    def _arguments(self, level: Level) -> tuple[Variable, ...]:
+        """Return a frame's arguments, for its line in the backtrace."""
+        if level.scope is None:
+            return ()
+        scene = self._scene_of(level)
+        found = self._symbols.debug.arguments(level.scope, level.pc)
+        return tuple(self._variable(scene, variable) for variable in found)
+
+    def _scene_of(self, level: Level) -> FrameScene:
+        inner: Scope | None = level.scope if level.calls_inlined else None
+        return FrameScene(self._world, lambda: level.state, inner)
+
+    def _variable(self, scene: FrameScene, variable: DebugVariable) -> Variable:
+        value = self._value_of(scene, variable)
+        name = harmless(variable.name)
+        return self._row(value, name, name, variable.kind)
+
+    def _value_of(self, scene: FrameScene, variable: DebugVariable) -> CValue:
+        try:
+            return scene.variable(variable)
+        except Unreadable as error:
+            return CValue(variable.type, OptimisedOut(error.message), scene.state)
+
+    def _row(self, value: CValue, name: str, expression: str, kind: str) -> Variable:
+        try:
+            text = self._printer("").inner(value)
+        except UsageError as error:
+            text = f"<error: {error.message}>"
+        return Variable(name, type_text(value.type), text, expression, kind, value.address, self._is_expandable(value))
+
+    # parts
+
+    def children(self, expression: str) -> tuple[Variable, ...]:
+        """Return the parts of a value."""
+        self._check_open()
+        scene = self._scene()
+        value = referenced(parse(expression).compute(scene))
+        text = expression.strip()
+        return tuple(self._parts(value, text if _SIMPLE.fullmatch(text) else f"({text})", scene))
+
+    def _parts(self, value: CValue, text: str, scene: FrameScene) -> Iterator[Variable]:
+        bare = strip(value.type)
+        match bare:
+            case StructType():
+                yield from self._members(value, text, ".", scene)
+            case ArrayType():
+                for index in range(min(bare.count or 0, MAX_CHILDREN)):
+                    yield self._row(element_of(value, index), f"[{index}]", f"{text}[{index}]", "element")
+            case PointerType():
+                target = strip(bare.target)
+                if isinstance(target, StructType) and not target.incomplete:
+                    yield from self._members(dereferenced(value, scene.state), text, "->", scene)
+                elif not isinstance(target, FunctionType | VoidType | StructType):
+                    yield self._row(dereferenced(value, scene.state), f"*{text}", f"*{text}", "element")
+
+    def _members(self, value: CValue, text: str, link: str, scene: FrameScene) -> Iterator[Variable]:
+        bare = strip(value.type)
+        assert isinstance(bare, StructType)
+        for member in present_members(value)[:MAX_CHILDREN]:
+            if member.is_virtual:
+                continue
+            name = harmless(member.name)
+            if member.is_static:
+                found = scene.static_member(bare, member.name)
+                if found is not None:
+                    yield self._row(found, name, f"{text}{link}{name}", "member")
+            elif member.is_base:
+                base = strip(member.type)
+                name = harmless(base.name) if isinstance(base, StructType) else ""
+                yield self._row(member_of(value, member), f"<{name}>", f"{text}{link}'{name}'", "member")
+            elif member.name:
+                yield self._row(member_of(value, member), name, f"{text}{link}{name}", "member")
+            elif isinstance(strip(member.type), StructType):  # members of what has no name are this one's
+                yield from self._members(member_of(value, member), text, link, scene)
+
+    def _is_expandable(self, value: CValue) -> bool:
+        bare = strip(value.type)
+        if isinstance(bare, PointerType) and bare.kind != "*":
+            bare = strip(bare.target)
+        if isinstance(bare, StructType):
+            return bool(bare.members) or bare.variant_part is not None
+        if isinstance(bare, ArrayType):
+            return bool(bare.count)
+        if not isinstance(bare, PointerType):
+            return False
+        target = strip(bare.target)
+        if isinstance(target, StructType):
+            ok = not target.incomplete
+        else:
+            ok = not isinstance(target, FunctionType | VoidType) and not is_character(target)
+        try:
+            return ok and target.size > 0 and len(value.state.read(integer(value), 1)) == 1 if value.state else False
+        except Unreadable:
+            return False
+
+    # printing
+
+    def print_value(self, expression: str, format: str = "", *, remember: bool = False) -> Printed:
+        """Return the value of an expression as gdb prints it."""
+        self._check_open()
+        letter = print_letter(format)
+        parsed = parse(expression.strip() or "$")
+        value = parsed.compute(self._scene())
+        text = self._printer(letter).top(_readable(value))
+        index = self._notebook.remember(value) if remember else None
+        number = _number_of(value)
+        return Printed(
+            text,
+            type_text(value.type),
+            value.type.size,
+            value.address,
+            None if number is None else number & (1 << 64) - 1,
+            self._is_expandable(value),
+            index,
+            number,
+        )
+
+    def _printer(self, letter: str) -> Printer:
+        return Printer(self._print_options, self._name_at, letter, self._scene().static_member)
+
+    def _name_at(self, address: int) -> str:
+        """Return an address by name, as pointers show it: `symbol+offset`, or nothing."""
+        symbol = self._symbols.around(address)
+        if symbol is None:
+            return ""
+        offset = address - symbol.address
+        return f"{symbol.name}+{offset}" if offset else symbol.name
+
+    def whatis(self, expression: str, *, expand: bool = False) -> str:
+        """Return the type of an expression, or of a type's name."""
+        self._check_open()
+        parsed = parse(expression)
+        scene = self._scene()
+        kind = parsed.type_in(scene)
+        if kind in SYMBOLS:
+            return type_text(kind)
+        if expand:
+            return ptype_text(kind)
+        return whatis_text(kind, named=parsed.is_type(scene))
+
+    # settings
+
+    def print_setting(self, name: str, value: str | None = None) -> str:
+        """Return a setting of how values are printed, after changing it to `value`."""
+        self._check_open()
+        if value is not None:
+            self._print_options = self._print_options.changed(name, value.strip())
+        return self._print_options.text(name)
+
+
+def print_letter(format: str) -> str:
+    """Return the format letter of what follows `print/`.
+
+    Raises:
+        UsageError: It is no format for values.
+    """
+    letter = format.strip()
+    if letter and (len(letter) > 1 or letter not in LETTERS or letter == "i"):
+        if any(char in "bhwgi" or char.isdigit() for char in letter):
+            raise UsageError(f"format /{letter} is for memory", hint="x/FMT ADDRESS shows memory")
+        raise UsageError(f"undefined output format {letter!r}", hint=f"formats {LETTERS}")
+    return letter
+
+
+def _readable(value: CValue) -> CValue:
+    """Return a value that is not wholly unreadable memory. Raises Unreadable."""
+    bare = strip(value.type)
+    if isinstance(value.place, Memory) and not isinstance(bare, FunctionType):
+        gaps = value.contents.gaps
+        if gaps and not gaps[0].optimised:
+            raise unreadable(value, gaps[0].start)
+    return value
+
+
+def _number_of(value: CValue) -> int | None:
+    """Return the number that a value is, if it is one and known."""
+    bare = strip(value.type)
+    if not (is_integral(bare) or is_pointer(bare)) or is_float(bare):
+        return None
+    try:
+        return integer(checked(value))
+    except Unreadable:
+        return None
