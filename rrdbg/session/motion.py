@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rrdbg.session.api import Position, Stop, StopReason
 from rrdbg.session.decoding import Instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.frames import T0, Frame
 from rrdbg.session.hunt import Goal, Hit, Outcome
+from rrdbg.session.points import PointState
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.program_source import ProgramSource
 from rrdbg.session.wording import stop_text
@@ -189,55 +190,61 @@ class Motion(ProgramSource):
         return self._stop(StopReason.SEEK, ())
 
     def _nexti(self) -> Stop:
+        return self._stepped(self._nexti_run(), None)
+
+    def _nexti_run(self, points: Sequence[PointState] | None = None) -> Outcome:
+        """Execute an instruction, calls and traps as one. The goal is reached if it is done."""
         start = self.icount
         if start >= self.end:
-            return self._stop(StopReason.END, ())
+            return Outcome()
         frame = self._frame()
         insn = self._instruction(frame.pc)
         length = insn.length if insn else 4
         while True:
             here = self.icount
-            outcome = self._forward(here + 1)
+            outcome = self._forward(here + 1, None, points)
             if outcome.hits:
-                return self._stop(StopReason.STEP, outcome.hits)
+                return outcome
             if self._trapped(here, frame.pc):
                 goal = self._exactly_in(frame, frame.pc, frame.pc + length)
             elif insn is not None and insn.is_call and self._frame().pc != frame.pc + length:
                 goal = self._after(frame, insn)
             else:
-                return self._stop(StopReason.STEP, ())
-            outcome = self._forward(self.end, goal)
-            if outcome.hits or not outcome.goal:
-                return self._stepped(outcome, None)
-            if self._frame().pc != frame.pc:
-                return self._stop(StopReason.STEP, ())
+                return Outcome(goal=True)
+            outcome = self._forward(self.end, goal, points)
+            if outcome.hits or not outcome.goal or self._frame().pc != frame.pc:
+                return outcome
             # an interrupt came first and is dealt with: now the instruction itself
 
     def _reverse_nexti(self) -> Stop:
+        return self._stepped(self._reverse_nexti_run(), None, reverse=True)
+
+    def _reverse_nexti_run(self, points: Sequence[PointState] | None = None) -> Outcome:
+        """Undo an instruction, calls and traps as one. The goal is reached if it is done."""
         while True:
             start = self.icount
             if start == 0:
-                return self._stop(StopReason.START, (), reverse=True)
+                return Outcome()
             frame = self._frame()
-            outcome = self._backward(start - 1)
+            outcome = self._backward(start - 1, None, points)
             if outcome.hits:
-                return self._stop(StopReason.STEP, outcome.hits, reverse=True)
+                return outcome
             before = self._instruction(self._frame().pc)
             goal = self._way_in(frame, before) if before is not None else None
             if goal is not None and self._trap_of(start - 1) is not None:
                 goal = None  # that instruction was not executed: a trap came first
             self._engine.seek(start - 1)
             if goal is None:
-                return self._stop(StopReason.STEP, (), reverse=True)
-            outcome = self._backward(0, goal)
+                return Outcome(goal=True)
+            outcome = self._backward(0, goal, points)
             if outcome.hits:
-                return self._stop(StopReason.STEP, outcome.hits, reverse=True)
+                return outcome
             if not outcome.goal:
                 # the way in lies before the recording, or was no call: one step is what can be undone
                 self._engine.seek(start - 1)
-                return self._stop(StopReason.STEP, (), reverse=True)
+                return Outcome(goal=True)
             if self._frame().pc != frame.pc:
-                return self._stop(StopReason.STEP, (), reverse=True)
+                return outcome
             # back where an interrupt was taken: the instruction before it is still to be undone
 
     def _way_in(self, frame: Frame, insn: Instruction) -> Goal | None:

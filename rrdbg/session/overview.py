@@ -15,7 +15,7 @@ from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
 
 from rrdbg.session.api import ConsoleChunk, EventRow, Lane, Timeline, TraceInfo
 from rrdbg.session.errors import UsageError
-from rrdbg.session.motion import Motion
+from rrdbg.session.stepping import Stepping
 
 BIN = EPOCH // BINS
 """Steps in which the index counts traps together."""
@@ -31,7 +31,7 @@ Positions = npt.NDArray[np.int64]
 Stretch = tuple[int, int]
 
 
-class Overview(Motion):
+class Overview(Stepping):
     """The part of a session that knows the whole trace."""
 
     def _setup(self) -> None:
