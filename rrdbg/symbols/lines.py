@@ -1,17 +1,19 @@
-"""Source lines: the DWARF line tables of an image as sorted arrays."""
+"""Source lines of an image: address to line and back, read unit by unit when asked for."""
 
 from __future__ import annotations
 
-import io
 import os
+from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-from rrdbg.symbols.escape import describe, harmless
+from rrdbg.symbols.dwarf.image import ImageDebug
+from rrdbg.symbols.dwarf.lineprogram import LineProgram
+from rrdbg.symbols.dwarf.units import Unit
 
-Row = tuple[int, str, int, bool]
-"""Address, file, line (0 ends a sequence), and whether a statement starts there."""
+_STATEMENT, _END = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,145 +34,156 @@ class Line:
     """Whether the table has another row of the file in front of it, at the same address."""
 
 
-class LineTable:
-    """Address to source line and back, for one ELF image. No debug information: an empty table."""
+class UnitLines:
+    """The rows of one unit, ascending; one row for each address, as gdb picks it."""
 
-    def __init__(self, image: bytes) -> None:
-        self._starts: list[int] = []
-        self._rows: list[tuple[str, int, bool]] = []  # file, line, statement; line 0 ends a sequence
+    def __init__(self, program: LineProgram) -> None:
+        self._program = program
+        self._starts, self._lines, self._files, self._marks = array("Q"), array("I"), array("I"), bytearray()
         self._repeated: set[int] = set()
-        self.directories: dict[str, str] = {}
-        """The source files, each with the directory it was compiled in, which may be empty."""
-        self.problem = ""
-        """Why there are no lines, or fewer than there were, in half a sentence; empty when all is well."""
-        rows = sorted(self._read_rows(image), key=lambda row: (row[0], row[2] != 0))
-        for address, file, line, statement in rows:
+        rows = program.rows
+        for n in sorted(range(len(rows.addresses)), key=lambda n: (rows.addresses[n], rows.statements[n] != _END)):
+            address, line, file, mark = rows.addresses[n], rows.lines[n], rows.files[n], rows.statements[n]
+            if not line and mark != _END:
+                continue  # what belongs to no line belongs to the one before, as in gdb
             if self._starts and self._starts[-1] == address:
-                before_file, before_line, before_statement = self._rows[-1]
-                if line and before_line and file == before_file:
+                if line and self._lines[-1] and program.file(file) == program.file(self._files[-1]):
                     self._repeated.add(address)
                 # the last row counts, but one where a statement starts goes before one where none does, as in gdb
-                if line and (statement or not before_statement or not before_line):
-                    self._rows[-1] = (file, line, statement)
+                if line and (mark == _STATEMENT or self._marks[-1] != _STATEMENT):
+                    self._lines[-1], self._files[-1], self._marks[-1] = line, file, mark
                 continue
             self._starts.append(address)
-            self._rows.append((file, line, statement))
-
-    def _read_rows(self, image: bytes) -> list[Row]:
-        if image[:4] != b"\x7fELF":
-            self.problem = "it is not an ELF file, which could have source lines"
-            return []
-        from elftools.elf.elffile import ELFFile
-
-        rows: list[Row] = []
-        self.problem = "it was built without debug information (-g)"
-        try:
-            elf = ELFFile(io.BytesIO(image))
-            if not elf.has_dwarf_info():
-                return []
-            dwarf = elf.get_dwarf_info()
-            for unit in dwarf.iter_CUs():
-                program = dwarf.line_program_for_CU(unit)
-                if program is not None:
-                    top = unit.get_top_DIE().attributes
-                    names = _read_program(program, _text(top.get("DW_AT_name")), rows)
-                    directory = harmless(_text(top.get("DW_AT_comp_dir")))
-                    self.directories.update((name, directory) for name in names if name not in self.directories)
-                    self.problem = ""
-        except Exception as error:  # whatever the parser stumbles over costs lines, never the trace
-            self.problem = f"its debug information is damaged ({describe(error)})"
-        return rows
+            self._lines.append(line)
+            self._files.append(file)
+            self._marks.append(mark)
 
     def at(self, address: int) -> Line | None:
         """Return the row that covers an address."""
         index = bisect_right(self._starts, address) - 1
-        return self._line(index) if index >= 0 and self._rows[index][1] else None
+        return self._line(index) if index >= 0 and self._lines[index] else None
 
     def _line(self, index: int) -> Line:
-        file, line, statement = self._rows[index]
-        stop = self._starts[index + 1] if index + 1 < len(self._starts) else self._starts[index]
-        return Line(self._starts[index], file, line, stop, statement, self._starts[index] in self._repeated)
+        start = self._starts[index]
+        stop = self._starts[index + 1] if index + 1 < len(self._starts) else start
+        file = self._program.file(self._files[index])
+        return Line(start, file, self._lines[index], stop, self._marks[index] == _STATEMENT, start in self._repeated)
 
-    def between(self, lo: int, hi: int) -> list[Line]:
-        """Return the rows of addresses lo <= a < hi."""
+    def between(self, lo: int, hi: int) -> Iterator[Line]:
+        """Yield the rows of addresses lo <= a < hi."""
         first = max(bisect_right(self._starts, lo) - 1, 0)
         last = bisect_right(self._starts, hi - 1)
-        return [self._line(index) for index in range(first, last) if self._rows[index][1]]
+        for index in range(first, last):
+            if self._lines[index] and (self._starts[index] >= lo or index + 1 >= last or self._starts[index + 1] > lo):
+                yield self._line(index)
+
+
+class LineTable:
+    """Address to source line and back, for one ELF image. No debug information: an empty table."""
+
+    def __init__(self, image: bytes | ImageDebug) -> None:
+        self._debug = image if isinstance(image, ImageDebug) else ImageDebug(image)
+        self._units: dict[int, UnitLines | None] = {}
+
+    @property
+    def problem(self) -> str:
+        """Why there are no lines, or fewer than there were, in half a sentence; empty when all is well."""
+        return self._debug.problem
+
+    def _unit(self, unit: Unit) -> UnitLines | None:
+        if unit.offset not in self._units:
+            program = self._debug.program(unit)
+            self._units[unit.offset] = UnitLines(program) if program is not None else None
+        return self._units[unit.offset]
+
+    def at(self, address: int) -> Line | None:
+        """Return the row that covers an address."""
+        for unit in self._debug.by_address.around(address):
+            lines = self._unit(unit)
+            if lines is not None and (found := lines.at(address)) is not None:
+                return found
+        return None
+
+    def between(self, lo: int, hi: int) -> list[Line]:
+        """Return the rows of addresses lo <= a < hi, ascending."""
+        found: dict[int, Line] = {}
+        for unit in dict.fromkeys(self._debug.by_address.overlapping(lo, hi)):
+            lines = self._unit(unit)
+            if lines is not None:
+                for line in lines.between(lo, hi):
+                    found.setdefault(line.address, line)
+        return [found[address] for address in sorted(found)]
+
+    @cached_property
+    def _by_file(self) -> dict[str, list[LineProgram]]:
+        """The programs that name a file, from their headers alone."""
+        found: dict[str, list[LineProgram]] = {}
+        for _, program in self._programs:
+            for name in dict.fromkeys(program.files):
+                found.setdefault(name, []).append(program)
+        return found
+
+    @cached_property
+    def _programs(self) -> list[tuple[Unit, LineProgram]]:
+        if not self._debug.usable:
+            return []
+        found: dict[int, tuple[Unit, LineProgram]] = {}
+        for unit in self._debug.dwarf.units:
+            program = self._debug.program(unit)
+            if program is not None and program.offset is not None:
+                found.setdefault(program.offset, (unit, program))
+        return list(found.values())
+
+    @cached_property
+    def directories(self) -> dict[str, str]:
+        """The source files that the headers name, each with the directory it was compiled in, which may be empty."""
+        found: dict[str, str] = {}
+        for unit, program in self._programs:
+            for name in program.files:
+                if name:
+                    found.setdefault(name, unit.safe_directory)
+        return found
 
     def addresses(self, file: str, line: int) -> list[int]:
         """Return the first address of a line in each place it was compiled to, ascending.
 
         `file` may be a base name or the end of a path. A line without code means the next one that has some, as in gdb.
         """
-
-        def matches(name: str) -> bool:
-            return name == file or name.endswith("/" + file) or os.path.basename(name) == file
-
-        names = {name for name in {row[0] for row in self._rows} if matches(name)}
-        lines = {row[1] for row in self._rows if row[0] in names and row[1] >= line and row[2]}
-        if not lines:
-            return []
-        best = min(lines)
-        found: list[int] = []
-        previous: tuple[str, int] = ("", 0)
-        for start, (name, number, statement) in zip(self._starts, self._rows, strict=True):
-            if name in names and number == best and statement and previous != (name, number):
-                found.append(start)
-            previous = name, number
-        return found
+        names = {name for name in self._by_file if _matches(name, file)}
+        best: int | None = None
+        found: set[int] = set()
+        for program in {id(p): p for name in names for p in self._by_file[name]}.values():
+            rows = program.rows
+            numbers = {number for number, name in enumerate(program.files) if name in names}
+            previous = (-1, -1)
+            for address, number, row, mark in zip(rows.addresses, rows.files, rows.lines, rows.statements, strict=True):
+                starts = previous != (number, row)
+                previous = (number, row) if mark != _END else (-1, -1)
+                if row < line or mark != _STATEMENT or number not in numbers or not starts:
+                    continue
+                if not self._debug.dwarf.is_code(address):
+                    continue
+                if best is None or row < best:
+                    best, found = row, set()
+                if row == best:
+                    found.add(address)
+        return sorted(found)
 
     def numbers(self, file: str) -> set[int]:
         """Return the numbers of a file's lines that have code; `file` is a whole name."""
-        return {line for name, line, _ in self._rows if name == file and line}
+        found: set[int] = set()
+        for program in self._by_file.get(file, ()):
+            rows = program.rows
+            numbers = {number for number, name in enumerate(program.files) if name == file}
+            found.update(
+                line for line, number in zip(rows.lines, rows.files, strict=True) if line and number in numbers
+            )
+        return found
 
     def knows(self, file: str) -> bool:
-        """Return whether any row is of a file."""
-        return any(name == file or os.path.basename(name) == file for name in {row[0] for row in self._rows})
+        """Return whether the line tables name a file; it may be a base name."""
+        return any(_matches(name, file) for name in self._by_file)
 
 
-def _read_program(program: Any, unit_name: str, rows: list[Row]) -> set[str]:
-    """Add the rows of a unit, and return the names of the files in them."""
-    names = _file_names(program, unit_name)
-    used = set()
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
-            continue
-        if not (state.line or state.end_sequence):
-            continue  # what belongs to no line belongs to the one before, as in gdb
-        line = 0 if state.end_sequence else state.line
-        name = names.get(state.file, "")
-        rows.append((state.address, name, line, bool(state.is_stmt)))
-        used.add(name)
-    return used - {""}
-
-
-def _file_names(program: Any, unit_name: str) -> dict[int, str]:
-    header = program.header
-    version = header["version"]
-    directories = (
-        [_decode(d) for d in header["include_directory"]]
-        if version < 5
-        else [_decode(d["DW_LNCT_path"]) for d in header["directories"]]
-    )
-    names: dict[int, str] = {}
-    entries = header["file_entry"] if version < 5 else header["file_names"]
-    for index, entry in enumerate(entries):
-        if version < 5:
-            name, directory = _decode(entry.name), entry.dir_index - 1
-        else:
-            name, directory = _decode(entry["DW_LNCT_path"]), entry["DW_LNCT_directory_index"] or -1
-        if 0 <= directory < len(directories) and not name.startswith("/"):
-            name = f"{directories[directory]}/{name}"
-        names[index if version >= 5 else index + 1] = harmless(name)
-    if unit_name and version < 5:
-        names.setdefault(0, harmless(unit_name))
-    return names
-
-
-def _text(attribute: Any) -> str:
-    return _decode(attribute.value) if attribute is not None else ""
-
-
-def _decode(value: bytes | str) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+def _matches(name: str, file: str) -> bool:
+    return name == file or name.endswith("/" + file) or os.path.basename(name) == file

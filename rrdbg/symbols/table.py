@@ -32,11 +32,11 @@ class SymbolTable:
 
     @cached_property
     def _elfs(self) -> list[ElfSymbols]:
-        return [ElfSymbols(image) for image in self._images]
+        return [ElfSymbols(debug.sections) for debug in self._debugs]
 
     @cached_property
     def _lines(self) -> list[LineTable]:
-        return [LineTable(image) for image in self._images]
+        return [LineTable(debug) for debug in self._debugs]
 
     @cached_property
     def _frames(self) -> list[CallFrames]:

@@ -16,6 +16,9 @@ from rrdbg.symbols.dwarf.sections import Sections
 from rrdbg.symbols.dwarf.typereader import TypeReader
 from rrdbg.symbols.dwarf.units import Dwarf, Unit
 
+CHECKED_UNITS = 64
+"""Units whose headers are read to see whether they are damaged; of others one hears when they are needed."""
+
 MAX_CANDIDATES = 200
 """Entries of a name that are looked at for the definition of a type."""
 
@@ -49,6 +52,8 @@ class ImageDebug:
             units = self.dwarf.units
         except DwarfError as error:
             return f"its debug information is damaged ({error})"
+        for unit in units[:CHECKED_UNITS]:
+            self.program(unit)
         problems = self.dwarf.problems + [unit.problem for unit in units if unit.problem]
         if problems:
             more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""

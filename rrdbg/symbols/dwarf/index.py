@@ -54,6 +54,14 @@ class RangeIndex(Generic[T]):
                 yield self.items[index]
             index -= 1
 
+    def overlapping(self, lo: int, hi: int) -> Iterator[T]:
+        """Yield what has addresses in lo <= a < hi, by its first address."""
+        index = bisect_right(self._reach, lo)
+        while index < len(self.items) and self._starts[index] < hi:
+            if self._ends[index] > lo:
+                yield self.items[index]
+            index += 1
+
     def __len__(self) -> int:
         return len(self.items)
 

@@ -54,7 +54,9 @@ class LineProgram:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._data = unit.dwarf.section(".debug_line")
-        self._header = self._read_header(unit.stmt_list) if unit.stmt_list is not None else None
+        self.offset = unit.stmt_list
+        """Where it starts in `.debug_line`; units may share one. None: it has no lines."""
+        self._header = self._read_header(self.offset) if self.offset is not None else None
 
     @property
     def files(self) -> list[str]:

@@ -226,6 +226,15 @@ class Unit:
         return self.root.text(D.AT_COMP_DIR)
 
     @cached_property
+    def safe_directory(self) -> str:
+        """Where the compiler ran, empty when that is damaged."""
+        try:
+            return self.directory
+        except DwarfError as error:
+            self.problem = self.problem or str(error)
+            return ""
+
+    @cached_property
     def language(self) -> str:
         """ "c", "c++", "rust", "asm", or empty."""
         return D.LANGUAGES.get(self._root_offset(D.AT_LANGUAGE, 0), "")
@@ -302,6 +311,10 @@ class Dwarf:
     def has_code_at_zero(self) -> bool:
         """Whether address 0 can be meant; else it is where the linker put what it threw away."""
         return any(lo <= 1 < hi for lo, hi in self._sections.allocated)
+
+    def is_code(self, address: int) -> bool:
+        """Return whether an address can be meant; else it is where the linker put what it threw away."""
+        return address > 1 or self.has_code_at_zero
 
     @cached_property
     def info(self) -> bytes:
