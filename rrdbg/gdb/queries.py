@@ -20,6 +20,8 @@ FEATURES = (
     "swbreak+", "hwbreak+", "qXfer:features:read+", "qXfer:memory-map:read+", "qXfer:threads:read+",
     "qXfer:exec-file:read+", "ConditionalBreakpoints+", "binary-upload+", "error-message+", "multiprocess-",
 )  # fmt: skip
+_INTO, _OVER = 1, 7
+"""QEMU's step flags: into interrupts, or neither into interrupts nor into timers."""
 _CHUNK = 1 << 20
 _BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -66,6 +68,10 @@ class Queries:
                 return b"m1"
             case b"sThreadInfo":
                 return b"l"
+            case b"qemu.sstepbits":
+                return b"ENABLE=1,NOIRQ=2,NOTIMER=4"
+            case b"qemu.sstep":
+                return b"0x%x" % (_OVER if self._runner.stepper.over_interrupts else _INTO)
             case b"Attached":
                 return b"1"
             case b"Offsets":
@@ -80,9 +86,14 @@ class Queries:
 
     def set(self, rest: bytes) -> bytes:
         """Answer a `Q` packet; an empty answer to what is not known."""
-        if rest == b"StartNoAckMode":
-            self._client.acknowledging = False
-            return b"OK"
+        name, _, value = rest.partition(b"=" if rest.startswith(b"qemu") else b":")
+        match name:
+            case b"StartNoAckMode":
+                self._client.acknowledging = False
+                return b"OK"
+            case b"qemu.sstep":
+                self._runner.stepper.over_interrupts = bool(number(value.removeprefix(b"0x")) & _OVER & ~_INTO)
+                return b"OK"
         return b""
 
     def _document(self, arguments: bytes) -> bytes:

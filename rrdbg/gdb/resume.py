@@ -16,6 +16,7 @@ from rrdbg_core.errors import RrdbgError
 
 from rrdbg.gdb import description
 from rrdbg.gdb.fields import little
+from rrdbg.gdb.interrupts import Stepper
 from rrdbg.gdb.points import SOFTWARE, ClientPoints, Place
 from rrdbg.session.api import Cancelled, Progress, Session, Stop, StopReason
 from rrdbg.session.errors import EngineDied
@@ -52,6 +53,7 @@ class Runner:
         self._say = say
         self._next_line = 0.0
         self._due: tuple[int, bool] | None = None
+        self.stepper = Stepper(session)
         self.interrupted: Callable[[], bool] = lambda: False
         """Returns whether the client, or its end, wants what runs to end."""
 
@@ -80,7 +82,21 @@ class Runner:
             if self._take_due(backwards):
                 self._session.tick(-1 if backwards else 1)
                 return self.reply()
-            return self._reply_to(self._session.reverse_stepi() if backwards else self._session.stepi())
+            return self._reply_to(self.stepper.step_back() if backwards else self.stepper.step())
+
+        return self._run(move)
+
+    def step_range(self, lo: int, hi: int) -> bytes:
+        """Step until pc leaves lo <= pc < hi, and return the stop reply."""
+
+        def move() -> bytes:
+            if self._take_due(False):
+                self._session.tick()
+                return self.reply()
+            stop = self.stepper.step()
+            while lo <= stop.when.pc < hi and stop.reason is StopReason.STEP and not stop.points:
+                stop = self.stepper.step()
+            return self._reply_to(stop)
 
         return self._run(move)
 

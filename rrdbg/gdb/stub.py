@@ -90,6 +90,7 @@ class Stub:
         self.client.acknowledging = True
         self.client.said.clear()
         self.runner.interrupted = interrupted
+        self.runner.stepper.over_interrupts = True
         self._general = None
 
     def leave(self) -> None:
@@ -236,7 +237,7 @@ class Stub:
         word = name[0] if name else b""
         match word:
             case b"Cont?":
-                return b"vCont;c;C;s;S"
+                return b"vCont;c;C;s;S;r"
             case b"Cont":
                 return self._resume(rest[5:])
             case b"CtrlC":
@@ -264,6 +265,10 @@ class Stub:
                 return self._continue(b"")
             if what[:1] in (b"s", b"S"):
                 return self._step(b"")
+            if what[:1] == b"r":
+                lo, hi = numbers(what[1:], 2)
+                self._forget()
+                return self.runner.step_range(lo, hi)
             raise Malformed(f"no such action: {action[:20]!r}")
         raise Refused("no action is meant for the hart")
 

@@ -1,0 +1,88 @@
+"""Steps that pass over interrupts, as QEMU's gdb server makes them.
+
+gdb's `step`, `next` and `finish` are made of single steps and believe that a program goes where its instructions say:
+an interrupt on the way leads them astray. So a step here is one of the interrupted program; breakpoints and
+watchpoints in the handlers still stop. Traps that an instruction causes itself are entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rrdbg.session.api import Point, Session, Stop, StopReason
+
+_MRET = 0x3020_0073
+_MIE = 1 << 3
+_MACHINE = 3
+
+
+class Stepper:
+    """Makes and undoes single steps."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.over_interrupts = True
+        """Whether an interrupt and its handler belong to the step that they come before."""
+
+    def step(self) -> Stop:
+        """Execute one instruction."""
+        while self.over_interrupts and self._is_interrupt_due():
+            stop = self._pass_interrupt()
+            if stop is not None:
+                return stop
+        return self._session.stepi()
+
+    def step_back(self) -> Stop:
+        """Undo one instruction."""
+        while True:
+            pc, sp, priv = self._place()
+            stop = self._session.reverse_stepi()
+            if stop.points or stop.reason is not StopReason.STEP or not self.over_interrupts or not self._is_return():
+                return stop
+            # that was the end of a handler, perhaps of an interrupt: on, to where it was taken
+            here = stop.when.icount
+            condition = f"{_any_of('$mepc', pc, pc - 2, pc - 4)} && $sp == {sp:#x} && ($mstatus >> 11 & 3) == {priv}"
+            with self._point(self._session.add_catch("trap", condition=condition, internal=True)) as taken:
+                found = self._session.reverse_continue()
+            if taken.number not in found.points and found.points:
+                return found
+            if not found.points or self._session.pc != pc or not self._is_interrupt_due():
+                self._session.goto(here)  # an exception's handler, or begun before the recording
+                return stop
+            if found.points != (taken.number,):
+                return found
+
+    def _pass_interrupt(self) -> Stop | None:
+        """Run until the program goes on that an interrupt holds up; return what stopped it on the way."""
+        pc, sp, priv = self._place()
+        condition = f"$sp == {sp:#x} && $priv == {priv}"
+        with self._point(self._session.add_break(pc, condition=condition, internal=True)) as returned:
+            stop = self._session.continue_()
+        return None if returned.number in stop.points else stop
+
+    @contextmanager
+    def _point(self, point: Point) -> Iterator[Point]:
+        try:
+            yield point
+        finally:
+            self._session.delete_point(point.number)
+
+    def _place(self) -> tuple[int, int, int]:
+        pc, sp, priv = (row.value for row in self._session.registers(["pc", "sp", "priv"]))
+        return pc, sp, priv
+
+    def _is_interrupt_due(self) -> bool:
+        """Return whether the next step takes an interrupt (privileged spec, section 3.1.9)."""
+        pending, enabled, status, priv = (
+            row.value for row in self._session.registers(["mip", "mie", "mstatus", "priv"])
+        )  # fmt: skip
+        return bool(pending & enabled and (priv < _MACHINE or status & _MIE))
+
+    def _is_return(self) -> bool:
+        code = self._session.read_memory(self._session.pc, 4).data
+        return int.from_bytes(code, "little") == _MRET
+
+
+def _any_of(what: str, *values: int) -> str:
+    return "(" + " || ".join(f"{what} == {value:#x}" for value in values) + ")"
