@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, cast
@@ -21,8 +21,9 @@ from rrdbg.session.errors import EngineDied
 from rrdbg.session.pipe import Channel
 
 _BATCH = 4096
-_LOCAL = {"iter_steps", "close", "cancel", "icount", "pc", "on_progress"}
+_LOCAL = {"iter_steps", "close", "cancel", "on_progress"}
 _CALLS = {name for name in vars(Session) if not name.startswith("_")} - _LOCAL
+_PROPERTIES = {name for name in _CALLS if isinstance(vars(Session)[name], property)}
 
 
 def open_remote(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
@@ -74,24 +75,16 @@ class RemoteSession:
     ) -> None:
         self.close()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         if name not in _CALLS:
             raise AttributeError(name)
+        if name in _PROPERTIES:
+            return self._call(name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return self._call(name, *args, **kwargs)
 
         return call
-
-    @property
-    def icount(self) -> int:
-        """The current position."""
-        return int(self._call("icount"))
-
-    @property
-    def pc(self) -> int:
-        """The selected hart's program counter."""
-        return int(self._call("pc"))
 
     def iter_steps(self, lo: int, hi: int) -> Iterator[StepRow]:
         """Yield what the steps lo <= n < hi did."""
