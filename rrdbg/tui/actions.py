@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from rrdbg.session.program import FrameInfo
+from rrdbg.session.values import Point
 from rrdbg.tui.engine import Job
-from rrdbg.tui.face import Face
 from rrdbg.tui.help import HelpScreen
+from rrdbg.tui.keys import KEYS, Key, remapped
+from rrdbg.tui.model import View
+from rrdbg.tui.own import OwnCommands
+from rrdbg.tui.pane import Pane
+from rrdbg.tui.panes.values import TreePane
 from rrdbg.tui.player import Player
 from rrdbg.tui.source import Source
+from rrdbg.tui.text import visible
 
 PLAY_HZ = 10
 """Positions shown per second of play."""
@@ -19,30 +26,64 @@ AGAIN = 2.0
 """Seconds within which a second Ctrl-C quits."""
 
 
-class Actions(Face):
+class Actions(OwnCommands):
     """The actions of the key table."""
 
     def __init__(self) -> None:
         super().__init__()
         self.player = Player()
         """Whether and how fast the cursor walks by itself."""
+        self.keys: tuple[Key, ...] = KEYS
+        """The keys as they are bound now."""
         self._interrupted = 0.0
 
     # moving
 
-    @property
-    def here(self) -> int:
-        """The position the user means by here: where the last seek goes, or where the panes are."""
-        return self.target if self.target is not None else (self.view.position if self.view else 0)
-
-    def seek(self, position: int) -> None:
-        """Go to a position; the timeline's cursor is there at once."""
+    def seek(self, position: int, *, glide: str = "") -> None:
+        """Go to a position; the timeline's cursor is there at once. `glide`: part of a longer movement of that name."""
         if self.overview is None:
             return
         position = min(max(position, 0), self.overview.total)
+        self.jumps.leave(self.here, glide)
         self.target = position
         self.timeline.show(position)
-        self.move("going there", lambda source: source.goto(position), kind="goto", quiet=True)
+        self.move("going there", lambda source: source.goto(position), kind="goto", quiet=True, jump=False)
+
+    def action_step(self, how: str, direction: int) -> None:
+        """Step what one reads: a source line, or an instruction when the disassembly is in front."""
+        reverse = direction < 0
+        self.stop_playing()
+        if not self.reads_source:
+            verb = "stepi" if how == "in" else "nexti"
+            self.run_line(f"reverse-{verb}" if reverse else verb, echo=False)
+            return
+        verb = "step" if how == "in" else "next"
+        self.jumps.settle()
+        title = f"reverse-{verb}" if reverse else verb
+        self.move(title, lambda source: source.step(over=how == "over", reverse=reverse), quiet=True, jump=False)
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether the user reads source text rather than instructions."""
+        deck = self.deck
+        return deck.source.file is not None and deck.source.display and not deck.code.has_focus
+
+    @property
+    def selected_place(self) -> str | int | None:
+        """The selected line: `file:line` in the source, an address in the disassembly."""
+        deck = self.deck
+        if self.reads_source and (deck.source.has_focus or not deck.code.has_focus):
+            return deck.source.place()
+        return deck.code.address(deck.code.selected)
+
+    def action_land(self) -> None:
+        """Go to where the run went wrong."""
+        self.stop_playing()
+        self.move("looking for where it went wrong", lambda source: source.land())
+
+    def action_pan(self, share: float) -> None:
+        """Move the zoom window; the cursor stays."""
+        self.timeline.look(self.timeline.window.pan(share))
 
     def action_goto(self, position: str) -> None:
         """Go to a position as the user writes it."""
@@ -57,12 +98,20 @@ class Actions(Face):
         self.stop_playing()
         self.run_line(line, echo=False)
 
+    def enter(self, line: str) -> None:
+        """Run what the user typed at the prompt."""
+        self.stop_playing()
+        if self.run_own(line):
+            self.deck.log_pane.echo(line)
+        else:
+            self.run_line(line, echo=True)
+
     def action_scrub(self, columns: int) -> None:
         """Move by columns of the timeline, at least one step."""
         self.stop_playing()
         window = self.timeline.window
         step = max(window.span // window.columns, 1)
-        self.seek(self.here + columns * step)
+        self.seek(self.here + columns * step, glide="scrub")
 
     def action_zoom(self, factor: float) -> None:
         """Zoom the timeline."""
@@ -118,35 +167,152 @@ class Actions(Face):
         goal = self.here + steps
         if not 0 <= goal <= self.overview.total:
             self.stop_playing()
-        self.seek(goal)
+        self.seek(goal, glide="play")
 
     # breakpoints, verification, cancelling
 
     def action_toggle_breakpoint(self) -> None:
-        """Set or remove a breakpoint at the selected line of the disassembly."""
-        address = self.deck.code.address(self.deck.code.selected)
-        if address is not None:
-            self.toggle_breakpoint(address)
+        """Set or remove a breakpoint at the selected line."""
+        place = self.selected_place
+        if place is not None:
+            self.toggle_breakpoint(place)
 
-    def toggle_breakpoint(self, address: int) -> None:
-        """Set or remove a breakpoint at an address."""
+    def toggle_breakpoint(self, place: int | str) -> None:
+        """Set or remove a breakpoint at an address or `file:line`."""
+        self.change_points(lambda source: source.toggle_breakpoint(place))
 
-        def work(source: Source) -> tuple[bool, frozenset[int]]:
-            return source.toggle_breakpoint(address), source.breakpoints()
+    def change_points(self, work: Callable[[Source], str | None]) -> None:
+        """Queue a job that changes breakpoints; what it returns is said."""
 
-        def then(result: tuple[bool, frozenset[int]]) -> None:
-            self.deck.code.breakpoints = result[1]
-            self.deck.code.refresh()
-            self.say(f"breakpoint at {address:x} {'set' if result[0] else 'removed'}")
+        def then(result: tuple[str | None, Sequence[Point]]) -> None:
+            self.show_points(result[1])
+            if result[0]:
+                self.say(visible(result[0]))
 
-        self.ask(Job("", "", work, then))
+        self.ask(Job("", "", lambda source: (work(source), tuple(source.session.points())), then))
 
     def action_until(self, direction: int) -> None:
-        """Run to the selected line of the disassembly."""
-        address = self.deck.code.address(self.deck.code.selected)
-        if address is not None:
+        """Run to the selected line."""
+        place = self.selected_place
+        if place is not None:
             self.stop_playing()
-            self.move(f"run to {address:x}", lambda source: source.until(address, reverse=direction < 0))
+            name = f"{place:x}" if isinstance(place, int) else visible(place.rsplit("/", 1)[-1])
+            title = f"run {'back ' if direction < 0 else ''}to {name}"
+            self.move(title, lambda source: source.until(place, reverse=direction < 0))
+
+    def action_written(self, direction: int) -> None:
+        """Run to the next change of the selected value, or back before the last one."""
+        expression = self._selected_value()
+        if expression is None:
+            self.say("select a value first: in the locals or the watch pane, or add one with a")
+            return
+        self.stop_playing()
+        title = f"looking for the {'last' if direction < 0 else 'next'} change of {visible(str(expression))}"
+        self.move(title, lambda source: source.written(expression, reverse=direction < 0))
+
+    def _selected_value(self) -> str | None:
+        deck = self.deck
+        focused = self.focused
+        if focused is deck.memory and deck.memory.address is not None:
+            return f"*(u64*){deck.memory.address:#x}"
+        panes = [focused] if isinstance(focused, TreePane) else [deck.watches, deck.locals]
+        for pane in panes:
+            row = pane.row() if isinstance(pane, TreePane) else None
+            if row is not None and row.variable.expression:
+                return row.variable.expression
+        return None
+
+    # the program
+
+    def action_frame(self, direction: int) -> None:
+        """Select the calling frame, or the one called."""
+        if self.program is None or self.view is None:
+            return
+        number = self.view.frame + direction
+        if 0 <= number < len(self.program.frames):
+            self.select_frame(number)
+        else:
+            self.say("this is the outermost frame" if direction > 0 else "this is the innermost frame")
+
+    def select_frame(self, number: int) -> None:
+        """Select a frame: source, variables and registers follow."""
+
+        def work(source: Source) -> View:
+            source.select(number)
+            return source.view()
+
+        self.ask(Job("frame", "", work, self.moved))
+
+    def choose_frame(self, chosen: int | FrameInfo | None) -> None:
+        """Do what a row of the stack means: select a frame, or go to where a trap was taken."""
+        if isinstance(chosen, FrameInfo):
+            self.select_frame(chosen.number)
+        elif chosen is not None:
+            self.seek(chosen)
+
+    def action_listing(self) -> None:
+        """Go on to the disassembly, to both mixed, and to the source again."""
+        deck = self.deck
+        both = deck.is_shown("source") and deck.is_shown("code")
+        order = ("source", "mixed") if both else ("source", "code", "mixed")
+        shown = "source" if deck.is_shown("source") else "mixed" if deck.code.mixed else "code"
+        if both:
+            shown = "mixed" if deck.code.mixed else "source"
+        self.listing = order[(order.index(shown) + 1) % len(order)]
+        self.choose_listing(True)
+        self.refresh_program()
+        self.say({"source": "source", "code": "disassembly", "mixed": "source and disassembly"}[self.listing])
+
+    # lists
+
+    def action_remove(self) -> None:
+        """Delete what is selected: a breakpoint, a watch expression, a bookmark or a note."""
+        deck = self.deck
+        if self.focused is deck.watches:
+            row = deck.watches.row()
+            if row is not None:
+                del self.watches[row.root]
+                self.refresh_program()
+        elif self.focused is deck.breaks and (point := deck.breaks.row()) is not None:
+            self.change_points(lambda source: source.remove(point))
+        elif self.focused is deck.marks and deck.marks.selected < len(deck.marks.marks):
+            mark = deck.marks.marks[deck.marks.selected]
+            self.move("", lambda source: source.remove(mark), jump=False)
+        else:
+            self.say("nothing to delete here: select a breakpoint, a watch expression, a bookmark or a note")
+
+    def action_enable(self) -> None:
+        """Disable the selected breakpoint, or enable it."""
+        point = self.deck.breaks.row()
+        if point is None:
+            self.say("there is no breakpoint")
+        else:
+            self.change_points(lambda source: source.enable(point))
+
+    def action_edit(self) -> None:
+        """Edit the condition of the selected breakpoint, or the selected watch expression."""
+        deck = self.deck
+        if self.focused is deck.watches and (row := deck.watches.row()) is not None:
+            watch = self.watches[row.root]
+            self.action_prompt(f"display{'/' + watch.format if watch.format else ''} {watch.expression}")
+            self.edited = watch
+        elif (point := deck.breaks.row()) is not None:
+            self.action_prompt(f"condition {point.number} {point.condition}")
+        else:
+            self.say("nothing to edit here: select a breakpoint or a watch expression")
+
+    def action_turn(self, direction: int) -> None:
+        """Show the next pane of the place that has the focus."""
+        focused = self.focused
+        if isinstance(focused, Pane) and focused.id is not None and focused in self.deck.children:
+            self.deck.turn(focused.id, direction)
+            self.revealed(self.focused.id if self.focused is not None else None)
+
+    def action_search(self) -> None:
+        """Search the console while a text is typed."""
+        self.deck.reveal("console", focus=True)
+        self.screen.add_class("-prompting")
+        self.prompt_line.open("", search=True)
 
     def action_verify(self) -> None:
         """Replay the whole trace against its digests."""
@@ -166,6 +332,8 @@ class Actions(Face):
             self.stop_playing()
         elif self.view is not None and self.engine.cancel():
             self.say("cancelling")
+        elif self.deck.console.pattern:
+            self.deck.console.leave_search()
         elif self.deck.maximised is not None:
             self.deck.maximise(None)
         else:
@@ -189,7 +357,19 @@ class Actions(Face):
 
     def action_pane(self, name: str) -> None:
         """Show a pane and give it the focus."""
+        if name == "source" and self.deck.source.has_focus:
+            name = "code"
         self.deck.reveal(name, focus=True)
+        if name in ("source", "code"):
+            self.listing = name if name == "source" or not self.deck.code.mixed else "mixed"
+        self.revealed(name)
+
+    def revealed(self, name: str | None) -> None:
+        """Ask for what a pane shows that was not on the screen so far."""
+        if name == "source":
+            self.refresh_trail()
+        elif name == "diff":
+            self.refresh_compared()
 
     def action_maximise(self) -> None:
         """Maximise the focused pane, or put it back."""
@@ -199,18 +379,27 @@ class Actions(Face):
             self.deck.maximise(self.focused.id)
 
     def action_follow(self) -> None:
-        """Bring the disassembly back to pc."""
+        """Bring source and disassembly back to where the program stands."""
         if self.view is not None:
             self.deck.code.show(self.view)
+        if self.program is not None:
+            self.deck.source.show(self.program)
+            self.choose_listing(self.program.source is not None)
 
     def action_prompt(self, text: str) -> None:
         """Open the command prompt with text typed already."""
+        self.edited = None
         self.screen.add_class("-prompting")
         self.prompt_line.open(text)
 
     def action_help(self) -> None:
         """Show every key and command."""
-        self.push_screen(HelpScreen(self.overview.commands if self.overview else ()))
+        self.push_screen(HelpScreen(self.keys, self.overview.commands if self.overview else ()))
+
+    def use_keys(self, keymap: Mapping[str, str]) -> None:
+        """Bind other keys: those of a key map, by the names of the key table."""
+        self.keys = remapped(keymap)
+        self.set_keymap({key: names or "none" for key, names in keymap.items()})
 
     def action_next_theme(self) -> None:
         """Take the next theme."""

@@ -10,19 +10,22 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Static
 
 from rrdbg.session.api import ProgressCallback
 from rrdbg.session.errors import EngineDied
-from rrdbg.session.values import ConsoleChunk, EventRow
+from rrdbg.session.values import ConsoleChunk, EventRow, PointKind
 from rrdbg.tui.actions import PLAY_HZ, Actions
-from rrdbg.tui.engine import NOTICEABLE, Advanced, Busy, Done, Engine, Failed, Job, Opener
+from rrdbg.tui.engine import LATER, NOTICEABLE, SHOWN, Advanced, Busy, Done, Engine, Failed, Job, Opener
 from rrdbg.tui.hints import Hints
 from rrdbg.tui.keys import KEYS
-from rrdbg.tui.model import Overview
+from rrdbg.tui.layout import PANES
+from rrdbg.tui.model import Overview, Peek
 from rrdbg.tui.palette import TableProvider
 from rrdbg.tui.pane import Pane
 from rrdbg.tui.panes.memory import MemoryPane
+from rrdbg.tui.panes.values import TreePane
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.scale import TimeMap
 from rrdbg.tui.source import Source
@@ -38,8 +41,21 @@ CONSOLE_PIECES, CONSOLE_STEPS = 64, 1 << 24
 """Console output is fetched in so many pieces, of at least so many steps."""
 
 
+BEHIND = {"console": "console", "lanes": "timeline", "overview": "timeline", "program": "program", "look": "memory"}
+"""What the user calls the work that goes on behind the keys."""
+
 GROWTH_PERIOD = 2.0
 """Seconds between two looks at a trace whose recording was not ended: it may still grow."""
+
+
+PROMPTING = ("prompt(", "search")
+"""Actions that open the prompt."""
+
+HOVER = 0.12
+"""Seconds that the mouse rests before what is under it is looked up."""
+
+PEEKS = 2_000
+"""Looked-up positions that are remembered."""
 
 
 class DebuggerApp(Actions):
@@ -51,9 +67,9 @@ class DebuggerApp(Actions):
     COMMANDS = Actions.COMMANDS | {TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         # The prompt opens before the next key is looked at: over a slow line, a whole command comes at once.
-        Binding(key.keys, key.action, key.title, show=False, priority=key.action.startswith("prompt("))
+        Binding(key.keys, key.action, key.title, show=False, priority=key.action.startswith(PROMPTING), id=key.id)
         for key in KEYS
-        if key.action != "command_palette"
+        if not key.scope
     ]
 
     def __init__(self, name: str, open_source: Opener) -> None:
@@ -69,6 +85,11 @@ class DebuggerApp(Actions):
         """Opens the trace; called again when the engine has died."""
         self.engine = Engine(self, open_source)
         self._told = ""
+        self._failures: dict[str, str] = {}
+        self._console_stretch = (0, 0)
+        self._peeks: dict[int, Peek | None] = {}
+        self._pointed: int | None = None
+        self._hovering: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""
@@ -84,16 +105,24 @@ class DebuggerApp(Actions):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let keys that open the prompt be letters where one types."""
-        return action != "prompt" or not (self.screen.is_modal or self.screen.focused is self.prompt_line)
+        return action not in ("prompt", "search") or not (
+            self.screen.is_modal or self.screen.focused is self.prompt_line
+        )
 
     def on_mount(self) -> None:
         """Start the engine; the screen is up before it is."""
+        self._name_keys()
         self.timeline.caption = f"rrdbg  {self.trace_name}"
         self.status.put(work=Work(f"opening {self.trace_name}"))
         self.set_interval(1 / PLAY_HZ, self.play_tick)
         self.set_interval(NOTICEABLE, self._tell_slow)
         self.set_interval(GROWTH_PERIOD, self._look_for_growth)
         self.engine.start()
+
+    def _name_keys(self) -> None:
+        shown = {key.action: key.shown.split(" ")[0] for key in self.keys}
+        self.deck.titles = {name: shown.get(f"pane('{name}')", "") for name in PANES}
+        self.query_one(Hints).keys = self.keys
 
     def on_unmount(self) -> None:
         """End the engine."""
@@ -106,8 +135,10 @@ class DebuggerApp(Actions):
         if message.kind == "open":
             self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
-        elif message.then is not None:
-            message.then(message.value)
+        else:
+            self._failures.pop(message.kind, None)
+            if message.then is not None:
+                message.then(message.value)
 
     @on(Failed)
     def _failed(self, message: Failed) -> None:
@@ -116,6 +147,9 @@ class DebuggerApp(Actions):
             self.failure = error
             self.exit(return_code=int(getattr(error, "exit_code", ExitCode.FAILED)))
             return
+        if message.job is not None and message.job.background and not isinstance(error, EngineDied):
+            self._failed_behind(message.kind, error)
+            return
         self.stop_playing()
         if isinstance(error, EngineDied):
             self.dead = True
@@ -123,7 +157,7 @@ class DebuggerApp(Actions):
             self.deck.log_pane.write(str(error), "error")
             self.say(f"press r to reopen: {error.message}", "error")
             return
-        text = error.message if isinstance(error, RrdbgError) else f"internal error: {type(error).__name__}: {error}"
+        text = _told(error)
         if isinstance(error, RrdbgError) and error.hint:
             self.deck.log_pane.write(f"{text}\n  {error.hint}", "error")
         else:
@@ -134,9 +168,32 @@ class DebuggerApp(Actions):
             if self.view is not None:
                 self.timeline.show(self.view.position)
 
+    def _failed_behind(self, kind: str, error: BaseException) -> None:
+        """Say once what keeps failing at each stop, in the log, in the status line, and in its pane."""
+        text = _told(error)
+        if kind == "console":
+            self.deck.console.fail(text)
+        elif kind in ("lanes", "overview"):
+            self.timeline.fail(text)
+        elif kind == "program":
+            self.choose_listing(False)
+        elif kind in ("peek", "trail"):
+            return
+        if self._failures.get(kind) == text:
+            return
+        self._failures[kind] = text
+        noun = BEHIND.get(kind, kind)
+        hint = error.hint if isinstance(error, RrdbgError) else ""
+        self.deck.log_pane.write(f"{noun}: {text}" + (f"\n  {hint}" if hint else ""), "error")
+        self.say(f"{noun}: {text.splitlines()[0] if text else 'failed'}", "error")
+
     @on(Advanced)
     def _advanced(self, message: Advanced) -> None:
         progress = message.progress
+        if message.job is not None and message.job.background:
+            if message.job.kind == "console":
+                self._tell_reading(progress.share)
+            return
         if self.view is None or self.engine.busy:
             self.status.put(work=Work(progress.title, progress.share, progress.rate, progress.eta))
 
@@ -187,7 +244,7 @@ class DebuggerApp(Actions):
             elif overview.damage not in ("", self._told) and not overview.written:
                 self._tell_damage(overview)
 
-        self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=True))
+        self.engine.submit(Job("growth", "", lambda source: source.overview(), then, background=LATER))
 
     def _read_events(self, first: int) -> None:
         def then(rows: Sequence[EventRow]) -> None:
@@ -202,7 +259,7 @@ class DebuggerApp(Actions):
                 self._read_events(first + len(rows))
 
         work: Callable[[Source], Sequence[EventRow]] = lambda source: source.events(first, EVENTS_AT_ONCE)  # noqa: E731
-        self.engine.submit(Job("events", "", work, then, background=True))
+        self.engine.submit(Job("events", "", work, then, background=LATER))
 
     def _read_console(self, lo: int) -> None:
         if self.overview is None:
@@ -211,13 +268,21 @@ class DebuggerApp(Actions):
         hi = min(lo + max(total // CONSOLE_PIECES, CONSOLE_STEPS), total)
 
         def then(chunks: Sequence[ConsoleChunk]) -> None:
+            self._console_stretch = (hi, total)
             self.deck.console.extend(chunks, last=hi >= total)
             if self.view is not None:
                 self.deck.console.show(self.view.position)
             if hi < total:
+                self._tell_reading(None)
                 self._read_console(hi)
 
-        self.engine.submit(Job("console", "", lambda source: source.console(lo, hi), then, background=True))
+        self._console_stretch = (lo, total)
+        self.engine.submit(Job("console", "", lambda source: source.console(lo, hi), then, background=LATER))
+
+    def _tell_reading(self, share: float | None) -> None:
+        at, total = self._console_stretch
+        piece = min(max(total // CONSOLE_PIECES, CONSOLE_STEPS), total - at) * (share or 0.0)
+        self.deck.console.progress(f"({(at + piece) / max(total, 1):.0%})")
 
     # what the user asks
 
@@ -243,14 +308,40 @@ class DebuggerApp(Actions):
     @on(Timeline.Seek)
     def _sought(self, message: Timeline.Seek) -> None:
         self.stop_playing()
-        self.seek(message.position)
+        self.seek(message.position, glide=message.glide)
 
     @on(Timeline.Looked)
     def _looked(self, message: Timeline.Looked) -> None:
         if self.overview is not None:
             window = message.window
             kind = "overview" if window.whole else "lanes"
-            self.engine.submit(Job(kind, "", lambda source: source.lanes(window), self.timeline.set_lanes))
+            job = Job(kind, "", lambda source: source.lanes(window), self.timeline.set_lanes, background=SHOWN)
+            self.engine.submit(job)
+
+    @on(Timeline.Pointed)
+    def _pointed_at(self, message: Timeline.Pointed) -> None:
+        self._pointed = message.position
+        if self._hovering is not None:
+            self._hovering.stop()
+        if message.position is None or message.position in self._peeks:
+            self.timeline.set_peek(self._peeks.get(message.position) if message.position is not None else None)
+        else:
+            self._hovering = self.set_timer(HOVER, self._look_under_mouse)
+
+    def _look_under_mouse(self) -> None:
+        position = self._pointed
+        if position is None or self.dead or self.engine.busy or self.player.direction:
+            return
+
+        def then(peek: Peek | None) -> None:
+            if len(self._peeks) >= PEEKS:
+                self._peeks.clear()
+            self._peeks[position] = peek
+            if position == self._pointed:
+                self.timeline.set_peek(peek)
+
+        job = Job("peek", "", lambda source: source.program.peek(position), then, background=SHOWN)
+        self.engine.submit(job)
 
     @on(MemoryPane.Wanted)
     def _memory(self, message: MemoryPane.Wanted) -> None:
@@ -265,9 +356,29 @@ class DebuggerApp(Actions):
         elif pane is deck.marks:
             position = deck.marks.marks[index].position
         elif pane is deck.console:
-            position = deck.console.position_of(index)
-        elif pane is deck.code and message.column is not None and message.column < 3:
-            self.action_toggle_breakpoint()
+            position = deck.console.position_of(index, message.column)
+        elif pane is deck.stack:
+            self.stop_playing()
+            self.choose_frame(deck.stack.chosen(index))
+        elif isinstance(pane, TreePane):
+            if pane.toggle(index):
+                self.refresh_program()
+        elif pane is deck.breaks and (point := deck.breaks.row(index)) is not None:
+            if message.column is not None and message.column < 3:
+                self.change_points(lambda source: source.enable(point))
+            elif point.kind is PointKind.BREAK and point.address is not None:
+                self.browse(point.address)
+            elif point.address is not None:
+                deck.reveal("memory", focus=False)
+                self.look(f"{point.address:#x}", asked=True)
+        elif pane is deck.diff and (change := deck.diff.change(index)) is not None:
+            deck.reveal("memory", focus=False)
+            self.look(f"{change.address:#x}", asked=True)
+        elif message.column is not None and message.column < 3:
+            if pane is deck.code and (address := deck.code.address(index)) is not None:
+                self.toggle_breakpoint(address)
+            elif pane is deck.source and (place := deck.source.place(index)):
+                self.toggle_breakpoint(place)
         if position is not None:
             self.stop_playing()
             self.seek(position)
@@ -275,8 +386,19 @@ class DebuggerApp(Actions):
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
         self._close_prompt()
-        self.stop_playing()
-        self.run_line(message.text, echo=True)
+        self.enter(message.text)
+
+    @on(Prompt.Searched)
+    def _searched(self, message: Prompt.Searched) -> None:
+        console = self.deck.console
+        if message.text or not message.done:
+            console.search(message.text)
+        if message.done and console.pattern and not console.matches:
+            self.say(f"'{visible(console.pattern)}' is not in the output" + ("" if console.complete else " so far"))
+
+    @on(Prompt.SearchLeft)
+    def _search_left(self) -> None:
+        self.deck.console.leave_search()
 
     @on(Prompt.Wanted)
     def _complete(self, message: Prompt.Wanted) -> None:
@@ -297,3 +419,7 @@ class DebuggerApp(Actions):
         line = self.query_one("#candidates", Static)
         line.display = bool(message.texts)
         line.update(visible("  ".join(message.texts)))
+
+
+def _told(error: BaseException) -> str:
+    return error.message if isinstance(error, RrdbgError) else f"internal error: {type(error).__name__}: {error}"

@@ -10,11 +10,16 @@ from textual.widget import Widget
 
 from rrdbg.tui.layout import PANES, DeckLayout
 from rrdbg.tui.pane import Pane
+from rrdbg.tui.panes.breaks import BreaksPane
 from rrdbg.tui.panes.code import CodePane
 from rrdbg.tui.panes.console import ConsolePane
+from rrdbg.tui.panes.diff import DiffPane
 from rrdbg.tui.panes.lists import EventsPane, LogPane, MarksPane
 from rrdbg.tui.panes.memory import MemoryPane
 from rrdbg.tui.panes.registers import CsrsPane, RegistersPane
+from rrdbg.tui.panes.source import SourcePane
+from rrdbg.tui.panes.stack import StackPane
+from rrdbg.tui.panes.values import LocalsPane, WatchesPane
 
 BOXED = 100
 """Screen width from which panes have a whole frame; below it, columns are too dear."""
@@ -25,14 +30,22 @@ class Deck(Widget):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
+        self.source = SourcePane()
         self.code = CodePane()
+        self.stack = StackPane()
+        self.locals = LocalsPane()
+        self.watches = WatchesPane()
         self.registers = RegistersPane()
         self.memory = MemoryPane()
         self.console = ConsolePane()
         self.events = EventsPane()
         self.marks = MarksPane()
+        self.breaks = BreaksPane()
+        self.diff = DiffPane()
         self.csrs = CsrsPane()
         self.log_pane = LogPane()
+        self.titles: dict[str, str] = {}
+        """Keys that show the panes, by id; set by the app."""
         self._last: Pane | None = None
         self._plan = DeckLayout()
         self.styles.set_rule("layout", self._plan)
@@ -41,12 +54,18 @@ class Deck(Widget):
     def panes(self) -> Iterator[Pane]:
         """All panes in tab order."""
         yield from (
+            self.source,
             self.code,
+            self.stack,
+            self.locals,
+            self.watches,
             self.registers,
             self.memory,
             self.console,
             self.events,
             self.marks,
+            self.breaks,
+            self.diff,
             self.csrs,
             self.log_pane,
         )
@@ -57,8 +76,8 @@ class Deck(Widget):
 
     def on_mount(self) -> None:
         """Show what fits."""
-        self.code.focus()
         self._apply()
+        self._listing().focus()
 
     def on_resize(self) -> None:
         """Show what fits now."""
@@ -76,13 +95,34 @@ class Deck(Widget):
 
     def focus_shown(self) -> None:
         """Give the focus back to a pane: the one that had it, if it is still there."""
-        last = self._last if self._last is not None and self._last.display else self.code
+        last = self._last if self._last is not None and self._last.display else self._listing()
         self.screen.set_focus(last)
+
+    def _listing(self) -> Pane:
+        return self.source if self.source.display else self.code
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Remember which pane has the focus."""
         if isinstance(event.widget, Pane):
             self._last = event.widget
+
+    def know_program(self, known: bool) -> None:
+        """Make room for source, stack and variables, or for the machine."""
+        if known != self._plan.program:
+            self._plan.know_program(known)
+            self._apply()
+
+    def list_as(self, name: str) -> None:
+        """Show the source or the disassembly, where the two share a place."""
+        other = "code" if name == "source" else "source"
+        shown = self._plan.shown().values()
+        if other in shown and name not in shown and self._plan.slot_of(name) == self._plan.slot_of(other):
+            self.reveal(name, focus=False)
+
+    def turn(self, pane: str, direction: int) -> None:
+        """Show the next pane of the slot in which a pane is."""
+        names = self._plan.slots[self._plan.slot_of(pane)].panes
+        self.reveal(names[(names.index(pane) + direction) % len(names)], focus=True)
 
     def is_shown(self, name: str) -> bool:
         """Return whether a pane is on the screen."""
@@ -109,7 +149,7 @@ class Deck(Widget):
         titles = {pane.id: pane.NAME for pane in self.panes}
         for pane in self.panes:
             slot = self._plan.slots[self._plan.slot_of(pane.id or "")]
-            pane.tabs = tuple((str(PANES.index(name) + 1), titles[name]) for name in slot.panes)
+            pane.tabs = tuple((self.titles.get(name, ""), titles[name], name) for name in slot.panes)
             visible = pane.id in shown.values()
             if pane.has_focus and not visible:
                 self._refocus(pane, shown.values())
@@ -125,4 +165,4 @@ class Deck(Widget):
                 pane.display = True
                 pane.focus()
                 return
-        self.code.focus()
+        self._listing().focus()

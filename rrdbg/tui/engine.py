@@ -33,6 +33,9 @@ PROGRESS_PERIOD = 0.08
 NOTICEABLE = 0.1
 """Seconds after which a user wonders whether a key was heard."""
 
+SHOWN, LATER = 1, 2
+"""Background work: what panes on the screen show, and what fills lists."""
+
 STALE = 0.4
 """Seconds after which a seek is given up for a newer one; a quicker one is let finish, or a fast drag shows nothing."""
 
@@ -53,9 +56,11 @@ class Done(Message):
 class Failed(Message):
     """A job ended with an error that has a message for the user."""
 
-    def __init__(self, kind: str, error: BaseException) -> None:
+    def __init__(self, kind: str, error: BaseException, job: Job | None = None) -> None:
         self.kind = kind
         """Kind of the job."""
+        self.job = job
+        """The job; None: the trace did not open."""
         self.error = error
         """What was raised."""
         super().__init__()
@@ -64,9 +69,11 @@ class Failed(Message):
 class Advanced(Message):
     """How far the running job is."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, job: Job | None) -> None:
         self.progress = progress
         """As the session reports it."""
+        self.job = job
+        """The job; None: the trace is being opened."""
         super().__init__()
 
 
@@ -91,8 +98,9 @@ class Job:
     """Runs in the engine's thread."""
     then: Callable[[Any], None] | None = None
     """Runs in the interface with the result."""
-    background: bool = False
-    """Waits while anything else does, gives way to it when it runs, and then starts again."""
+    background: int = 0
+    """0: the user waits for it. Higher: `SHOWN` or `LATER`; it waits while anything more urgent does, gives way to it
+    when it runs, and then starts again."""
     quiet: bool = False
     """Most often quick: it is said only after `NOTICEABLE`."""
 
@@ -140,6 +148,11 @@ class Engine:
         with self._lock:
             return any(job.kind == kind for job in self._waiting)
 
+    def forget(self, *kinds: str) -> None:
+        """Drop what waits of some kinds: it is out of date."""
+        with self._lock:
+            self._waiting = [job for job in self._waiting if job.kind not in kinds]
+
     def submit(self, job: Job) -> None:
         """Queue a job; one of the same kind that still waits is dropped, and background work gives way."""
         with self._lock:
@@ -149,9 +162,10 @@ class Engine:
             running = self._running
             stale = time.monotonic() - self._started > STALE
         self._jobs.put(None)
-        if running is None or self._source is None or job.background:
+        if running is None or self._source is None:
             return
-        if running.background or (stale and job.kind == running.kind == "goto"):
+        outdated = running.background == SHOWN and job.kind == running.kind
+        if running.background > job.background or outdated or (stale and job.kind == running.kind == "goto"):
             self._source.cancel()
 
     def cancel(self) -> bool:
@@ -215,9 +229,9 @@ class Engine:
                         self._waiting.insert(0, job)
                 self._jobs.put(None)
                 return
-            message = Failed(job.kind, error)
+            message = Failed(job.kind, error, job)
         except Exception as error:  # a defect of ours must not take the interface down
-            message = Failed(job.kind, error)
+            message = Failed(job.kind, error, job)
             self._closing = isinstance(error, EngineDied)
         # Told first: who finds the engine idle knows that its answers are on their way.
         self._app.post_message(message)
@@ -232,9 +246,9 @@ class Engine:
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()
         running = self._running
-        if (running is None or not running.background) and now - self._reported >= PROGRESS_PERIOD:
+        if now - self._reported >= PROGRESS_PERIOD:
             self._reported = now
-            self._post(Advanced(progress))
+            self._post(Advanced(progress, running))
 
     def _post(self, message: Message) -> None:
         if not self._closing:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from textual.app import App
 
+from rrdbg.session.values import Point
 from rrdbg.tui.deck import Deck
-from rrdbg.tui.engine import Engine, Job
-from rrdbg.tui.model import Overview, View
+from rrdbg.tui.engine import SHOWN, Engine, Job
+from rrdbg.tui.jumps import Jumps
+from rrdbg.tui.model import Compared, Overview, Place, Program, Trail, View, Watch, Wish
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.source import Answer, Source
 from rrdbg.tui.status import Status
 from rrdbg.tui.text import visible
 from rrdbg.tui.timeline import Timeline
+
+STEPS = frozenset(
+    f"{direction}{verb}" for direction in ("", "reverse-") for verb in ("step", "stepi", "next", "nexti", "tick")
+)
+"""Commands that walk rather than jump."""
 
 
 class Face(App[int]):
@@ -32,6 +40,18 @@ class Face(App[int]):
         """What is known of the run, once it is open."""
         self.view: View | None = None
         """What the panes show."""
+        self.program: Program | None = None
+        """What the program's panes show; it arrives a little later than the view."""
+        self.watches: list[Watch] = []
+        """Watch expressions."""
+        self.edited: Watch | None = None
+        """The watch expression that the prompt is editing."""
+        self.listing = "source"
+        """What the user wants to read: source, code or mixed."""
+        self.base: int | None = None
+        """Position that the marks of changes refer to; None: the last stop."""
+        self.jumps = Jumps()
+        """Where the user came from."""
         self.target: int | None = None
         """Where the last seek goes while the engine has not arrived."""
         self.dead = False
@@ -49,11 +69,18 @@ class Face(App[int]):
         else:
             self.engine.submit(job)
 
+    @property
+    def here(self) -> int:
+        """The position the user means by here: where the last seek goes, or where the panes are."""
+        return self.target if self.target is not None else (self.view.position if self.view else 0)
+
+    # showing a position
+
     def moved(self, view: View) -> None:
         """Show a new view."""
         before = self.view
         if before is not None and view.position != before.position:
-            self._before = before
+            self._before = before if not before.frame else None
         self.view = view
         if not self.engine.waits_for("goto"):
             self.target = None
@@ -61,44 +88,157 @@ class Face(App[int]):
         self.timeline.time.learn(view.position, view.virtual_ns)
         self.status.put(view=view)
         deck = self.deck
-        deck.code.breakpoints = view.breakpoints
-        deck.code.show(view)
-        deck.registers.show(view, self._before)
-        deck.csrs.show(view, self._before)
+        if view.source:
+            deck.know_program(True)
+            file, _, line = view.source.rpartition(":")
+            if not view.frame and line.isdigit():
+                deck.source.glance(file, int(line))
+        elif before is None:
+            deck.list_as("code")
+        compared = self._before if not view.frame else None
+        deck.registers.show(view, compared)
+        deck.csrs.show(view, compared)
         deck.console.show(view.position)
         deck.events.show(view.position)
         deck.memory.show(view.position)
         deck.marks.show(view.position)
+        self.show_points(view.points)
+        deck.code.show(view)
         if before is None or view.marks != before.marks:
             deck.marks.set_marks(view.marks)
             self.timeline.set_marks({mark.position: visible(mark.name or mark.text) for mark in view.marks})
         self.look(deck.memory.expression or "$sp")
+        self.refresh_program()
+        self.refresh_trail()
+        self.refresh_compared()
 
-    def move(self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False) -> None:
-        """Queue a job that moves the session, then show where it is; `quiet`: it is said only if it takes long."""
+    def show_points(self, points: Sequence[Point]) -> None:
+        """Show breakpoints, watchpoints and catchpoints."""
+        if self.view is not None and self.view.points != points:
+            self.view = replace(self.view, points=tuple(points))
+        deck = self.deck
+        deck.breaks.set_points(points)
+        deck.source.set_points(points)
+        if self.view is not None:
+            deck.code.breakpoints = self.view.breakpoints
+            deck.code.refresh()
+
+    def refresh_program(self) -> None:
+        """Ask for the stack, the variables and the source of what is shown; a newer wish replaces an older one."""
+        wish = Wish(
+            frozenset(self.deck.locals.opened | self.deck.watches.opened),
+            tuple(self.watches),
+            self.listing == "mixed",
+        )
+        if not self.dead:
+            job = Job("program", "", lambda source: source.program.program(wish), self._programmed, background=SHOWN)
+            self.engine.submit(job)
+
+    def _programmed(self, program: Program) -> None:
+        view = self.view
+        if view is None or (program.position, program.frame) != (view.position, view.frame):
+            return  # the cursor went on: the next one is on its way
+        self.program = program
+        deck = self.deck
+        if program.variables or program.source is not None:
+            deck.know_program(True)
+        deck.source.show(program)
+        deck.stack.show(program)
+        deck.locals.show(program)
+        deck.watches.show(program)
+        deck.code.set_program(program)
+        self.choose_listing(program.source is not None)
+
+    def choose_listing(self, source: bool) -> None:
+        """Show what the user wants to read; the disassembly where there is no source."""
+        self.deck.code.mix(self.listing == "mixed")
+        self.deck.list_as("source" if source and self.listing == "source" else "code")
+
+    def refresh_trail(self) -> None:
+        """Ask for the lines executed around the cursor, if they are on the screen."""
+        if self.deck.is_shown("source") and not self.dead:
+
+            def then(trail: Trail) -> None:
+                if self.view is not None and trail.position == self.view.position:
+                    self.deck.source.set_trail(trail)
+
+            self.engine.submit(Job("trail", "", lambda source: source.program.trail(), then, background=SHOWN))
+
+    def refresh_compared(self) -> None:
+        """Ask how the machine differs from the base, if anything on the screen shows it."""
+        deck, view = self.deck, self.view
+        base = self.base if self.base is not None else self._before.position if self._before is not None else None
+        if self.base is None:
+            for pane in (deck.registers, deck.csrs, deck.memory):
+                pane.compare(None)
+        if view is None or base is None or self.dead or (self.base is None and not deck.is_shown("diff")):
+            return
+        shown = deck.diff.compared
+        if shown is not None and (shown.base, shown.position) == (base, view.position):
+            return
+        deck.diff.show(None)
+
+        def then(compared: Compared) -> None:
+            if self.view is None or compared.position != self.view.position:
+                return
+            deck.diff.show(compared)
+            if self.base == compared.base:
+                for pane in (deck.registers, deck.csrs, deck.memory):
+                    pane.compare(compared)
+
+        self.engine.submit(Job("diff", "", lambda source: source.program.compared(base), then, background=SHOWN))
+
+    def browse(self, what: str | int) -> None:
+        """Look at a piece of the program; the cursor stays."""
+
+        def then(place: Place) -> None:
+            self.deck.source.look(place)
+            self.deck.code.look(place)
+            self.choose_listing(place.source is not None)
+            shown = "source" if self.deck.is_shown("source") and place.source is not None else "code"
+            self.deck.reveal(shown, focus=True)
+            self.say(f"{visible(place.location.text) or f'{place.location.address:x}'}; p returns")
+
+        self.ask(Job("browse", "looking it up", lambda source: source.program.place(what), then, quiet=True))
+
+    # what is asked for
+
+    def move(
+        self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False, jump: bool = True
+    ) -> None:
+        """Queue a job that moves the session, then show where it is.
+
+        Args:
+            title: What the status line says meanwhile.
+            work: Moves.
+            kind: A newer job of the same kind replaces it.
+            quiet: It is said only if it takes long.
+            jump: `back` returns to where it started.
+        """
 
         def job(source: Source) -> View:
             work(source)
             return source.view()
 
+        if jump:
+            self.jumps.leave(self.here)
         self.status.put(message=None)
         self.ask(Job(kind, title, job, self.moved, quiet=quiet))
 
-    def look(self, expression: str) -> None:
-        """Show memory at an expression's value."""
+    def look(self, expression: str, *, asked: bool = False) -> None:
+        """Show memory at an expression's value; `asked`: the user waits for it."""
 
         def then(address: int) -> None:
             self.deck.memory.look(expression, address)
 
-        self.ask(Job("look", "", lambda source: source.evaluate(expression), then))
+        if not self.dead:
+            background = 0 if asked else SHOWN
+            self.engine.submit(Job("look", "", lambda source: source.evaluate(expression), then, background))
 
     def run_line(self, line: str, *, echo: bool) -> None:
         """Run a command line; `echo` keeps it and its answer in the log."""
-        words = line.split(None, 1)
-        if words[0] == "memory" and len(words) > 1:
-            self.deck.reveal("memory", focus=False)
-            self.look(words[1].strip())
-            return
+        verb = line.split(None, 1)[0]
+        start = self.here
 
         def work(source: Source) -> tuple[Answer, View]:
             return source.command(line), source.view()
@@ -108,6 +248,8 @@ class Face(App[int]):
             if answer.quit:
                 self.exit(0)
                 return
+            if view.position != start and verb not in STEPS:
+                self.jumps.leave(start)
             self.moved(view)
             if answer.text and (echo or answer.stop is None):
                 self.deck.log_pane.write(answer.text)
@@ -119,6 +261,7 @@ class Face(App[int]):
                     self.say(lines[0])
 
         self.status.put(message=None)
+        self.jumps.settle()
         if echo:
             self.deck.log_pane.echo(line)
         self.ask(Job("", line, work, then))

@@ -9,14 +9,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from rrdbg.tui.keys import groups
+from rrdbg.tui.keys import KEYS, Key, groups
 from rrdbg.tui.pane import Pane, Parts
 from rrdbg.tui.text import clip
 
 MOUSE = (
+    ("hover", "Timeline: what happened there, and where the program was"),
     ("click, drag", "Timeline: go there, scrub"),
+    ("drag", "Run row: move the zoom window, or its ends; right button on the lanes: zoom to that stretch"),
     ("wheel", "Timeline: zoom at the mouse; with Shift, pan"),
-    ("click", "Code: select; in the gutter: breakpoint. Lists and console: go to that moment"),
+    ("click", "Source, code: select; in the gutter: breakpoint. Stack: select a frame. Values: open, close"),
+    ("click", "Console: go to the step that printed that character. Lists: go to that moment"),
 )
 
 
@@ -25,11 +28,11 @@ class HelpPane(Pane):
 
     NAME = "Help"
 
-    def __init__(self, commands: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, keys: Sequence[Key], commands: Sequence[tuple[str, str]]) -> None:
         super().__init__(id="help")
         self._lines: list[tuple[str, str]] = []
-        for group, keys in (*groups(), ("Mouse", MOUSE), ("Commands", commands)):
-            self._lines += [("", ""), ("", group), *keys]
+        for group, rows in (*groups(keys), ("Mouse", MOUSE), ("Commands", commands)):
+            self._lines += [("", ""), ("", group), *rows]
 
     def on_mount(self) -> None:
         """Title the overlay."""
@@ -54,10 +57,10 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
     ]
 
-    def __init__(self, commands: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, keys: Sequence[Key] = KEYS, commands: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__()
-        self._commands = commands
+        self._keys, self._commands = keys, commands
 
     def compose(self) -> ComposeResult:
         """Mount the lines."""
-        yield HelpPane(self._commands)
+        yield HelpPane(self._keys, self._commands)

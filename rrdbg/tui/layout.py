@@ -16,8 +16,11 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-PANES = ("code", "registers", "memory", "console", "events", "marks", "csrs", "log")
-"""All panes, in the order of their number keys and of the tab order."""
+PANES = (
+    "source", "code", "stack", "locals", "watches", "registers", "memory", "console", "events", "marks", "breaks",
+    "diff", "csrs", "log",
+)  # fmt: skip
+"""All panes, in tab order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,55 +33,100 @@ class Slot:
     """Pane ids; the first one is shown until another is chosen."""
 
 
-def plan(width: int, height: int) -> tuple[Slot, ...]:
-    """Return the slots of an area of `width` x `height` cells."""
+def plan(width: int, height: int, program: bool = False) -> tuple[Slot, ...]:
+    """Return the slots of an area of `width` x `height` cells.
+
+    Args:
+        width: Of the area.
+        height: Of the area.
+        program: Whether the guest's program is known: source, stack and variables then come before the machine.
+    """
     if width < 100 or height < 20:
-        return _compact(width, height)
-    if width < 170:
-        return _normal(width, height)
-    return _wide(width, height)
+        return _compact(width, height, program)
+    if width < 170 or height < 36:
+        return _normal(width, height, program)
+    return _wide(width, height, program)
 
 
-def _compact(width: int, height: int) -> tuple[Slot, ...]:
-    # 80x24: code and registers stay visible, the rest takes turns below them.
+def _compact(width: int, height: int, program: bool) -> tuple[Slot, ...]:
+    # 80x24: the code and one pane beside it stay visible, the rest takes turns below them.
     below = min(max(height * 2 // 5, 5), 14) if height >= 11 else 0
     above = height - below
-    registers = 42 if width >= 76 else width // 2
-    rest = ("console", "memory", "events", "marks", "csrs", "log")
+    code = ("source", "code") if program else ("code", "source")
+    if program:
+        beside, aside = ("locals", "stack", "watches"), 34 if width >= 76 else width // 2
+        rest = ("console", "registers", "memory", "events", "marks", "breaks", "diff", "csrs", "log")
+    else:
+        beside, aside = ("registers", "stack", "locals", "watches"), 42 if width >= 76 else width // 2
+        rest = ("console", "memory", "events", "marks", "breaks", "diff", "csrs", "log")
     if not below:
-        return (Slot(Region(0, 0, width, height), ("code", "registers", *rest)),)
+        return (Slot(Region(0, 0, width, height), (*code, *beside, *rest)),)
     return (
-        Slot(Region(0, 0, width - registers, above), ("code",)),
-        Slot(Region(width - registers, 0, registers, above), ("registers",)),
+        Slot(Region(0, 0, width - aside, above), code),
+        Slot(Region(width - aside, 0, aside, above), beside),
         Slot(Region(0, above, width, below), rest),
     )
 
 
-def _normal(width: int, height: int) -> tuple[Slot, ...]:
+def _normal(width: int, height: int, program: bool) -> tuple[Slot, ...]:
     above = max(height * 11 // 20, min(18, height - 8))
-    left = width - max(width * 2 // 5, 46)
+    aside = max(width * 2 // 5, 46)
+    left = width - aside
+    if not program:
+        return (
+            Slot(Region(0, 0, left, above), ("code", "source")),
+            Slot(Region(left, 0, aside, above), ("registers", "stack", "locals", "csrs")),
+            Slot(Region(0, above, left, height - above), ("console", "log", "diff")),
+            Slot(Region(left, above, aside, height - above), ("memory", "events", "marks", "breaks", "watches")),
+        )
+    stack = max(height // 4, 5)
+    variables = max(height // 3, 6)
+    rest = height - stack - variables
     return (
-        Slot(Region(0, 0, left, above), ("code",)),
-        Slot(Region(left, 0, width - left, above), ("registers", "csrs")),
+        Slot(Region(0, 0, left, above), ("source", "code")),
+        Slot(Region(left, 0, aside, stack), ("stack", "breaks")),
+        Slot(Region(left, stack, aside, variables), ("locals", "watches", "diff")),
+        Slot(Region(left, stack + variables, aside, rest), ("registers", "memory", "events", "marks", "csrs")),
         Slot(Region(0, above, left, height - above), ("console", "log")),
-        Slot(Region(left, above, width - left, height - above), ("memory", "events", "marks")),
     )
 
 
-def _wide(width: int, height: int) -> tuple[Slot, ...]:
+def _wide(width: int, height: int, program: bool) -> tuple[Slot, ...]:
     above = height * 11 // 20
     below = height - above
     middle, right = 46, max(width * 2 // 5, 78)
     left = width - middle - right
     upper = min(above, 18)
+    if not program:
+        return (
+            Slot(Region(0, 0, left, above), ("code", "source")),
+            Slot(Region(left, 0, middle, upper), ("registers",)),
+            Slot(Region(left, upper, middle, above - upper), ("csrs", "locals", "watches")),
+            Slot(Region(left + middle, 0, right, above), ("memory",)),
+            Slot(Region(0, above, left, below), ("console",)),
+            Slot(Region(left, above, middle, below), ("marks", "breaks", "stack")),
+            Slot(Region(left + middle, above, right, below), ("events", "log", "diff")),
+        )
+    middle = 48
+    left = width - middle - right
+    source = height * 3 // 5
+    code = max(height - 19 - max(height // 4, 8), 8)
+    registers = min(19, height - code - 4)
+    stack, variables, watches = height // 6, height // 4, height // 6
+    rest = height - stack - variables - watches
+    memory = rest // 2
+    top = [0, stack, stack + variables, stack + variables + watches]
     return (
-        Slot(Region(0, 0, left, above), ("code",)),
-        Slot(Region(left, 0, middle, upper), ("registers",)),
-        Slot(Region(left, upper, middle, above - upper), ("csrs",)),
-        Slot(Region(left + middle, 0, right, above), ("memory",)),
-        Slot(Region(0, above, left, below), ("console",)),
-        Slot(Region(left, above, middle, below), ("marks",)),
-        Slot(Region(left + middle, above, right, below), ("events", "log")),
+        Slot(Region(0, 0, left, source), ("source",)),
+        Slot(Region(left, 0, middle, code), ("code",)),
+        Slot(Region(left + middle, top[0], right, stack), ("stack",)),
+        Slot(Region(left + middle, top[1], right, variables), ("locals",)),
+        Slot(Region(left + middle, top[2], right, watches), ("watches", "breaks", "marks")),
+        Slot(Region(left, code, middle, registers), ("registers",)),
+        Slot(Region(left + middle, top[3], right, memory), ("memory", "diff")),
+        Slot(Region(0, source, left, height - source), ("console",)),
+        Slot(Region(left, code + registers, middle, height - code - registers), ("csrs",)),
+        Slot(Region(left + middle, top[3] + memory, right, rest - memory), ("events", "log")),
     )
 
 
@@ -94,14 +142,20 @@ class DeckLayout(Layout):
         """Pane shown by slot number, where it is not the first one."""
         self.maximised: str | None = None
         """The pane that covers all others, if any."""
+        self.program = False
+        """Whether the guest's program is known."""
 
     def measure(self, size: Size) -> None:
         """Take a new size of the area."""
-        slots = plan(max(size.width, 1), max(size.height, 1))
+        slots = plan(max(size.width, 1), max(size.height, 1), self.program)
         if [slot.panes for slot in slots] != [slot.panes for slot in self.slots]:
             shown = self.shown().values()
             self.chosen = {i: p for i, slot in enumerate(slots) for p in slot.panes[1:] if p in shown and i > 0}
         self.slots = slots
+
+    def know_program(self, known: bool) -> None:
+        """Take whether the guest's program is known; what the other arrangement showed is forgotten."""
+        self.program, self.chosen, self.slots = known, {}, ()
 
     def slot_of(self, pane: str) -> int:
         """Return the number of the slot that holds a pane."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rrdbg.session.program import Change, FrameInfo, LineVisit, SourceFile, Variable
+from rrdbg.session.values import Location, Point, PointKind
+
+NOWHERE = Location(0)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
@@ -19,6 +24,10 @@ class CodeLine:
     """Name of the symbol that starts here, or empty."""
     target: int | None = None
     """Where a direct branch or jump goes."""
+    file: str = ""
+    """Source file it was compiled from, or empty."""
+    line: int = 0
+    """Line in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,130 @@ class View:
     """Disassembly around pc."""
     marks: tuple[MarkRow, ...] = ()
     """Bookmarks and notes, by position."""
-    breakpoints: frozenset[int] = frozenset()
-    """Addresses with an enabled breakpoint."""
+    points: tuple[Point, ...] = ()
+    """Breakpoints, watchpoints and catchpoints, by number."""
+    frame: int = 0
+    """Number of the selected frame; its are the registers and the code."""
+    frame_pc: int = 0
+    """Where the selected frame stands."""
+
+    @property
+    def breakpoints(self) -> dict[int, bool]:
+        """Addresses with a breakpoint, and whether it is enabled."""
+        return {
+            point.address: point.enabled
+            for point in self.points
+            if point.kind is PointKind.BREAK and point.address is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """An expression whose value is shown at each stop."""
+
+    expression: str
+    """As it was written."""
+    format: str = ""
+    """As for `print`, without the slash."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in its pane."""
+        return f"/{self.format} {self.expression}" if self.format else self.expression
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the program's panes want to know of a position."""
+
+    open: frozenset[str] = frozenset()
+    """Expressions whose parts are shown."""
+    watches: tuple[Watch, ...] = ()
+    """Watch expressions."""
+    mixed: bool = False
+    """Whether the disassembly shows the source lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the program's panes show of one position and frame. Parts that could not be found are empty."""
+
+    position: int
+    """The position."""
+    frame: int
+    """The selected frame."""
+    frames: tuple[FrameInfo, ...] = ()
+    """The stack, innermost first."""
+    location: Location = NOWHERE
+    """Where the selected frame stands: for callers with the line of the call."""
+    source: SourceFile | None = None
+    """The source file of that place."""
+    missing: str = ""
+    """Why there is no source: a sentence, and below it what to do."""
+    variables: tuple[Variable, ...] = ()
+    """The frame's arguments and local variables."""
+    watches: tuple[Variable, ...] = ()
+    """Values of the watch expressions."""
+    parts: dict[str, tuple[Variable, ...]] = field(default_factory=dict)
+    """Parts of the opened values, by expression."""
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lines of the source files that the disassembly mentions, by file."""
+    trouble: str = ""
+    """Why the stack or the variables are not known, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A piece of the program to look at, wherever the program stands."""
+
+    location: Location
+    """The address by name."""
+    code: tuple[CodeLine, ...]
+    """Disassembly around it."""
+    source: SourceFile | None = None
+    """Its source file."""
+    missing: str = ""
+    """Why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Source lines executed around a position."""
+
+    position: int
+    """The position."""
+    visits: tuple[LineVisit, ...] = ()
+    """By position of their first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How the machine at the cursor differs from another position."""
+
+    base: int
+    """The other position."""
+    position: int
+    """The cursor."""
+    registers: tuple[tuple[str, int, int], ...] = ()
+    """Registers and CSRs: name, value there, value here."""
+    memory: tuple[Change, ...] = ()
+    """Runs of bytes; `old` is there, `new` is here."""
+    bytes: int = 0
+    """Bytes that differ in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What is known of a position that the mouse points at."""
+
+    position: int
+    """The position."""
+    virtual_ns: int
+    """Virtual time there."""
+    where: str
+    """Function, or the address."""
+    what: str
+    """The instruction, or the trap taken."""
 
 
 @dataclass(frozen=True, slots=True)

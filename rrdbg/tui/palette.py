@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from rrdbg.tui.keys import KEYS
-
 if TYPE_CHECKING:
     from rrdbg.tui.actions import Actions
 
 
-HIDDEN = ("command_palette", "focus_next", "focus_previous")
+HIDDEN = ("command_palette", "focus_next", "focus_previous", "turn")
 """Actions that make no sense from inside the palette."""
 
 
@@ -24,9 +22,9 @@ class TableProvider(Provider):
     def _entries(self) -> list[tuple[str, str, Callable[[], Any]]]:
         app = cast("Actions", self.app)
         entries: list[tuple[str, str, Callable[[], Any]]] = [
-            (f"{key.title}", f"key {key.shown}", partial(app.run_action, key.action))
-            for key in KEYS
-            if key.shown and not key.action.startswith(HIDDEN)
+            (key.title, f"key {key.shown}" if key.keys else "no key", partial(app.run_action, key.action))
+            for key in app.keys
+            if not key.scope and not key.action.startswith(HIDDEN)
         ]
         entries += [
             (name, text, partial(app.action_prompt, f"{name} "))

@@ -14,9 +14,15 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rrdbg.tui.drawing import spans
+from rrdbg.tui.keys import KEYS
 
 Parts = list[tuple[str, Style]]
 """A line as pieces of text with their styles."""
+
+
+def bindings(scope: str) -> list[BindingType]:
+    """Return the bindings of the key table that apply in a pane."""
+    return [Binding(key.keys, key.action, key.title, show=False, id=key.id) for key in KEYS if key.scope == scope]
 
 
 class Pane(ScrollView, can_focus=True, inherit_bindings=False):
@@ -36,18 +42,23 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
             "accent",
             "string",
             "number",
+            "comment",
+            "keyword",
+            "directive",
+            "call",
+            "match",
+            "past",
+            "past1",
+            "past2",
+            "past3",
+            "future",
+            "future1",
+            "future2",
+            "future3",
         )
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "line(-1)", "Up", show=False),
-        Binding("down,j", "line(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("ctrl+home", "edge(-1)", "First line", show=False),
-        Binding("ctrl+end", "edge(1)", "Last line", show=False),
-        Binding("enter", "choose", "Choose", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pane")
 
     NAME: ClassVar[str] = ""
     """Title of the pane."""
@@ -80,8 +91,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.selected = 0
         """Number of the selected line, where the pane selects."""
-        self.tabs: tuple[tuple[str, str], ...] = ()
-        """Number keys and titles of the panes that share the slot, this one among them; set by the deck."""
+        self.tabs: tuple[tuple[str, str, str], ...] = ()
+        """Keys, titles and ids of the panes that share the slot, this one among them; set by the deck."""
         self._note = ""
         self._base = Style()
         self._width = 0
@@ -95,6 +106,10 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     def line(self, index: int, width: int) -> Parts:
         """Return one line, cut to `width` cells or not."""
         return []
+
+    def empty(self) -> str:
+        """Return what stands there when there are no lines."""
+        return self.EMPTY
 
     def style(self, name: str) -> Style:
         """Return the style of one of the `pane--` component classes."""
@@ -134,7 +149,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         width, base = self._width, self._base
         index = y + self.scroll_offset.y
         if index >= self.count():
-            text = f" {self.EMPTY}" if index == 0 and not self.count() else ""
+            text = f" {self.empty()}" if index == 0 and not self.count() else ""
             return spans([(text, base + self.style("dim"))], width, base)
         parts: Parts = [(text, base + style) for text, style in self.line(index, width)]
         if self.SELECTS and index == self.selected and self.has_focus:
@@ -145,6 +160,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Fit the lines to the new size; a pane that was hidden had none to scroll in."""
+        self.retitle()
         self.update()
         if self.SELECTS:
             self.call_after_refresh(self._anchor)
@@ -200,13 +216,20 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Write the title: the panes of this slot with this one bright, then a note about the content."""
         if note is not None:
             self._note = note
+        tabs = self.tabs or (("", self.NAME, ""),)
+        room = self.size.width - 4 - sum(len(key) + 3 for key, _, _ in tabs) - min(len(self._note), 16)
+        length = max(len(name) for _, name, _ in tabs)
+        others = [len(name) for _, name, _ in tabs if name != self.NAME]
+        # Where the tabs have no room, those that are not shown are cut alike.
+        while length > 2 and len(self.NAME) + sum(min(other, length) for other in others) > room:
+            length -= 1
         parts: list[Content] = []
-        for key, name in self.tabs or (("", self.NAME),):
-            text = f" {key} {name} " if key else f" {name} "
+        for key, name, pane in tabs:
             if name == self.NAME:
-                parts.append(Content.styled(text, "bold reverse" if len(self.tabs) > 1 else "bold"))
+                style, shown = "bold reverse" if len(tabs) > 1 else "bold", name
             else:
-                parts.append(Content.styled(text, f"dim @click=app.pane('{name.lower()}')"))
+                style, shown = f"dim @click=app.pane('{pane}')", name[:length]
+            parts.append(Content.styled(f" {key} {shown} " if key else f" {shown} ", style))
         if self._note:
             parts.append(Content.styled(f" {self._note} ", "not bold"))
         self.border_title = Content("").join(parts)

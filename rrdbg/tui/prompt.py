@@ -1,4 +1,4 @@
-"""The command prompt: one line with history and completion from the command table."""
+"""The prompt: one line for commands, with history and completion from the command table, or for a search."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ class Prompt(Input):
             """The line up to the cursor."""
             super().__init__()
 
+    class Searched(Message):
+        """The text of a search was typed or changed."""
+
+        def __init__(self, text: str, *, done: bool) -> None:
+            self.text = text
+            """What to look for."""
+            self.done = done
+            """Whether it was entered."""
+            super().__init__()
+
+    class SearchLeft(Message):
+        """The search was given up."""
+
     class Left(Message):
         """The user is done with the prompt."""
 
@@ -57,11 +70,14 @@ class Prompt(Input):
         )
         self.history: list[str] = []
         """Commands entered, oldest first."""
+        self.searching = False
+        """Whether what is typed is a text to look for, rather than a command."""
         self._recalled = 0
         self._draft = ""
 
-    def open(self, text: str) -> None:
+    def open(self, text: str, *, search: bool = False) -> None:
         """Take the focus with `text` typed already."""
+        self.searching = search
         self.value = text
         self.cursor_position = len(text)
         self._recalled = len(self.history)
@@ -70,6 +86,8 @@ class Prompt(Input):
 
     def action_recall(self, direction: int) -> None:
         """Bring back an earlier or a later command."""
+        if self.searching:
+            return
         if self._recalled >= len(self.history):
             self._draft = self.value
         self._recalled = min(max(self._recalled + direction, 0), len(self.history))
@@ -79,6 +97,8 @@ class Prompt(Input):
 
     def action_complete(self) -> None:
         """Ask how the line could go on, once the keys before this one are in it."""
+        if self.searching:
+            return
         self.call_later(lambda: self.post_message(self.Wanted(self.value[: self.cursor_position])))
 
     def complete(self, before: str, candidates: Sequence[str]) -> None:
@@ -100,12 +120,21 @@ class Prompt(Input):
 
     def action_leave(self) -> None:
         """Empty the line and go back to the panes."""
+        if self.searching:
+            self.searching = False
+            self.post_message(self.SearchLeft())
         self.value = ""
         self.post_message(self.Candidates(()))
         self.post_message(self.Left())
 
     async def action_submit(self) -> None:
         """Run what was typed."""
+        if self.searching:
+            self.searching = False
+            self.post_message(self.Searched(self.value, done=True))
+            self.value = ""
+            self.post_message(self.Left())
+            return
         text = self.value.strip()
         self.value = ""
         self.post_message(self.Candidates(()))
@@ -116,6 +145,12 @@ class Prompt(Input):
             self.history = [*self.history, text][-HISTORY:]
         self._recalled = len(self.history)
         self.post_message(self.Entered(text))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search while one types."""
+        event.stop()
+        if self.searching:
+            self.post_message(self.Searched(self.value, done=False))
 
     def on_paste(self, event: events.Paste) -> None:
         """Take only the first line of a paste: the rest would run unseen."""

@@ -73,6 +73,16 @@ class Window:
         start = self.start + round(self.span * share)
         return replace(self, start=start, stop=start + self.span)._inside()
 
+    def moved(self, steps: int) -> Window:
+        """Return the window moved right by `steps` (negative: left)."""
+        return replace(self, start=self.start + steps, stop=self.stop + steps)._inside()
+
+    def between(self, one: int, other: int) -> Window:
+        """Return the window that shows two positions and all between them, at the closest zoom or wider."""
+        start, stop = min(one, other), max(one, other) + 1
+        least = min(MIN_STEPS, self.total + 1)
+        return replace(self, start=start, stop=max(stop, start + least))._inside()
+
     def _inside(self) -> Window:
         span = min(self.span, self.total + 1)
         start = min(max(self.start, 0), self.total + 1 - span)

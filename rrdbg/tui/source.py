@@ -9,14 +9,15 @@ from typing import Protocol
 
 from rrdbg_core.errors import RrdbgError
 
-from rrdbg.session.api import ConsoleChunk, EventRow, PointKind, Session, Stop, StopReason
+from rrdbg.session.api import ConsoleChunk, EventRow, Point, PointKind, Session, Stop, StopReason
 from rrdbg.tui.lanes import COUNTED, Lanes
-from rrdbg.tui.model import BLOCK, CodeLine, MarkRow, Memory, Overview, View
+from rrdbg.tui.model import BLOCK, MarkRow, Memory, Overview, View
+from rrdbg.tui.program import ProgramReader
 from rrdbg.tui.scale import Window
 from rrdbg.tui.text import grouped, visible
 
-CODE_BEFORE, CODE_AFTER = 60, 140
-"""Instructions around pc that the disassembly can scroll to."""
+OWN_COMMANDS = {"memory": "print", "compare": "goto"}
+"""Commands that only the interface has, and the command that their arguments are completed like."""
 
 RECENT = 5.0
 """Seconds of silence after which nobody seems to write to a file any more."""
@@ -67,6 +68,8 @@ class Source:
         """The session; only `cancel` may be called from another thread."""
         self._interpreter = interpreter
         self._commands = tuple(commands)
+        self.program = ProgramReader(session)
+        """Reads the program's state."""
         self._reason = ""
 
     def overview(self) -> Overview:
@@ -100,10 +103,14 @@ class Source:
         return Lanes(window, {name: by_name.get(LANE_NAMES.get(name, name), nothing) for name in COUNTED})
 
     def view(self) -> View:
-        """Return what the panes show of the current position."""
+        """Return what the panes show of the current position and frame."""
         session = self.session
         when = session.when()
-        lines = session.disassemble(None, CODE_AFTER, before=CODE_BEFORE)
+        frame = session.frame
+        frame_pc = when.pc
+        if frame:
+            frames = session.backtrace(frame + 1)
+            frame_pc = frames[frame].pc if frame < len(frames) else when.pc
         return View(
             position=when.icount,
             virtual_ns=when.virtual_ns,
@@ -115,29 +122,17 @@ class Source:
             reason=self._reason or ("the hart sleeps in wfi" if when.waiting else ""),
             registers=tuple((register.name, register.value) for register in session.registers()),
             csrs=tuple((csr.name, csr.value, csr.text) for csr in session.registers(["csr"])),
-            code=tuple(
-                CodeLine(
-                    line.address,
-                    line.raw,
-                    f"{line.text} <{line.target_text}>" if line.target_text and "<" not in line.text else line.text,
-                    line.location.symbol if line.location.symbol and not line.location.offset else "",
-                    line.target,
-                )
-                for line in lines
-            ),
+            code=self.program.code(frame_pc),
             marks=self._marks(),
-            breakpoints=self.breakpoints(),
+            points=tuple(session.points()),
+            frame=frame,
+            frame_pc=frame_pc,
         )
 
     def _marks(self) -> tuple[MarkRow, ...]:
         marks = [MarkRow(mark.name, mark.icount, mark.text) for mark in self.session.bookmarks()]
         marks += [MarkRow("", note.icount, note.text) for note in self.session.notes()]
         return tuple(sorted(marks, key=lambda mark: (mark.position, mark.name)))
-
-    def breakpoints(self) -> frozenset[int]:
-        """Return the addresses of enabled breakpoints."""
-        points = self.session.points()
-        return frozenset(p.address for p in points if p.kind is PointKind.BREAK and p.enabled and p.address is not None)
 
     def memory(self, blocks: Sequence[int]) -> Memory:
         """Return blocks of memory at the current position."""
@@ -158,13 +153,37 @@ class Source:
         self.session.goto(position)
         self._reason = ""
 
-    def until(self, address: int, *, reverse: bool) -> None:
-        """Run to an address."""
+    def select(self, frame: int) -> None:
+        """Select a frame: registers, code and variables are then its own."""
+        self.session.select_frame(frame)
+
+    def step(self, *, over: bool, reverse: bool) -> None:
+        """Step a source line."""
         session = self.session
-        self._reason = describe(session.reverse_until(address) if reverse else session.until(address))
+        if over:
+            stop = session.reverse_next() if reverse else session.next_()
+        else:
+            stop = session.reverse_step() if reverse else session.step()
+        self._reason = describe(stop)
+
+    def land(self) -> None:
+        """Go to where the run went wrong."""
+        stop = self.session.land()
+        self._reason = describe(stop) or visible(stop.text.strip().split("\n")[0])
+
+    def until(self, location: str | int, *, reverse: bool) -> None:
+        """Run to an address or a source line."""
+        session = self.session
+        self._reason = describe(session.reverse_until(location) if reverse else session.until(location))
+
+    def written(self, expression: str, *, reverse: bool) -> None:
+        """Run to the next change of a value, or back before the last one."""
+        self._reason = self.program.written(expression, reverse=reverse)
 
     def command(self, line: str) -> Answer:
         """Run a line of the command table and return what it answers."""
+        if line.split(None, 1)[:1] in (["set"], ["unset"], ["directory"]):
+            self.program.forget_sources()
         answer = self._interpreter.run(line)
         if answer.stop is not None:
             self._reason = describe(answer.stop)
@@ -172,23 +191,47 @@ class Source:
 
     def complete(self, line: str) -> Sequence[str]:
         """Return whole command lines that could follow from `line`."""
-        if line.startswith("memory "):
-            return [
-                "memory " + text.removeprefix("print ") for text in self.complete("print " + line[len("memory ") :])
-            ]
+        for own, like in OWN_COMMANDS.items():
+            if line.startswith(f"{own} "):
+                rest = line[len(own) + 1 :]
+                like += " "
+                return [f"{own} {text.removeprefix(like)}" for text in self.complete(like + rest)]
         candidates = [candidate.text for candidate in self._interpreter.complete(line)]
-        if line and "memory".startswith(line):
-            candidates.append("memory ")
-        return candidates
+        candidates += [f"{own} " for own in OWN_COMMANDS if line and own.startswith(line)]
+        return sorted(set(candidates))
 
-    def toggle_breakpoint(self, address: int) -> bool:
-        """Set or remove a breakpoint; return whether it is set now."""
-        here = [p for p in self.session.points() if p.kind is PointKind.BREAK and p.address == address]
+    def toggle_breakpoint(self, place: int | str) -> str:
+        """Set a breakpoint at an address or `file:line`, or remove those that are there; return what was done."""
+        session = self.session
+        here = [p for p in session.points() if p.kind is PointKind.BREAK and _is_at(p, place)]
         for point in here:
-            self.session.delete_point(point.number)
-        if not here:
-            self.session.add_break(address)
-        return not here
+            session.delete_point(point.number)
+        if here:
+            numbers = ", ".join(str(point.number) for point in here)
+            return f"breakpoint {numbers} removed"
+        point = session.add_break(place)
+        where = point.location.source.rsplit("/", 1)[-1] if point.location is not None else ""
+        return f"breakpoint {point.number} at {where or (f'{point.address:x}' if point.address is not None else place)}"
+
+    def remove(self, row: Point | MarkRow) -> None:
+        """Delete a breakpoint, watchpoint or catchpoint, a bookmark or a note."""
+        if isinstance(row, Point):
+            self.session.delete_point(row.number)
+        elif row.name:
+            self.session.delete_bookmark(row.name)
+        else:
+            for note in self.session.notes():
+                if (note.icount, note.text) == (row.position, row.text):
+                    self.session.delete_note(note.number)
+                    return
+
+    def enable(self, point: Point) -> None:
+        """Enable a point, or disable it."""
+        self.session.enable_point(point.number, on=not point.enabled)
+
+    def position(self, text: str) -> int:
+        """Return the position that a text means."""
+        return self.session.position(text)
 
     def verify(self) -> tuple[bool, str]:
         """Replay the whole trace against its digests; return the outcome and a sentence about it."""
@@ -209,6 +252,12 @@ def _written(path: str) -> bool:
         return abs(time.time() - os.stat(path).st_mtime) < RECENT
     except OSError:  # the file has gone; the open trace has not
         return False
+
+
+def _is_at(point: Point, place: int | str) -> bool:
+    if isinstance(place, int):
+        return point.address == place
+    return point.what == place or (point.location is not None and point.location.source == place)
 
 
 def describe(stop: Stop) -> str:

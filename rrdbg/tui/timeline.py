@@ -16,8 +16,9 @@ from textual.widget import Widget
 
 from rrdbg.tui import drawing
 from rrdbg.tui.lanes import BUSY, COUNTED, LANES, Lanes
+from rrdbg.tui.model import Peek
 from rrdbg.tui.scale import TimeMap, Window, bin_points, tick_step, ticks, whole_run
-from rrdbg.tui.text import clip, exact_count, grouped, short_count, short_ns, trimmed
+from rrdbg.tui.text import clip, exact_count, grouped, short_count, short_ns, trimmed, visible
 
 GUTTER = 9
 """Cells at the left for the names of the lanes."""
@@ -30,15 +31,25 @@ class Timeline(Widget, can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"timeline--{name}"
-        for name in (*LANES, "label", "axis", "title", "window", "outside", "cursor", "hover", "run")
+        for name in (*LANES, "label", "axis", "title", "window", "handle", "outside", "cursor", "hover", "run", "error")
     }
 
     class Seek(Message):
-        """The user pointed at a position."""
+        """The user clicked on a position, or dragged the cursor there."""
 
-        def __init__(self, position: int) -> None:
+        def __init__(self, position: int, glide: str) -> None:
             self.position = position
             """Where to go."""
+            self.glide = glide
+            """Name of the drag: all of it is one jump."""
+            super().__init__()
+
+    class Pointed(Message):
+        """The mouse is over another position."""
+
+        def __init__(self, position: int | None) -> None:
+            self.position = position
+            """The position, or None: over none."""
             super().__init__()
 
     class Looked(Message):
@@ -70,8 +81,17 @@ class Timeline(Widget, can_focus=False):
         self.overview: Sequence[int] = ()
         """Activity of the whole run, one count per column."""
         self.hover: int | None = None
-        """Column of the lanes under the mouse."""
-        self._dragging: str | None = None
+        """Column under the mouse."""
+        self.peek: Peek | None = None
+        """What was looked up about the position under the mouse."""
+        self.trouble = ""
+        """Why the lanes are not known, or empty."""
+        self._hovered = ""
+        self._dragging = ""
+        self._drags = 0
+        self._grip = 0
+        self._held = self.window
+        self._dragged = False
         self._base = Style()
 
     # what the app tells
@@ -85,7 +105,7 @@ class Timeline(Widget, can_focus=False):
     def show(self, cursor: int) -> None:
         """Move the cursor; the window follows it."""
         self.cursor = cursor
-        window = self.window.follow(cursor) if self._dragging != "lanes" else self.window
+        window = self.window.follow(cursor) if not self._dragging else self.window
         if window != self.window:
             self.look(window)
         self.refresh()
@@ -101,6 +121,18 @@ class Timeline(Widget, can_focus=False):
             self.overview = [sum(column) for column in zip(*(lanes.counts[lane] for lane in BUSY), strict=True)]
         if lanes.window == self.window:
             self.lanes = lanes
+            self.trouble = ""
+        self.refresh()
+
+    def set_peek(self, peek: Peek | None) -> None:
+        """Take what was looked up about the position under the mouse."""
+        if peek != self.peek:
+            self.peek = peek
+            self.refresh(Region(0, 0, self.size.width, 1))
+
+    def fail(self, trouble: str) -> None:
+        """Say why there are no counts."""
+        self.trouble = trouble
         self.refresh()
 
     def look(self, window: Window) -> None:
@@ -181,7 +213,12 @@ class Timeline(Widget, can_focus=False):
             drawing.bars(row, GUTTER, data[0], styles[0])
         else:
             drawing.marks(row, GUTTER, data[0], "╵" if names[0] == "snaps" else "▼", styles[0])
-        if self.hover is not None:
+        if self.trouble and names[0] == "traps":
+            row.write(GUTTER, f"⚠ not known: {visible(self.trouble)}", self._style("error"))
+        if self._dragging == "zoom" and self.hover is not None:
+            first, last = sorted((self._grip, self.hover))
+            row.tint(GUTTER + first, self._shade("window"), last - first + 1)
+        elif self.hover is not None and self._hovered != "run":
             row.tint(GUTTER + self.hover, self._shade("hover"))
         if self.window.contains(self.cursor):
             column = GUTTER + self.window.column(self.cursor)
@@ -191,8 +228,12 @@ class Timeline(Widget, can_focus=False):
         whole = whole_run(self.total, self.columns)
         drawing.bars(row, GUTTER, Lanes(whole, {"": self._fit(self.overview)}).rescaled(whole, ""), self._style("run"))
         if not self.window.whole:
-            first = whole.column(self.window.start)
-            row.tint(GUTTER + first, self._shade("window"), max(whole.column(self.window.stop - 1) - first + 1, 1))
+            first, last = self._band(whole)
+            row.tint(GUTTER + first, self._shade("window"), last - first + 1)
+            for column in (first, last):
+                row.tint(GUTTER + column, self._shade("handle"))
+        if self.hover is not None and self._hovered == "run":
+            row.tint(GUTTER + self.hover, self._shade("hover"))
         column = GUTTER + whole.column(self.cursor)
         row.write(column, "┃", self._style("cursor"))
 
@@ -215,6 +256,7 @@ class Timeline(Widget, can_focus=False):
         left = clip(self.caption, max(self.size.width // 2, 20))
         if self.hover is not None:
             right, style = self.readout(self.hover), self._style("hover")
+            left = clip(left, max(self.size.width - len(right) - 3, 8))
         else:
             right, style = self._window_text(), label
         right = clip(right, max(self.size.width - len(left) - 3, 0))
@@ -230,14 +272,20 @@ class Timeline(Widget, can_focus=False):
         return f"{grouped(start)} – {grouped(stop - 1)} · {span}"
 
     def readout(self, column: int) -> str:
-        """Return what is known about a column of the lanes."""
-        position = self.window.position(column)
-        parts = [grouped(position), short_ns(self.time.ns(position), 6)]
-        for lane, noun in NOUNS.items():
+        """Return what is known about a column."""
+        window = self._window_under(self._hovered)
+        position = window.position(column)
+        peek = self.peek if self.peek is not None and self.peek.position == position else None
+        parts = [grouped(position), short_ns(self.time.ns(position) if peek is None else peek.virtual_ns, 6)]
+        if peek is not None:
+            parts.append(peek.where)
+        for lane, noun in NOUNS.items() if window is self.window else ():
             count = self._counts(lane)[column]
             if count:
                 parts.append(f"{short_count(count)} {noun}{'s' if count != 1 else ''}")
-        first, last = self.window.first(column), self.window.first(column + 1)
+        if peek is not None:
+            parts.append(peek.what)
+        first, last = window.first(column), window.first(column + 1)
         names = [self.labels[p] for p in self.marks[bisect_left(self.marks, first) : bisect_left(self.marks, last)]]
         parts += [f"◆ {name}" for name in names[:3] if name]
         return " · ".join(parts)
@@ -265,25 +313,74 @@ class Timeline(Widget, can_focus=False):
             self.look(self.window if not self.window.whole else whole_run(self.total, self.columns))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Jump, and start scrubbing."""
+        """Jump and start scrubbing; or take hold of the zoom window, or of one of its ends."""
         event.stop()
-        self._dragging = "run" if self._row(event) == "run" else "lanes"
+        column = self._column(event)
+        row = self._row(event)
+        self._drags += 1
+        self._grip, self._held, self._dragged = column, self.window, False
+        if event.button == 3 and row != "run":
+            self._dragging = "zoom"
+        elif row == "run" and (grip := self._gripped(column)):
+            self._dragging = grip
+        else:
+            self._dragging = "run" if row == "run" else "lanes"
+            self._seek(column)
         self.capture_mouse()
-        self._seek(event)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
-        """Stop scrubbing."""
-        if self._dragging:
-            self._dragging = None
-            self.release_mouse()
+        """Let go. A window that was clicked and not moved: go there."""
+        if not self._dragging:
+            return
+        dragging, self._dragging = self._dragging, ""
+        self.release_mouse()
+        column = self._column(event)
+        if dragging == "zoom":
+            if self._dragged:
+                self.look(self.window.between(self.window.position(self._grip), self.window.position(column)))
+        elif dragging in ("run", "lanes"):
             self.show(self.cursor)
+        elif not self._dragged:
+            self._dragging = "run"
+            self._seek(column)
+            self._dragging = ""
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Scrub while a button is down, else read out."""
+        """Drag while a button is down, else read out."""
+        column = self._column(event)
         if self._dragging:
-            self._seek(event)
-        column = int(event.x) - GUTTER
-        self._hover(column if 0 <= column < self.columns and self._row(event) not in ("title", "run") else None)
+            self._dragged = self._dragged or column != self._grip
+        if self._dragging in ("run", "lanes"):
+            self._seek(column)
+        elif self._dragging and self._dragging != "zoom" and self._dragged:
+            self._drag_window(column)
+        inside = 0 <= int(event.x) - GUTTER < self.columns
+        row = self._row(event)
+        if not self._dragging:
+            self._hovered = row
+        self._hover(column if inside and (self._dragging or row not in ("title", "")) else None)
+
+    def _gripped(self, column: int) -> str:
+        """Return what of the zoom window a column of the run's row holds: "start", "stop", "window" or nothing."""
+        if self.window.whole:
+            return ""
+        first, last = self._band(whole_run(self.total, self.columns))
+        if last - first < 2:  # too narrow to have ends inside
+            return {first - 1: "start", last + 1: "stop"}.get(column, "window" if first <= column <= last else "")
+        return {first: "start", last: "stop"}.get(column, "window" if first <= column <= last else "")
+
+    def _band(self, whole: Window) -> tuple[int, int]:
+        first = whole.column(self.window.start)
+        return first, max(whole.column(self.window.stop - 1), first)
+
+    def _drag_window(self, column: int) -> None:
+        whole, held = whole_run(self.total, self.columns), self._held
+        if self._dragging == "window":
+            self.look(held.moved(whole.first(column) - whole.first(self._grip)))
+        elif self._dragging == "start":
+            self.look(held.between(min(whole.first(column), held.stop - 2), held.stop - 1))
+        else:
+            self.look(held.between(held.start, max(whole.first(column + 1) - 1, held.start + 1)))
 
     def on_leave(self) -> None:
         """Forget the hovered column."""
@@ -319,12 +416,21 @@ class Timeline(Widget, can_focus=False):
         y = int(event.y)
         return self.rows[y] if 0 <= y < len(self.rows) else ""
 
-    def _seek(self, event: events.MouseEvent) -> None:
-        column = min(max(int(event.x) - GUTTER, 0), self.columns - 1)
-        window = whole_run(self.total, self.columns) if self._dragging == "run" else self.window
-        self.post_message(self.Seek(window.position(column)))
+    def _column(self, event: events.MouseEvent) -> int:
+        return min(max(int(event.x) - GUTTER, 0), self.columns - 1)
+
+    def _window_under(self, row: str) -> Window:
+        return whole_run(self.total, self.columns) if row == "run" else self.window
+
+    def _seek(self, column: int) -> None:
+        window = self._window_under(self._dragging)
+        self.post_message(self.Seek(window.position(column), f"drag {self._drags}"))
 
     def _hover(self, column: int | None) -> None:
-        if column != self.hover:
+        if column != self.hover or column is not None:
             self.hover = column
+            position = None if column is None else self._window_under(self._hovered).position(column)
+            if self.peek is not None and self.peek.position != position:
+                self.peek = None
+            self.post_message(self.Pointed(None if self._dragging else position))
             self.refresh(Region(0, 0, self.size.width, self.size.height))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -16,7 +16,7 @@ from rrdbg.session.api import ProgressCallback, Session
 from rrdbg.tui.app import DebuggerApp
 from rrdbg.tui.run import over
 from rrdbg.tui.source import Source
-from tests.tui.fake import FakeSession
+from tests.tui.fake import TOTAL, FakeSession
 from tests.tui.picture import strips
 
 PATIENCE = 30.0
@@ -72,7 +72,7 @@ class Run:
         """Wait until the first screen is complete."""
         app = self.app
         await self.until(lambda: app.view is not None and app.overview is not None and app.engine.idle)
-        await self.until(lambda: app.deck.code.size.height > 0)
+        await self.until(lambda: app.deck.code.size.height > 0 or app.deck.source.size.height > 0)
 
     async def key(self, *keys: str) -> None:
         """Press keys without waiting for the engine."""
@@ -124,10 +124,26 @@ class FakeRun(Run):
 
 
 @asynccontextmanager
-async def running(size: tuple[int, int] = (120, 40), *, total: int | None = None) -> AsyncIterator[FakeRun]:
-    """Run an application over a fake session until its first screen is complete."""
-    session = FakeSession() if total is None else FakeSession(total=total)
+async def running(
+    size: tuple[int, int] = (120, 40),
+    *,
+    total: int = TOTAL,
+    debug: bool = False,
+    session: FakeSession | None = None,
+    keys: Mapping[str, str] | None = None,
+) -> AsyncIterator[FakeRun]:
+    """Run an application over a fake session until its first screen is complete.
+
+    Args:
+        size: Of the screen.
+        total: Last position of the run.
+        debug: Whether the guest has debug information.
+        session: The session; instead of the two above.
+        keys: Keys other than the usual ones.
+    """
+    session = FakeSession(total=total, debug=debug) if session is None else session
     app = fake_app(session)
+    app.use_keys(keys or {})
     async with app.run_test(size=size) as pilot:
         run = FakeRun(app, pilot, session)
         await run.complete()

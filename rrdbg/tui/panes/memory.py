@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.message import Message
 
-from rrdbg.tui.model import BLOCK, Memory
+from rrdbg.tui.model import BLOCK, Compared, Memory
 from rrdbg.tui.pane import Pane, Parts
 from rrdbg.tui.text import ascii_column, visible
 
@@ -38,6 +39,7 @@ class MemoryPane(Pane):
         """Where it is now."""
         self._now = Memory(0)
         self._before = Memory(0)
+        self._against: list[tuple[int, int]] | None = None
         self._top = 0
 
     def look(self, expression: str, address: int) -> None:
@@ -70,6 +72,20 @@ class MemoryPane(Pane):
                 self._before = self._now
             self._now = Memory(position)
         self.want()
+
+    def compare(self, compared: Compared | None) -> None:
+        """Take what differs from the position compared with; None: the last stop is it."""
+        self._against = None
+        if compared is not None:
+            self._against = sorted((change.address, change.address + len(change.new)) for change in compared.memory)
+        self.refresh()
+
+    def _changed(self, address: int, value: int | None) -> bool:
+        if self._against is not None:
+            at = bisect_right(self._against, (address, 1 << 64)) - 1
+            return at >= 0 and address < self._against[at][1]
+        before = self._byte(self._before, address)
+        return value is not None and before is not None and value != before
 
     def take(self, memory: Memory) -> None:
         """Take blocks that were wanted."""
@@ -121,11 +137,10 @@ class MemoryPane(Pane):
         data = []
         for address in range(start, start + per_row):
             value = self._byte(self._now, address)
-            before = self._byte(self._before, address)
             known = start & -BLOCK in self._now.blocks
             text = f"{value:02x}" if value is not None else ("--" if known else "··")
             style = self.style("dim" if not value else "text")
-            if value is not None and before is not None and value != before:
+            if self._changed(address, value):
                 style = self.style("changed")
             elif address == self.address:
                 style = self.style("accent")

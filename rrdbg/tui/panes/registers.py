@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrdbg.tui.model import View
+from rrdbg.tui.model import Compared, View
 from rrdbg.tui.pane import Pane, Parts
 from rrdbg.tui.text import clip, visible
 
@@ -13,7 +13,25 @@ FIRST = ("pc", "ra", "sp", "s0", *(f"a{i}" for i in range(8)), "s1", *(f"t{i}" f
 """What a small pane shows first; the others follow when it is scrolled."""
 
 
-class RegistersPane(Pane):
+class ComparingPane(Pane):
+    """Marks what is other than at the last stop, or than at the position that the user compares with."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._before: dict[str, int] = {}
+        self._against: dict[str, int] | None = None
+
+    def compare(self, compared: Compared | None) -> None:
+        """Take what differs from the position compared with; None: the last stop is it."""
+        self._against = None if compared is None else {name: old for name, old, _ in compared.registers}
+        self.refresh()
+
+    def changed(self, name: str, value: int) -> bool:
+        """Return whether a value is to be marked."""
+        return name in self._against if self._against is not None else self._before.get(name) != value
+
+
+class RegistersPane(ComparingPane):
     """pc and the integer registers, in as many columns as fit."""
 
     NAME = "Registers"
@@ -23,13 +41,12 @@ class RegistersPane(Pane):
         super().__init__(id="registers")
         self._values: tuple[tuple[str, int], ...] = ()
         self._rows: list[list[tuple[str, int]]] = []
-        self._before: dict[str, int] = {}
 
     def show(self, view: View, before: View | None) -> None:
         """Take a new position and the one to compare with."""
         self._values = view.registers
         self._before = dict(before.registers) if before is not None else dict(view.registers)
-        self.retitle(f"hart {view.hart}  {view.priv}")
+        self.retitle(f"hart {view.hart}  {view.priv}" + (f"  frame {view.frame}" if view.frame else ""))
         self.update()
 
     def _columns(self) -> int:
@@ -64,7 +81,7 @@ class RegistersPane(Pane):
         """Return one row of registers."""
         parts: Parts = []
         for name, value in self._rows[index]:
-            changed = self._before.get(name) != value
+            changed = self.changed(name, value)
             digits = f"{value:016x}"
             zeros = len(digits) - len(digits.lstrip("0")) if value else 15
             bright = self.style("changed") if changed else self.style("text")
@@ -75,7 +92,7 @@ class RegistersPane(Pane):
         return parts
 
 
-class CsrsPane(Pane):
+class CsrsPane(ComparingPane):
     """Control and status registers, with their fields in words."""
 
     NAME = "CSRs"
@@ -84,7 +101,6 @@ class CsrsPane(Pane):
     def __init__(self) -> None:
         super().__init__(id="csrs")
         self._values: tuple[tuple[str, int, str], ...] = ()
-        self._before: dict[str, int] = {}
 
     def show(self, view: View, before: View | None) -> None:
         """Take a new position and the one to compare with."""
@@ -99,7 +115,7 @@ class CsrsPane(Pane):
     def line(self, index: int, width: int) -> Parts:
         """Return one CSR."""
         name, value, text = self._values[index]
-        changed = self._before.get(name) != value
+        changed = self.changed(name, value)
         digits = f"{value:016x}"
         zeros = len(digits) - len(digits.lstrip("0")) if value else 15
         return [
