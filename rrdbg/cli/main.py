@@ -23,6 +23,7 @@ SUBCOMMANDS = (
     "replay",
     "verify",
     "tui",
+    "serve",
     "gdb",
     "run",
     "export",
@@ -37,7 +38,7 @@ SUBCOMMANDS = (
 )
 """Modules of this package, one per subcommand, in the order of the help text. Each has `add_parser` and `run`."""
 
-REPLAYING = ("replay", "verify", "tui", "gdb", "run", "export")
+REPLAYING = ("replay", "verify", "tui", "serve", "gdb", "run", "export")
 """Those that run the guest of a trace, and with it devices that users wrote."""
 
 EPILOG = """\
