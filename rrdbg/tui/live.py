@@ -45,6 +45,9 @@ LOOK_HZ = 20
 FOLLOW_PERIOD, GROW_PERIOD = 0.15, 1.0
 """Seconds between two looks at the present: while the cursor follows it, and while it stands elsewhere."""
 
+AGAIN = 2.0
+"""Seconds after which a look that failed is tried again."""
+
 SHARE = 0.5
 """Part of the engine's time that following may take."""
 
@@ -270,7 +273,7 @@ class LiveApp(DebuggerApp):
     def _grow(self) -> None:
         """Have the engine look at the file, and go to its end if the cursor follows."""
         following, follower, began = self.following, self._follower, time.monotonic()
-        self._growing = True
+        self._growing, self._grown, self._took = True, began, AGAIN
 
         def work(source: Source) -> tuple[Overview, View | None, bool]:
             try:
@@ -462,9 +465,7 @@ class LiveApp(DebuggerApp):
         elif letter == "r":
             self.recorder.reset()
         elif letter in "h?":
-            self.say(
-                "Ctrl-A x: back to the debugger; p: pause; r: reset the guest; Ctrl-A: a Ctrl-A for the guest"
-            )
+            self.say("Ctrl-A x: back to the debugger; p: pause; r: reset the guest; Ctrl-A: a Ctrl-A for the guest")
 
     def _send(self, data: bytes) -> None:
         if not data:
