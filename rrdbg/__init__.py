@@ -19,6 +19,7 @@ from rrdbg_core import __version__
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     from rrdbg.session.api import (
@@ -91,18 +92,24 @@ __all__ = [
 
 
 def open(
-    path: str | PathLike[str], progress: ProgressCallback | None = None, *, trust_devices: bool = False
+    path: str | PathLike[str],
+    progress: ProgressCallback | None = None,
+    *,
+    symbols: Sequence[str | PathLike[str]] = (),
+    trust_devices: bool = False,
 ) -> Session:
     """Open a trace and stand at its start.
 
     Args:
         path: A `.rrt` file; one that is still being recorded will do.
         progress: Called by long calls some ten times a second; also while the guest CPU is compiled, the first time.
+        symbols: ELF files with symbols and debug information, for stripped images and for programs that the guest
+            loaded itself; they go before the trace's images. `FILE@ADDRESS`: its `.text` section was loaded there.
         trust_devices: Run the programs of devices that traces carry, from now on in this process: only for traces from
             people whose programs you would run.
 
     Raises:
-        RrdbgError: The trace cannot be read; says why and what to do.
+        RrdbgError: The trace or a file with symbols cannot be read; says why and what to do.
     """
     from rrdbg.session.session import open_session
 
@@ -110,7 +117,7 @@ def open(
         from rrdbg_core.devices.user import trust
 
         trust()
-    return open_session(path, progress)
+    return open_session(path, progress, symbols=symbols)
 
 
 def __getattr__(name: str) -> object:

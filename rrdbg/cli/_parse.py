@@ -10,6 +10,19 @@ _COUNT = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _TIME_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 
 
+def add_symbols(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names files with symbols; the value is what `rrdbg.open` takes as `symbols`."""
+    parser.add_argument(
+        "--symbols",
+        "--debug-file",
+        dest="symbols",
+        action="append",
+        default=[],
+        metavar="ELF[@ADDRESS]",
+        help="take symbols and debug information from this file too; ADDRESS: where its .text was loaded",
+    )
+
+
 def size_bytes(text: str) -> int:
     """Parse a size in bytes: 4096, 128M, 1GiB."""
     match = re.fullmatch(r"(\d[\d_]*)\s*([kmg]?)(?:i?b)?", text.strip(), re.IGNORECASE)

@@ -7,6 +7,8 @@ import contextlib
 import sys
 from typing import Any
 
+from rrdbg.cli._parse import add_symbols
+
 DESCRIPTION = """\
 Write what each step of a trace did, a line per step: icount, virtual time, hart, mode, instruction, symbol, source
 line, registers written, memory accesses, traps, events, bookmarks and notes."""
@@ -18,6 +20,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "export", help="write what each step did, as text or JSON lines", description=DESCRIPTION, **kwargs
     )
     parser.add_argument("trace", metavar="TRACE", help="a .rrt file")
+    add_symbols(parser)
     parser.add_argument("--to", choices=("text", "jsonl"), default="text", help="format (text)")
     parser.add_argument(
         "--from", dest="start", metavar="P", help="first step: 1_000, 50%%, 2.5ms, @bookmark, #event (start)"
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(SessionProgress())
-        session = stack.enter_context(rrdbg.open(args.trace, progress))
+        session = stack.enter_context(rrdbg.open(args.trace, progress, symbols=args.symbols))
         stack.enter_context(cancelling(session))
         out = sys.stdout
         if args.output and args.output != "-":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rrdbg.cli._parse import add_symbols
+
 DESCRIPTION = """\
 Serve a trace to gdb, which walks along it in both directions: break, watch, reverse-continue, reverse-step and all the
 rest. `monitor` in gdb takes the commands of `rrdbg replay`. The command line for gdb is printed at the start."""
@@ -35,9 +37,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDR", help="address to listen on (loopback)")
     parser.add_argument("--once", action="store_true", help="end when the first client goes")
     parser.add_argument("--stdio", action="store_true", help="serve standard input and output instead of a port")
-    parser.add_argument(
-        "--symbols", metavar="ELF", help="the program that gdb loads from the server, instead of the trace's image"
-    )
+    add_symbols(parser)
     parser.add_argument(
         "--launch", nargs=argparse.REMAINDER, metavar="ARG", help="start gdb on the trace; what follows is gdb's"
     )
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from rrdbg.gdb.run import launch, run_server
 
     if args.launch is not None:
-        launch(args.trace, args.launch, ["--symbols", args.symbols] if args.symbols else [])
+        launch(args.trace, args.launch, [word for file in args.symbols for word in ("--symbols", file)])
     with SessionProgress() as progress:
 
         def say(text: str) -> None:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rrdbg.cli._parse import add_symbols
+
 if TYPE_CHECKING:
     from rrdbg.commands import Interpreter, Output
 
@@ -48,6 +50,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "replay", help="walk along a trace with gdb's commands", description=DESCRIPTION, epilog=EPILOG, **kwargs
     )
     parser.add_argument("trace", metavar="TRACE", help="a .rrt file; one that is still being recorded will do")
+    add_symbols(parser)
     in_order: dict[str, Any] = {"action": _InOrder, "dest": "commands", "default": []}
     parser.add_argument("-x", "--command", metavar="FILE", const="file", help="run a file of commands", **in_order)
     parser.add_argument("-ex", "--eval-command", metavar="CMD", const="line", help="run a command", **in_order)
@@ -71,7 +74,11 @@ def run(args: argparse.Namespace) -> int:
         # what was asked for is on its way before the next command starts to work
         print(text, end=ending, flush=True)
 
-    with SessionProgress() as progress, rrdbg.open(args.trace, progress) as session, cancelling(session):
+    with (
+        SessionProgress() as progress,
+        rrdbg.open(args.trace, progress, symbols=args.symbols) as session,
+        cancelling(session),
+    ):
         interpreter = Interpreter(session)
         if not _run_given(interpreter, args.commands, write) or args.batch:
             return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rrdbg.cli._parse import add_symbols
+
 DESCRIPTION = """\
 Run a Python script on a trace. The script runs as a program of its own: sys.argv is [SCRIPT, TRACE, ARGS...], and its
 folder comes first on sys.path. It finds the trace opened as the global `session` (docs/scripting.md); what else it
@@ -22,6 +24,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file")
     parser.add_argument("trace", metavar="TRACE", help="a .rrt file")
+    add_symbols(parser)
     parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="arguments of the script")
     return parser
 
@@ -31,4 +34,4 @@ def run(args: argparse.Namespace) -> int:
     from rrdbg.cli.interrupts import cancelling
     from rrdbg.commands.script import run_script
 
-    return run_script(args.script, [args.trace, *args.args], cancelling)
+    return run_script(args.script, [args.trace, *args.args], cancelling, symbols=args.symbols)

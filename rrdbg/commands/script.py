@@ -21,7 +21,9 @@ Guard = Callable[["Session"], AbstractContextManager[None]]
 """Something that is in force while a session is in use."""
 
 
-def run_script(script: str, arguments: Sequence[str], guard: Guard | None = None) -> int:
+def run_script(
+    script: str, arguments: Sequence[str], guard: Guard | None = None, *, symbols: Sequence[str] = ()
+) -> int:
     """Run a Python script on a trace and return the exit code.
 
     The script runs as `__main__` with `sys.argv` set to its own name and the arguments, of which the first is the
@@ -35,6 +37,7 @@ def run_script(script: str, arguments: Sequence[str], guard: Guard | None = None
         script: Its file.
         arguments: The trace, and what else the script is given.
         guard: In force while the script runs.
+        symbols: Files with symbols, as for `rrdbg.open`.
     """
     try:
         source = Path(script).read_bytes()
@@ -46,7 +49,7 @@ def run_script(script: str, arguments: Sequence[str], guard: Guard | None = None
         traceback.print_exception(type(error), error, None)
         return ExitCode.FAILED
     with ExitStack() as stack:
-        session = stack.enter_context(rrdbg.open(arguments[0]))
+        session = stack.enter_context(rrdbg.open(arguments[0], symbols=symbols))
         if guard is not None:
             stack.enter_context(guard(session))
         module = stack.enter_context(_as_main(script, arguments))

@@ -22,6 +22,7 @@ from rrdbg.gdb.server import PipeStream, Server, is_loopback, listen, serve_stre
 from rrdbg.gdb.stub import Stub
 from rrdbg.session.api import ProgressCallback
 from rrdbg.session.remote import open_remote
+from rrdbg.session.symbol_files import read_symbol_files
 
 _GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv-none-elf-gdb", "riscv64-linux-gnu-gdb")
 
@@ -40,7 +41,7 @@ def run_server(
     progress: ProgressCallback | None = None,
     once: bool = False,
     stdio: bool = False,
-    symbols: str | None = None,
+    symbols: Sequence[str] = (),
 ) -> int:
     """Serve a trace until the user ends it, or the only client does; return the exit code.
 
@@ -53,7 +54,8 @@ def run_server(
         progress: Called while the trace is opened.
         once: End with the first client.
         stdio: Serve standard input and output instead.
-        symbols: A file that takes the place of the trace's images for the client.
+        symbols: Files with symbols, as for `rrdbg.open`; the first one takes the place of the trace's images for the
+            client.
 
     Raises:
         RrdbgError: The trace does not open, the port is taken, or the engine died.
@@ -62,7 +64,7 @@ def run_server(
 
     @contextlib.contextmanager
     def opened() -> Iterator[Stub]:
-        with open_remote(path, progress) as session:
+        with open_remote(path, progress, symbols=symbols) as session:
             session.on_progress = None
             yield Stub(session, Files(load))
 
@@ -105,11 +107,12 @@ def launch(path: str, arguments: Sequence[str], options: Sequence[str]) -> NoRet
     os.execv(gdb, [gdb, "-q", "-ex", f"source {commands}", "-ex", f"target extended-remote | {server}", *arguments])
 
 
-def _loader(path: str, symbols: str | None) -> Callable[[], Mapping[str, bytes]]:
-    if symbols is None:
+def _loader(path: str, symbols: Sequence[str]) -> Callable[[], Mapping[str, bytes]]:
+    # the client loads one program; what was loaded elsewhere is for the session alone
+    program = next((file for file in read_symbol_files(symbols) if file.address is None), None)
+    if program is None:
         return lambda: images_of(path)
-    data = Path(symbols).read_bytes()
-    return lambda: {os.path.basename(symbols): data}
+    return lambda: {program.name: program.data}
 
 
 def _listener(host: str, port: int | None, default_port: int) -> socket.socket:

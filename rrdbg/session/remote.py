@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, cast
@@ -26,7 +26,12 @@ _CALLS = {name for name in vars(Session) if not name.startswith("_")} - _LOCAL
 _PROPERTIES = {name for name in _CALLS if isinstance(vars(Session)[name], property)}
 
 
-def open_remote(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
+def open_remote(
+    path: str | PathLike[str],
+    progress: ProgressCallback | None = None,
+    *,
+    symbols: Sequence[str | PathLike[str]] = (),
+) -> Session:
     """Open a trace in an engine of its own.
 
     The result has the interface and the errors of `rrdbg.open`'s. Its methods block the calling thread; progress is
@@ -35,13 +40,18 @@ def open_remote(path: str | PathLike[str], progress: ProgressCallback | None = N
     Raises:
         RrdbgError: The trace cannot be read, or the engine does not start.
     """
-    return cast(Session, RemoteSession(path, progress))
+    return cast(Session, RemoteSession(path, progress, symbols))
 
 
 class RemoteSession:
     """The methods of `Session`, each a message to the engine and its answer."""
 
-    def __init__(self, path: str | PathLike[str], progress: ProgressCallback | None = None) -> None:
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        progress: ProgressCallback | None = None,
+        symbols: Sequence[str | PathLike[str]] = (),
+    ) -> None:
         self.on_progress = progress
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - what the engine's process says as it dies
         try:
@@ -62,7 +72,7 @@ class RemoteSession:
         self._running: int | None = None
         self._closed = False
         try:
-            self._call("open", os.fspath(path))
+            self._call("open", os.fspath(path), symbols=tuple(map(os.fspath, symbols)))
         except BaseException:
             self._end()
             raise

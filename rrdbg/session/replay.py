@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.replay.replayer import Replayer
@@ -11,8 +12,9 @@ from rrdbg_core.trace import Trace
 from rrdbg.session.api import Progress, ProgressCallback, TraceInfo, VerifyResult
 from rrdbg.session.engine import Engine, Found, Targets, Words
 from rrdbg.session.source import TraceSource
+from rrdbg.session.symbol_files import read_symbol_files
 from rrdbg.session.userdata import UserData
-from rrdbg.symbols.table import SymbolTable
+from rrdbg.symbols.table import SymbolFile, SymbolTable
 
 Parts = tuple[Engine, TraceSource, SymbolTable, UserData]
 
@@ -90,12 +92,18 @@ class ReplayEngine:
         return self._replayer.read(address, length, physical)
 
 
-def open_parts(path: str, progress: ProgressCallback | None) -> Parts:
+def open_parts(path: str, progress: ProgressCallback | None, symbols: Sequence[str | PathLike[str]] = ()) -> Parts:
     """Return what a session over a trace file is made of.
+
+    Args:
+        path: The trace.
+        progress: Told what takes long.
+        symbols: Files with symbols, which go before the trace's images; `read_symbol_files` knows their form.
 
     Raises:
         RrdbgError: The trace cannot be read.
     """
+    files = read_symbol_files(symbols)
     trace = Trace.open(path)
     try:
         tell = None if progress is None else lambda text: progress(Progress(text, 0, 0, 0.0, None))
@@ -103,13 +111,13 @@ def open_parts(path: str, progress: ProgressCallback | None) -> Parts:
     except BaseException:
         trace.close()
         raise
-    return ReplayEngine(replayer), _source_of(replayer, path), symbols_of(trace), UserData(path)
+    return ReplayEngine(replayer), _source_of(replayer, path), symbols_of(trace, files), UserData(path)
 
 
-def symbols_of(trace: Trace) -> SymbolTable:
-    """Return the symbols of the images, the first one first; read when first asked for."""
+def symbols_of(trace: Trace, files: Sequence[SymbolFile] = ()) -> SymbolTable:
+    """Return the symbols of files and images, the first one first; read when first asked for."""
     refs = trace.manifest.config.images
-    return SymbolTable([trace.images[ref.digest] for ref in refs], [ref.name for ref in refs])
+    return SymbolTable([trace.images[ref.digest] for ref in refs], [ref.name for ref in refs], files)
 
 
 def _source_of(replayer: Replayer, path: str) -> TraceSource:

@@ -66,7 +66,7 @@ class Server:
         if name == "open":
             from rrdbg.session.session import open_session
 
-            self._session = open_session(args[0], self._progress)
+            self._session = open_session(args[0], self._progress, **kwargs)
             return None
         if name.startswith("_"):
             raise AttributeError(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Self, cast
@@ -76,18 +77,24 @@ class TraceSession(Variables):
             return self._source.verify(pauses, seed, self._poll)
 
 
-def open_session(path: str | PathLike[str], progress: ProgressCallback | None = None) -> Session:
+def open_session(
+    path: str | PathLike[str],
+    progress: ProgressCallback | None = None,
+    *,
+    symbols: Sequence[str | PathLike[str]] = (),
+) -> Session:
     """Open a trace and stand at its start.
 
     Args:
         path: A `.rrt` file.
         progress: Called by long calls; also while the guest CPU is compiled, the first time.
+        symbols: Files with symbols and debug information, as for `rrdbg.open`.
 
     Raises:
-        RrdbgError: The trace cannot be read.
+        RrdbgError: The trace or a file with symbols cannot be read.
     """
     from rrdbg.session.replay import open_parts
 
-    session = TraceSession(*open_parts(os.fspath(path), progress))
+    session = TraceSession(*open_parts(os.fspath(path), progress, symbols))
     session.on_progress = progress
     return cast(Session, session)

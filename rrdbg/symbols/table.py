@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.dwarf.image import ImageDebug
+from rrdbg.symbols.dwarf.sections import Sections
 from rrdbg.symbols.elf import ElfSymbols, Symbol
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFile:
+    """A file whose symbols and debug information are used beside those of the images."""
+
+    name: str
+    """Its name, for messages."""
+    data: bytes
+    """Its bytes."""
+    address: int | None = None
+    """Where its `.text` section was loaded; None: where it says itself."""
 
 
 class SymbolTable:
     """The symbols of several images; the first image that knows an answer gives it.
 
+    Args:
+        images: The images of the trace.
+        names: Their names, for messages.
+        files: Files with symbols, which go before the images: for a stripped image, or for a program that the guest
+            loaded itself.
+
     Example:
         >>> table = SymbolTable([open("kernel.elf", "rb").read()])
         >>> table.around(0x8000_0010)
-        Symbol(name='main', address=2147483648, size=64, kind='function')
+        Symbol(name='main', address=2147483648, size=64, kind='function', linkage_name='')
     """
 
-    def __init__(self, images: Sequence[bytes], names: Sequence[str] = ()) -> None:
+    def __init__(self, images: Sequence[bytes], names: Sequence[str] = (), files: Sequence[SymbolFile] = ()) -> None:
         self._images = images
         self._names = [*names, *("the image" for _ in images[len(names) :])]
+        self._files = files
         self.around = lru_cache(maxsize=65536)(self._around)
         self.line = lru_cache(maxsize=65536)(self._line)
         # a condition asks for its symbols at each hit
         self.named = lru_cache(maxsize=4096)(self._named)
 
     @cached_property
-    def _elfs(self) -> list[ElfSymbols]:
-        return [ElfSymbols(debug.sections) for debug in self._debugs]
-
-    @cached_property
-    def _lines(self) -> list[LineTable]:
-        return [LineTable(debug) for debug in self._debugs]
-
-    @cached_property
-    def _frames(self) -> list[CallFrames]:
-        return [CallFrames(image) for image in self._images]
+    def _parts(self) -> list[_Part]:
+        files = [_Part(file.name, Sections(file.data), file.address) for file in self._files]
+        return files + [
+            _Part(name, Sections(image), None) for name, image in zip(self._names, self._images, strict=True)
+        ]
 
     @cached_property
     def entry(self) -> int | None:
@@ -50,64 +69,133 @@ class SymbolTable:
 
     def frame_rules(self, address: int) -> Row | None:
         """Return the call frame information for an address."""
-        return next((row for frames in self._frames if (row := frames.row(address)) is not None), None)
+        return self._first(address, lambda part, inside: part.frames.row(inside))
 
     def frame_extent(self, address: int) -> tuple[int, int] | None:
         """Return the stretch of code around an address that has call frame information of its own."""
-        return next((found for frames in self._frames if (found := frames.extent(address)) is not None), None)
+        for part in self._parts:
+            if address >= part.bias and (found := part.frames.extent(address - part.bias)) is not None:
+                return found[0] + part.bias, found[1] + part.bias
+        return None
 
     @cached_property
     def debug(self) -> DebugInfo:
         """Functions, variables and types, read when first asked for."""
-        return DebugInfo([(debug, 0, elf) for debug, elf in zip(self._debugs, self._elfs, strict=True)])
-
-    @cached_property
-    def _debugs(self) -> list[ImageDebug]:
-        return [ImageDebug(image) for image in self._images]
+        return DebugInfo([(part.debug, part.bias, part.elf) for part in self._parts])
 
     def problems(self) -> list[str]:
         """Return what is missing in which image, a sentence each: stripped ones, damaged debug information."""
-        tables: list[Sequence[ElfSymbols | LineTable]] = [self._elfs, self._lines]
-        return [
-            f"{harmless(name)}: {table.problem}"
-            for rows in tables
-            for name, table in zip(self._names, rows, strict=True)
-            if table.problem
-        ]
+        parts = [part for part in self._parts if not self._is_replaced(part)]
+        found = [part.mismatch(self._parts[len(self._files) :]) for part in self._parts[: len(self._files)]]
+        found += [f"{harmless(part.name)}: {part.elf.problem}{part.debug_link}" for part in parts if part.elf.problem]
+        found += [f"{harmless(part.name)}: {part.lines.problem}" for part in parts if part.lines.problem]
+        return [text for text in found if text]
+
+    def _is_replaced(self, image: _Part) -> bool:
+        """Return whether a file has what an image lacks, so that nothing is missing."""
+        files = self._parts[: len(self._files)]
+        if image in files:
+            return False
+        mine = image.sections.build_id
+        return any(file.bias == 0 and (not mine or file.sections.build_id in (mine, b"")) for file in files)
+
+    def _first(self, address: int, ask: Callable[[_Part, int], T | None]) -> T | None:
+        for part in self._parts:
+            if address >= part.bias and (found := ask(part, address - part.bias)) is not None:
+                return found
+        return None
 
     def _around(self, address: int) -> Symbol | None:
         """Return the symbol that contains an address."""
-        return next((found for elf in self._elfs if (found := elf.around(address)) is not None), None)
+        return self._first(address, lambda part, inside: part.moved(part.elf.around(inside)))
 
     def _line(self, address: int) -> Line | None:
         """Return the source line of an address."""
-        return next((found for lines in self._lines if (found := lines.at(address)) is not None), None)
+        return self._first(address, lambda part, inside: part.moved_line(part.lines.at(inside)))
 
     def _named(self, name: str) -> Symbol | None:
         """Return the symbol of a name."""
-        return next((found for elf in self._elfs if (found := elf.named(name)) is not None), None)
+        found = (part.moved(part.elf.named(name)) for part in self._parts)
+        return next((symbol for symbol in found if symbol is not None), None)
 
     def starting_with(self, prefix: str, limit: int) -> list[Symbol]:
         """Return up to `limit` symbols whose names start with `prefix`, by name."""
-        found = [symbol for elf in self._elfs for symbol in elf.starting_with(prefix, limit)]
-        return sorted(found, key=lambda symbol: symbol.name)[:limit]
+        found = {
+            (symbol.name, symbol.address + part.bias): part.moved(symbol) or symbol
+            for part in reversed(self._parts)
+            for symbol in part.elf.starting_with(prefix, limit)
+        }
+        return sorted(found.values(), key=lambda symbol: symbol.name)[:limit]
 
     def lines_between(self, lo: int, hi: int) -> list[Line]:
-        """Return the line table's rows of addresses lo <= a < hi."""
-        return [line for lines in self._lines for line in lines.between(lo, hi)]
+        """Return the line table's rows of addresses lo <= a < hi, ascending."""
+        for part in self._parts:
+            if hi > part.bias and (rows := part.lines.between(max(lo - part.bias, 0), hi - part.bias)):
+                return [part.moved_line(row) or row for row in rows]
+        return []
 
     def line_addresses(self, file: str, line: int) -> list[int]:
         """Return where a source line was compiled to; empty when there is no such line."""
-        return [address for lines in self._lines for address in lines.addresses(file, line)]
+        return sorted({found + part.bias for part in self._parts for found in part.lines.addresses(file, line)})
 
     def source_files(self) -> dict[str, str]:
         """Return the source files that the line tables name, each with the directory it was compiled in."""
-        return {name: folder for lines in reversed(self._lines) for name, folder in lines.directories.items()}
+        return {name: folder for part in reversed(self._parts) for name, folder in part.lines.directories.items()}
 
     def lines_of(self, file: str) -> list[int]:
         """Return the numbers of a file's lines that have code, ascending; `file` is a whole name."""
-        return sorted({line for lines in self._lines for line in lines.numbers(file)})
+        return sorted({line for part in self._parts for line in part.lines.numbers(file)})
 
     def knows_file(self, file: str) -> bool:
         """Return whether the line tables mention a source file."""
-        return any(lines.knows(file) for lines in self._lines)
+        return any(part.lines.knows(file) for part in self._parts)
+
+
+class _Part:
+    """One image or file, at the place where it was loaded."""
+
+    def __init__(self, name: str, sections: Sections, address: int | None) -> None:
+        self.name = name
+        self.sections = sections
+        text = sections.find(".text")
+        self.bias = 0 if address is None else address - (text.address if text is not None else 0)
+
+    @cached_property
+    def debug(self) -> ImageDebug:
+        return ImageDebug(self.sections)
+
+    @cached_property
+    def elf(self) -> ElfSymbols:
+        return ElfSymbols(self.sections)
+
+    @cached_property
+    def lines(self) -> LineTable:
+        return LineTable(self.debug)
+
+    @cached_property
+    def frames(self) -> CallFrames:
+        return CallFrames(self.sections.image)
+
+    def moved(self, symbol: Symbol | None) -> Symbol | None:
+        if symbol is None or not self.bias:
+            return symbol
+        return replace(symbol, address=symbol.address + self.bias)
+
+    def moved_line(self, line: Line | None) -> Line | None:
+        if line is None or not self.bias:
+            return line
+        return replace(line, address=line.address + self.bias, stop=line.stop + self.bias)
+
+    @property
+    def debug_link(self) -> str:
+        """Where a stripped image says that its symbols are, as the end of a sentence."""
+        name = self.sections.debug_link
+        return f"; they are in {name} (--symbols)" if name else ""
+
+    def mismatch(self, images: Iterable[_Part]) -> str:
+        """Return a sentence when a file seems to belong to another program than those of the trace."""
+        mine = self.sections.build_id
+        theirs = [image.sections.build_id for image in images]
+        if self.bias or not mine or not all(theirs) or mine in theirs:
+            return ""
+        return f"{harmless(self.name)}: its build-id is that of no image of the trace: what it says may be wrong"

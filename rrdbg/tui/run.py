@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 from rrdbg.session.api import Progress, ProgressCallback, Session
+from rrdbg.tui.config import Config, load
 from rrdbg.tui.source import Source
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from rrdbg.tui.app import DebuggerApp
 
 
-def open_trace(path: str, progress: ProgressCallback) -> Source:
+def open_trace(path: str, progress: ProgressCallback, symbols: Sequence[str] = ()) -> Source:
     """Open a trace with the engine in a process of its own. Slow: loads the engine."""
     from rrdbg.session.remote import open_remote
 
-    return over(open_remote(path, progress=progress))
+    return over(open_remote(path, progress=progress, symbols=symbols))
 
 
 def over(session: Session) -> Source:
@@ -39,8 +40,9 @@ def over(session: Session) -> Source:
 class Opening:
     """Opens a trace in a thread of its own, so that the engine starts while the interface is still being imported."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, symbols: Sequence[str] = ()) -> None:
         self._path = path
+        self._symbols = symbols
         self._progress: ProgressCallback | None = None
         self._result: Source | BaseException | None = None
         self._thread = threading.Thread(target=self._open, name="rrdbg-open", daemon=True)
@@ -48,7 +50,7 @@ class Opening:
 
     def _open(self) -> None:
         try:
-            self._result = open_trace(self._path, self._report)
+            self._result = open_trace(self._path, self._report, self._symbols)
         except BaseException as error:
             self._result = error
 
@@ -62,7 +64,7 @@ class Opening:
         self._thread.join()
         result, self._result = self._result, None
         if result is None:
-            return open_trace(self._path, progress)
+            return open_trace(self._path, progress, self._symbols)
         if isinstance(result, BaseException):
             raise result
         return result
@@ -105,37 +107,36 @@ def _signals_end(app: App[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_tui(path: str, *, theme: str | None = None) -> int:
+def run_tui(path: str, *, theme: str | None = None, symbols: Sequence[str] = (), config: str | None = None) -> int:
     """Show a trace until the user quits, and return the exit code.
 
     Args:
         path: The trace.
-        theme: Name of a theme; None: the default one.
+        theme: Name of a theme; None: that of the settings, or the default one.
+        symbols: Files with symbols, as for `rrdbg.open`.
 
     Raises:
-        RrdbgError: There is no terminal, no such theme, the trace does not open, or the engine died.
+        RrdbgError: There is no terminal, no such theme, the settings make no sense, the trace does not open, or the
+            engine died.
         OSError: The file cannot be read.
     """
     check_terminal()
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
-    opening = Opening(path)
+    settings = load(config)
+    opening = Opening(path, symbols)
     from rrdbg.tui.app import DebuggerApp
 
-    return show(DebuggerApp(os.path.basename(path), opening), theme=theme)
+    return show(DebuggerApp(os.path.basename(path), opening), theme=theme, settings=settings)
 
 
-def show(app: DebuggerApp, *, theme: str | None = None) -> int:
+def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None = None) -> int:
     """Run the interface until the user quits, and return the exit code.
 
     Raises:
         RrdbgError: There is no such theme, the trace does not open, or the engine died.
     """
-    if theme is not None:
-        if theme not in app.available_themes:
-            names = ", ".join(sorted(app.available_themes))
-            raise RrdbgError(f"no theme '{theme}'", hint=f"themes: {names}", exit_code=ExitCode.USAGE)
-        app.theme = theme
+    app.configure(load() if settings is None else settings, theme)
     with _signals_end(app):
         app.run()
     if app.failure is not None:

@@ -153,6 +153,15 @@ class Sections:
         return data[16 : 16 + int.from_bytes(data[4:8], "little")]
 
     @cached_property
+    def debug_link(self) -> str:
+        """The file that has what was stripped, as the image calls it; empty when it does not say."""
+        try:
+            name = self.get(".gnu_debuglink").partition(b"\0")[0]
+        except DwarfError:
+            return ""
+        return harmless(name.decode("utf-8", "backslashreplace"))
+
+    @cached_property
     def allocated(self) -> tuple[tuple[int, int], ...]:
         """The address ranges of what lies in memory."""
         return tuple((s.address, s.address + s.size) for s in self.headers if s.flags & SHF_ALLOC)

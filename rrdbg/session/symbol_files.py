@@ -1,0 +1,45 @@
+"""Files with symbols that a session is opened with, beside the images that the trace carries."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from os import PathLike
+
+from rrdbg_core.errors import ExitCode, RrdbgError
+
+from rrdbg.symbols.table import SymbolFile
+
+_AT = re.compile(r"(.+)@(0x[0-9a-fA-F_]+|\d[\d_]*)")
+
+
+def read_symbol_files(files: Sequence[str | PathLike[str]]) -> list[SymbolFile]:
+    """Read files with symbols.
+
+    Args:
+        files: Paths; with `@ADDRESS` behind it, a file's `.text` section was loaded there.
+
+    Raises:
+        RrdbgError: One cannot be read, or is not an ELF file.
+    """
+    return [_read(os.fspath(file)) for file in files]
+
+
+def _read(text: str) -> SymbolFile:
+    path, address = text, None
+    match = None if os.path.exists(text) else _AT.fullmatch(text)
+    if match is not None:
+        path, address = match[1], int(match[2].replace("_", ""), 0)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise RrdbgError(f"cannot read symbols from {path}: {error.strerror}", exit_code=ExitCode.NOT_FOUND) from error
+    if data[:4] != b"\x7fELF":
+        raise RrdbgError(
+            f"{path} is not an ELF file, which could have symbols",
+            hint="for a kernel give vmlinux, not Image; for firmware what the linker wrote, not the .bin",
+            exit_code=ExitCode.USAGE,
+        )
+    return SymbolFile(os.path.basename(path), data, address)
