@@ -17,11 +17,32 @@ _MIE = 1 << 3
 _MACHINE = 3
 
 
-class Stepper:
-    """Makes and undoes single steps."""
+class Here:
+    """The registers that every stop needs, read once for each."""
+
+    NAMES = ("pc", "sp", "s0", "icount", "priv", "mip", "mie", "mstatus")
+    """Their names."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._values: dict[str, int] = {}
+
+    def __getitem__(self, name: str) -> int:
+        if not self._values:
+            self._values = {row.name: row.value for row in self._session.registers(list(self.NAMES))}
+        return self._values[name]
+
+    def forget(self) -> None:
+        """The guest moves."""
+        self._values.clear()
+
+
+class Stepper:
+    """Makes and undoes single steps."""
+
+    def __init__(self, session: Session, here: Here) -> None:
+        self._session = session
+        self._here = here
         self.over_interrupts = True
         """Whether an interrupt and its handler belong to the step that they come before."""
 
@@ -31,12 +52,14 @@ class Stepper:
             stop = self._pass_interrupt()
             if stop is not None:
                 return stop
+        self._here.forget()
         return self._session.stepi()
 
     def step_back(self) -> Stop:
         """Undo one instruction."""
         while True:
             pc, sp, priv = self._place()
+            self._here.forget()
             stop = self._session.reverse_stepi()
             if stop.points or stop.reason is not StopReason.STEP or not self.over_interrupts or not self._is_return():
                 return stop
@@ -45,10 +68,13 @@ class Stepper:
             condition = f"{_any_of('$mepc', pc, pc - 2, pc - 4)} && $sp == {sp:#x} && ($mstatus >> 11 & 3) == {priv}"
             with self._point(self._session.add_catch("trap", condition=condition, internal=True)) as taken:
                 found = self._session.reverse_continue()
+            self._here.forget()
             if taken.number not in found.points and found.points:
                 return found
-            if not found.points or self._session.pc != pc or not self._is_interrupt_due():
-                self._session.goto(here)  # an exception's handler, or begun before the recording
+            if not found.points or self._here["pc"] != pc or not self._is_interrupt_due():
+                # an exception's handler, or begun before the recording
+                self._session.goto(here)
+                self._here.forget()
                 return stop
             if found.points != (taken.number,):
                 return found
@@ -59,6 +85,7 @@ class Stepper:
         condition = f"$sp == {sp:#x} && $priv == {priv}"
         with self._point(self._session.add_break(pc, condition=condition, internal=True)) as returned:
             stop = self._session.continue_()
+        self._here.forget()
         return None if returned.number in stop.points else stop
 
     @contextmanager
@@ -69,18 +96,15 @@ class Stepper:
             self._session.delete_point(point.number)
 
     def _place(self) -> tuple[int, int, int]:
-        pc, sp, priv = (row.value for row in self._session.registers(["pc", "sp", "priv"]))
-        return pc, sp, priv
+        return self._here["pc"], self._here["sp"], self._here["priv"]
 
     def _is_interrupt_due(self) -> bool:
         """Return whether the next step takes an interrupt (privileged spec, section 3.1.9)."""
-        pending, enabled, status, priv = (
-            row.value for row in self._session.registers(["mip", "mie", "mstatus", "priv"])
-        )  # fmt: skip
-        return bool(pending & enabled and (priv < _MACHINE or status & _MIE))
+        enabled = self._here["priv"] < _MACHINE or self._here["mstatus"] & _MIE
+        return bool(self._here["mip"] & self._here["mie"] and enabled)
 
     def _is_return(self) -> bool:
-        code = self._session.read_memory(self._session.pc, 4).data
+        code = self._session.read_memory(self._here["pc"], 4).data
         return int.from_bytes(code, "little") == _MRET
 
 

@@ -16,7 +16,7 @@ from rrdbg_core.errors import RrdbgError
 
 from rrdbg.gdb import description
 from rrdbg.gdb.fields import little
-from rrdbg.gdb.interrupts import Stepper
+from rrdbg.gdb.interrupts import Here, Stepper
 from rrdbg.gdb.points import SOFTWARE, ClientPoints, Place
 from rrdbg.session.api import Cancelled, Progress, Session, Stop, StopReason
 from rrdbg.session.errors import EngineDied
@@ -53,7 +53,8 @@ class Runner:
         self._say = say
         self._next_line = 0.0
         self._due: tuple[int, bool] | None = None
-        self.stepper = Stepper(session)
+        self.here = Here(session)
+        self.stepper = Stepper(session, self.here)
         self.interrupted: Callable[[], bool] = lambda: False
         """Returns whether the client, or its end, wants what runs to end."""
 
@@ -66,11 +67,12 @@ class Runner:
 
         def move() -> bytes:
             if self._take_due(backwards):
-                self._session.tick(-1 if backwards else 1)
-                pc = self._session.pc
+                self._tick(-1 if backwards else 1)
+                pc = self.here["pc"]
                 places = [place for place in self._points.places if place.is_break and place.address == pc]
                 if places:
                     return self.reply(reason=self._break_reason(places))
+            self.here.forget()
             return self._reply_to(self._session.reverse_continue() if backwards else self._session.continue_())
 
         return self._run(move)
@@ -80,7 +82,7 @@ class Runner:
 
         def move() -> bytes:
             if self._take_due(backwards):
-                self._session.tick(-1 if backwards else 1)
+                self._tick(-1 if backwards else 1)
                 return self.reply()
             return self._reply_to(self.stepper.step_back() if backwards else self.stepper.step())
 
@@ -91,7 +93,7 @@ class Runner:
 
         def move() -> bytes:
             if self._take_due(False):
-                self._session.tick()
+                self._tick(1)
                 return self.reply()
             stop = self.stepper.step()
             while lo <= stop.when.pc < hi and stop.reason is StopReason.STEP and not stop.points:
@@ -100,10 +102,14 @@ class Runner:
 
         return self._run(move)
 
+    def _tick(self, count: int) -> None:
+        self.here.forget()
+        self._session.tick(count)
+
     def _take_due(self, backwards: bool) -> bool:
         """Return whether the step to come is one whose watchpoints were reported already."""
         due, self._due = self._due, None
-        return due is not None and due == (self._session.icount, backwards)
+        return due is not None and due == (self.here["icount"], backwards)
 
     def _run(self, move: Callable[[], bytes]) -> bytes:
         self._points.settle()
@@ -122,11 +128,15 @@ class Runner:
         """Run a command of the user's, which may move as well."""
         self._due = None
         self._points.settle()
-        return self.attend(work)
+        try:
+            return self.attend(work)
+        finally:
+            self.here.forget()
 
     def arrive(self, position: str) -> bytes:
         """Go to a position, and return the stop reply."""
         self._due = None
+        self.here.forget()
         self.attend(lambda: self._session.goto(position))
         return self.reply()
 
@@ -155,8 +165,7 @@ class Runner:
 
     def reply(self, signal: int = SIGTRAP, reason: str = "") -> bytes:
         """Return a stop reply for where the session stands."""
-        values = {row.name: row.value for row in self._session.registers(list(_EXPEDITED.values()))}
-        registers = b"".join(b"%x:%b;" % (number, little(values[name])) for number, name in _EXPEDITED.items())
+        registers = b"".join(b"%x:%b;" % (number, little(self.here[name])) for number, name in _EXPEDITED.items())
         return b"T%02x%b%bthread:1;" % (signal, reason.encode(), registers)
 
     def _reply_to(self, stop: Stop) -> bytes:
@@ -175,8 +184,8 @@ class Runner:
 
     def _accessing(self, stop: Stop, watches: list[Place]) -> bytes:
         """Return the reply for watchpoints that hit in the step behind us (before us, going back)."""
-        self._session.tick(1 if stop.reverse else -1)
-        self._due = (self._session.icount, stop.reverse)
+        self._tick(1 if stop.reverse else -1)
+        self._due = (self.here["icount"], stop.reverse)
         word = {2: "watch", 3: "rwatch", 4: "awatch"}[watches[0].type]
         # gdb looks for the watchpoints around this address; an access may begin before what is watched
         address = max([place.address for place in watches] + ([stop.address] if stop.address is not None else []))

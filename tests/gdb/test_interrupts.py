@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rrdbg
-from rrdbg.gdb.interrupts import Stepper
+from rrdbg.gdb.interrupts import Here, Stepper
 from rrdbg.session.api import Session, StopReason
 from tests.gdb.recordings import compile_program, needs_gcc, record
 
@@ -51,7 +51,7 @@ def test_forwards_and_back(session: Session) -> None:
     start = session.icount
     wanted = program_of(session, start, start + 2500)
     assert len(wanted) < 2000  # interrupts took the rest
-    stepper = Stepper(session)
+    stepper = Stepper(session, Here(session))
     there: Walk = []
     while session.icount < wanted[-1][0]:
         there.append((session.icount, session.pc))
@@ -72,7 +72,7 @@ def test_forwards_and_back(session: Session) -> None:
 def test_a_breakpoint_in_the_handler_stops(session: Session) -> None:
     session.goto("50%")
     session.add_break("handler")
-    stepper = Stepper(session)
+    stepper = Stepper(session, Here(session))
     stops = [stepper.step() for _ in range(400)]
     hits = [stop for stop in stops if stop.reason is StopReason.BREAKPOINT]
     assert hits
@@ -84,7 +84,7 @@ def test_a_breakpoint_in_the_handler_stops(session: Session) -> None:
 
 def test_into_interrupts_when_told(session: Session) -> None:
     session.goto("50%")
-    stepper = Stepper(session)
+    stepper = Stepper(session, Here(session))
     stepper.over_interrupts = False
     start = session.icount
     for _ in range(300):
