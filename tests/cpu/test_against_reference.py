@@ -53,6 +53,8 @@ class Pair:
         assert a.take_traps().tolist() == b.take_traps().tolist(), where
         for mine, theirs in zip(a.take_written(), b.take_written(), strict=True):
             assert mine.tolist() == theirs.tolist(), where
+        for mine, theirs in zip(a.take_run(), b.take_run(), strict=True):
+            assert mine.tolist() == theirs.tolist(), where
         assert a.mach[L.MMIO_STATE] == b.mach[L.MMIO_STATE]
         return len(checks)
 

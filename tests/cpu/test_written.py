@@ -1,4 +1,4 @@
-"""`Core.take_written` and `Core.touched`: exactly what was written, read and executed, and when."""
+"""`Core.take_written`, `take_run` and `touched`: exactly what was written, read and executed, and when."""
 
 from __future__ import annotations
 
@@ -125,6 +125,75 @@ def test_pages_read_and_executed_by_generation(kind: type[Core]) -> None:
     core.run(600)
     assert [pages.tolist() for pages in core.touched(first)] == [[0x20, 0x30], [3, 4]]
     assert core.touched(first)[0].dtype == np.uint32
+
+
+def run_halves(core: Core) -> set[int]:
+    """Return the addresses of the instructions started, put together from pages, lines and masks."""
+    pages, lines, masks = core.take_run()
+    assert (pages.dtype, lines.dtype, masks.dtype) == (np.uint32, np.uint64, np.uint32)
+    assert pages.tolist() == sorted(set(pages.tolist()))
+    assert lines.all()
+    assert masks.all()
+    rest = iter(masks.tolist())
+    found = set()
+    for page, mask in zip(pages.tolist(), lines.tolist(), strict=True):
+        for line in (bit for bit in range(64) if mask >> bit & 1):
+            halves = next(rest)
+            found |= {RAM + 4096 * page + 64 * line + 2 * half for half in range(32) if halves >> half & 1}
+    assert next(rest, None) is None
+    return found
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(5))
+def test_exactly_the_instructions_that_were_started(kind: type[Core], seed: int) -> None:
+    """Jumps all over some pages, compressed code, code that is rewritten, breakpoints, and a look after any step."""
+    rng = random.Random(seed)
+    core = kind(RAM_BYTES)
+    base, count = RAM + 0x2FC0, 3000  # across page ends
+    places = [base]
+    while len(places) < count:
+        places.append(places[-1] + rng.choice((2, 4)))
+    for place, behind in zip(places, [*places[1:], places[-1] + 4], strict=True):
+        target = rng.choice(places) if rng.random() < 0.02 else None
+        if behind - place == 2:
+            core.write(place, 0x0505.to_bytes(2, "little"))  # c.addi a0, 1
+        elif target is None or abs(target - place) > 3000:
+            core.write(place, asm("addi", 11, 11, imm=1).to_bytes(4, "little"))
+        else:
+            core.write(place, asm("bne", 0, 0, 12, target - place).to_bytes(4, "little"))
+    core.write(places[-1], asm("ebreak").to_bytes(4, "little"))
+    core.hart[L.PC], core.hart[L.MTVEC], core.hart[L.X + 12] = base, base, 1
+    model: set[int] = set()
+    twin = ReferenceCore(RAM_BYTES)
+    twin.hart[:] = core.hart
+    twin.memory.ram[:] = core.memory.ram
+    for _ in range(40):
+        breaks = rng.sample(places, rng.choice((0, 0, 5)))
+        core.set_breakpoints(breaks)
+        for _ in range(rng.randrange(4)):
+            # another immediate, in code that may be decoded and armed
+            place = rng.choice(places)
+            if core.memory.read(place, 2) == b"\x05\x05":
+                new = rng.choice((0x0505, 0x0509)).to_bytes(2, "little")
+                core.write(place, new)
+                twin.write(place, new)
+        limit = core.icount + rng.choice((1, 2, 50, 400))
+        while core.icount < limit:
+            before = core.icount
+            core.run(limit)
+            for _ in range(core.icount - before):
+                model.add(int(twin.hart[L.PC]))
+                twin.run(twin.icount + 1)
+            core.skip_break_once()
+            assert core.hart[: L.MHARTID].tolist() == twin.hart[: L.MHARTID].tolist()
+        if rng.random() < 0.3:
+            core.drop_caches()
+        if rng.random() < 0.5:
+            assert run_halves(core) == model
+            assert run_halves(core) == set()
+            model = set()
+    assert run_halves(core) == model
 
 
 @KINDS

@@ -20,7 +20,7 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.replay.console_input import BytesInput, HostInput
 from rrdbg_core.replay.recorder import Progress, Until
 from rrdbg_core.replay.replayer import Replayer
-from rrdbg_core.trace.model import CHECK_PERIOD, EPOCH
+from rrdbg_core.trace.model import CHECK_PERIOD, EPOCH, EpochIndex
 from rrdbg_core.trace.output import TraceFull
 from rrdbg_core.trace.reader import Trace
 
@@ -224,6 +224,15 @@ def test_an_image_that_cannot_be_loaded_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def _lines_executed(epoch: EpochIndex) -> Iterator[tuple[int, int, int]]:
+    """Yield page, line and mask of the halfwords."""
+    halves = iter(epoch.executed_halves.tolist())
+    for page, lines in zip(epoch.executed.tolist(), epoch.executed_lines.tolist(), strict=True):
+        for line in range(64):
+            if lines >> line & 1:
+                yield page, line, next(halves)
+
+
 def test_the_index_names_what_was_touched(shell_trace: Path) -> None:
     """Compare the index with the log of every step."""
     with Trace.open(shell_trace) as trace:
@@ -234,6 +243,13 @@ def test_the_index_names_what_was_touched(shell_trace: Path) -> None:
         log = np.concatenate(rows)
         executed = set(((log[:, 1] - RAM_BASE) // PAGE_BYTES).tolist())
         assert executed <= set(epoch.executed.tolist())
+        started = log[(log[:, 4] < 1 << 63) & (log[:, 4] != 2), 1]  # neither interrupts nor fetch faults
+        assert set(((started - RAM_BASE) // 2).tolist()) == {
+            int(page) * 2048 + 32 * line + half
+            for page, line, mask in _lines_executed(epoch)
+            for half in range(32)
+            if mask >> half & 1
+        }
         read, lines = set(), set()
         for row in log[log[:, 6] > 0].tolist():
             for slot in range(int(row[6])):

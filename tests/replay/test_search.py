@@ -1,4 +1,4 @@
-"""The index rules an epoch out exactly when no word of a watched stretch was written in it."""
+"""The index rules an epoch out exactly when no word of a watched stretch was written, no break executed in it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import random
 
 import numpy as np
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.replay.search import may_hit
+from rrdbg_core.replay.search import Sought
 from rrdbg_core.replay.targets import MemoryWatch, Targets
+from rrdbg_core.trace.contents import decode_index, encode_index
 from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
 
 PAGES = 12
 
 
-def epoch_of(words: set[int]) -> EpochIndex:
-    """Return the index of an epoch in which these words of RAM were written, and nothing else happened."""
+def may_hit(epoch: EpochIndex, **targets: object) -> bool:
+    """Ask the index."""
+    return Sought(Targets(**targets)).may_hit(epoch, 0, EPOCH)  # type: ignore[arg-type]
+
+
+def epoch_of(words: set[int], halves: set[int] = frozenset()) -> EpochIndex:  # type: ignore[assignment]
+    """Return the index of an epoch in which these words of RAM were written and these halfwords executed, no more."""
     nothing, none = np.zeros(BINS, np.uint32), np.zeros(0, np.uint32)
     pages = sorted({word >> 9 for word in words})
     lines, masks = [], []
@@ -23,6 +29,14 @@ def epoch_of(words: set[int]) -> EpochIndex:
         lines.append(sum(1 << line for line in written))
         for line in written:
             masks.append(sum(1 << (word & 7) for word in words if word >> 3 == page << 6 | line))
+    code = sorted({half >> 11 for half in halves})
+    code_lines = [sum(1 << line for line in range(64) if halves & _line(page, line)) for page in code]
+    code_masks = [
+        sum(1 << (half & 31) for half in halves & _line(page, line))
+        for page in code
+        for line in range(64)
+        if halves & _line(page, line)
+    ]
     return EpochIndex(
         0,
         EPOCH,
@@ -32,8 +46,14 @@ def epoch_of(words: set[int]) -> EpochIndex:
         np.array(lines, np.uint64),
         np.array(masks, np.uint8),
         none,
-        none,
+        np.array(code, np.uint32),
+        np.array(code_lines, np.uint64),
+        np.array(code_masks, np.uint32),
     )
+
+
+def _line(page: int, line: int) -> set[int]:
+    return set(range(page * 2048 + line * 32, page * 2048 + line * 32 + 32))
 
 
 def test_a_write_watch_against_every_byte_that_may_have_been_written() -> None:
@@ -49,7 +69,7 @@ def test_a_write_watch_against_every_byte_that_may_have_been_written() -> None:
             length = min(rng.choice((1, 2, 4, 8, 60, 200, 5000)), PAGES * 4096 - address)
             watch = MemoryWatch(RAM_BASE + address, length, reads=False, writes=False, changes=True)
             expected = any(byte >> 3 in words for byte in range(address, address + length))
-            assert may_hit(epoch, 0, EPOCH, Targets(watches=(watch,))) == expected
+            assert may_hit(epoch, watches=(watch,)) == expected
             seen.add((expected, length))
     assert len(seen) > 10
 
@@ -58,6 +78,37 @@ def test_a_watch_beside_ram_is_written_by_nobody() -> None:
     epoch = epoch_of({0, 1})
     for address in (RAM_BASE - 64, RAM_BASE + PAGES * 4096):
         watch = MemoryWatch(address, 8, reads=False, writes=True, changes=False)
-        assert not may_hit(epoch, 0, EPOCH, Targets(watches=(watch,)))
+        assert not may_hit(epoch, watches=(watch,))
     across = MemoryWatch(RAM_BASE - 4, 8, reads=False, writes=True, changes=False)
-    assert may_hit(epoch, 0, EPOCH, Targets(watches=(across,)))
+    assert may_hit(epoch, watches=(across,))
+
+
+def test_breaks_against_every_instruction_that_was_started() -> None:
+    rng = random.Random(6)
+    seen = set()
+    for _ in range(60):
+        near = rng.randrange(PAGES * 2048)
+        halves = {rng.randrange(PAGES * 2048) for _ in range(rng.randrange(30))}
+        halves |= {(near + rng.randrange(-40, 40)) % (PAGES * 2048) for _ in range(rng.randrange(12))}
+        epoch = epoch_of(set(), halves)
+        for _ in range(100):
+            count = rng.choice((1, 1, 2, 5, 300))
+            places = {(near + rng.randrange(-60 * count, 60 * count)) % (PAGES * 2048) for _ in range(count)}
+            breaks = [RAM_BASE + 2 * place for place in places] + rng.sample([0, 2, RAM_BASE - 2, (1 << 64) - 2], 2)
+            expected = not places.isdisjoint(halves)
+            assert may_hit(epoch, breaks=tuple(breaks)) == expected
+            seen.add((expected, count))
+    assert len(seen) > 6
+
+
+def test_where_only_pages_are_known_all_of_them_may_have_been_executed() -> None:
+    """Traces of before have no more than that."""
+    epoch = epoch_of({1, 2}, {5000, 9000})
+    payload = encode_index(epoch)
+    tail = epoch.executed_lines.nbytes + epoch.executed_halves.nbytes
+    old = decode_index(payload[:-tail], 0, EPOCH, PAGES)
+    new = decode_index(payload, 0, EPOCH, PAGES)
+    for address in range(RAM_BASE, RAM_BASE + PAGES * 4096, 2):
+        half = address - RAM_BASE >> 1
+        assert may_hit(new, breaks=(address,)) == (half in (5000, 9000))
+        assert may_hit(old, breaks=(address,)) == (half >> 11 in (5000 >> 11, 9000 >> 11))

@@ -67,7 +67,7 @@ def plain_snapshot(snapshot: Snapshot) -> tuple[Any, ...]:
 def plain_epoch(epoch: EpochIndex) -> tuple[Any, ...]:
     """Return an index block as comparable values."""
     traps, written = (epoch.exceptions, epoch.interrupts), (epoch.written, epoch.written_lines, epoch.written_words)
-    arrays = (*traps, *written, epoch.read, epoch.executed)
+    arrays = (*traps, *written, epoch.read, epoch.executed, epoch.executed_lines, epoch.executed_halves)
     return (epoch.start, epoch.stop, *(array.tolist() for array in arrays), epoch.console)
 
 
@@ -169,7 +169,8 @@ def an_epoch(start: int, stop: int, seed: int) -> EpochIndex:
     def some() -> np.ndarray:
         return np.sort(rng.choice(RAM_PAGES, int(rng.integers(1, RAM_PAGES)), replace=False)).astype(np.uint32)
 
-    written = some()
+    written, executed = some(), some()
+    executed_lines = rng.integers(0, 1 << 40, len(executed), dtype=np.uint64)
     lines = rng.integers(1, 1 << 63, len(written), dtype=np.uint64)
     return EpochIndex(
         start,
@@ -180,7 +181,9 @@ def an_epoch(start: int, stop: int, seed: int) -> EpochIndex:
         lines,
         rng.integers(1, 256, int(np.bitwise_count(lines).sum())).astype(np.uint8),
         some(),
-        some(),
+        executed,
+        executed_lines,
+        rng.integers(1, 1 << 32, int(np.bitwise_count(executed_lines).sum())).astype(np.uint32),
         ((start + 5, b"hello\n"), (start + 5, b"\x1b[31m"), (stop, b"\xff\x00")),
     )
 

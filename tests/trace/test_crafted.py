@@ -301,6 +301,10 @@ _BINS = bytes(64)
         (_BINS * 2 + bytes(3) + _v(1, 5, 9), 100, "outside the epoch"),
         (_BINS * 2 + bytes(4), 1 << 25, "two epochs"),
         (_BINS * 2 + bytes(5), 100, "too many"),
+        (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + bytes(7), 100, "7 are left"),
+        (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + b"\3" + bytes(7) + b"\1\0\0\0" * 1, 100, "4 are left"),
+        (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + b"\3" + bytes(7) + b"\1\0\0\0" + bytes(4), 100, "no instruction"),
+        (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + bytes(9), 100, "too many"),
     ],
 )
 def test_bad_index(tmp_path: Path, chunks: list[Raw], payload: bytes, last: int, message: str) -> None:

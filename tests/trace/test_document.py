@@ -188,7 +188,10 @@ class Machine:
         places = r.sums(count, first)
         sizes = r.varints(count)
         console = tuple((place, r.bytes(size)) for place, size in zip(places, sizes, strict=True))
-        self.epochs.append((first, last, exceptions, interrupts, written, masks, words, read, executed, console))
+        lines = [r.u(8) for _ in executed]
+        halves = [r.u(4) for _ in range(sum(mask.bit_count() for mask in lines))]
+        rows = (exceptions, interrupts, written, masks, words, read, executed, lines, halves)
+        self.epochs.append((first, last, *rows, console))
 
     def take_ending(self, r: Reader, first: int, last: int) -> None:
         assert r.u(8) == len(self.events)

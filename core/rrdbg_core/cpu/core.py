@@ -16,6 +16,7 @@ from rrdbg_core.cpu.condition import Condition
 from rrdbg_core.cpu.condition_code import address_of
 from rrdbg_core.cpu.memory import (
     CODE,
+    HALVES_PER_PAGE,
     LINE_BYTES,
     LINES_PER_PAGE,
     PAGE_BYTES,
@@ -26,6 +27,7 @@ from rrdbg_core.cpu.memory import (
     WORDS_PER_PAGE,
     Memory,
 )
+from rrdbg_core.cpu.ops import FIRST_OP, ILLEGAL_OP, armed
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -206,7 +208,7 @@ class Core:
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
-        self._taken = 1  # generation in which `take_written` was last called
+        self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
         self.reset()
@@ -343,6 +345,35 @@ class Core:
         memory = self.memory
         read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
         return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
+
+    def take_run(self) -> tuple[Pages, Words, Pages]:
+        """Return where instructions were started since the last call, and start afresh.
+
+        Returns:
+            The pages, ascending, u32[n]; for each of them, u64[n], bit i stands for its 64-byte line i; for each of
+            those lines, in order, u32[k], bit h stands for an instruction at its halfword h.
+        """
+        memory = self.memory
+        rows = memory.run.reshape(memory.pages, HALVES_PER_PAGE)
+        pages = (memory.executed[: memory.pages] >= self._run_taken).nonzero()[0]
+        marks = rows[pages]
+        rows[pages] = 0
+        halves = np.packbits(marks, axis=1, bitorder="little").view("<u4")
+        lines = np.packbits(halves != 0, axis=1, bitorder="little").view("<u8").reshape(len(pages))
+        some = lines != 0
+        self._arm(pages, marks)
+        # a page that the exec TLB lets pass would not be noticed again in this generation
+        self._run_taken = self.new_generation()
+        return pages[some].astype(np.uint32), lines[some], halves[halves != 0]
+
+    def _arm(self, pages: npt.NDArray[np.int64], marks: npt.NDArray[np.uint8]) -> None:
+        """Let the decoded slots of instructions tell when they are run again: u8[n, 2048] of n pages, 1 for each."""
+        rows, slots = marks.nonzero()
+        places = self._dmap[pages[rows]].astype(np.int64) * STRIDE + slots
+        content = self._dec[places]
+        ops = content & np.uint64(0xFF)
+        known = (ops >= FIRST_OP) | (ops == ILLEGAL_OP)
+        self._dec[places[known]] = armed(content[known])
 
     def take_written(self) -> tuple[Pages, Words, npt.NDArray[np.uint8]]:
         """Return what was written since the last call, and start afresh (a new generation included).

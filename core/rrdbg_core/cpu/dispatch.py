@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.build import DISPATCH
 from rrdbg_core.cpu.emitter import Emitter
-from rrdbg_core.cpu.ops import FIRST_OP, OPS, Op
+from rrdbg_core.cpu.ops import ARMED_OP, FIRST_OP, OPS, Op
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
 
 ARGS = "ptr %h, ptr %ip, i64 %n, i64 %w, ptr %tlb, ptr %ram, i64 %pcb, ptr %ops"
@@ -44,6 +44,7 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "fetch": (1, ()),
     "decode_slot": (2, ()),
     "at_break": (2, ()),
+    "started": (3, ()),
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 
@@ -256,10 +257,7 @@ def _special(names: Mapping[str, str]) -> str:
     """Return the handlers of OP_UNDECODED, OP_FETCH, OP_BREAK and OP_ILLEGAL, `refetch` and `leave`."""
     undecoded = _Handler("op_0", "cold")
     pc = undecoded.pc("%ip")
-    table = undecoded.let(f"load ptr, ptr {undecoded.word(L.TABLE_AT)}")
-    dec = undecoded.let(f"load i64, ptr {undecoded.let(f'getelementptr i64, ptr {table}, i64 {_DEC}')}")
-    distance = undecoded.let(f"sub i64 {undecoded.let('ptrtoint ptr %ip to i64')}, {dec}")
-    _or_leave(undecoded, names, "decode_slot", [pc, undecoded.let(f"lshr i64 {distance}, 3")])
+    _or_leave(undecoded, names, "decode_slot", [pc, _slot_index(undecoded)])
 
     fetch = _Handler("op_1")
     fetch.go(fetch.pc("%ip"), fetch.let("add i64 %n, 1"))
@@ -274,9 +272,11 @@ def _special(names: Mapping[str, str]) -> str:
     stop.label("out")
     stop.tail("@leave", "%ip", "%n", status)
     stop.label("pass")
-    slot = stop.let(f"load i64, ptr {stop.word(L.BREAK_SLOT)}")
-    entry = stop.let(f"getelementptr ptr, ptr %ops, i64 {stop.let(f'and i64 {slot}, 255')}")
-    stop.tail(stop.let(f"load ptr, ptr {entry}"), "%ip", "%n", slot)
+    _run_real_slot(stop)
+
+    armed = _Handler("armed", "cold")
+    armed.helper(names, "started", ["%w", armed.pc("%ip"), _slot_index(armed)])
+    _run_real_slot(armed)
 
     illegal = _Handler("op_3", "cold")
     illegal.tail("@leave", "%ip", "%n", illegal.helper(names, "illegal", [illegal.pc("%ip")]))
@@ -300,7 +300,22 @@ def _special(names: Mapping[str, str]) -> str:
     leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
     leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
     leave.do("ret i64 %w")
-    return "\n".join(f.text() for f in (undecoded, fetch, stop, illegal, refetch, resume, leave))
+    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, leave))
+
+
+def _slot_index(f: _Handler) -> str:
+    """Return the number of the slot at %ip."""
+    table = f.let(f"load ptr, ptr {f.word(L.TABLE_AT)}")
+    dec = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {table}, i64 {_DEC}')}")
+    distance = f.let(f"sub i64 {f.let('ptrtoint ptr %ip to i64')}, {dec}")
+    return f.let(f"lshr i64 {distance}, 3")
+
+
+def _run_real_slot(f: _Handler) -> None:
+    """Go on with the slot in REAL_SLOT, as if it stood at %ip: this step is still to be made."""
+    slot = f.let(f"load i64, ptr {f.word(L.REAL_SLOT)}")
+    entry = f.let(f"getelementptr ptr, ptr %ops, i64 {f.let(f'and i64 {slot}, 255')}")
+    f.tail(f.let(f"load ptr, ptr {entry}"), "%ip", "%n", slot)
 
 
 def _or_leave(f: _Handler, names: Mapping[str, str], helper: str, args: list[str]) -> None:
@@ -361,7 +376,8 @@ def dispatch_source(names: Mapping[str, str]) -> str:
     parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
     parts.append(_special(names))
     parts += [_handler(op, names) for op in OPS]
-    handlers = [*range(FIRST_OP), *(op.number for op in OPS)]
-    handlers += [3] * (256 - len(handlers))
-    table = ", ".join(f"ptr @op_{number}" for number in handlers)
+    handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (FIRST_OP - ARMED_OP)
+    handlers += [f"op_{op.number}" for op in OPS]
+    handlers += ["op_3"] * (256 - len(handlers))
+    table = ", ".join(f"ptr @{name}" for name in handlers)
     return "".join(parts) + f"@ops = internal constant [256 x ptr] [{table}]\n" + _ENTRY

@@ -51,7 +51,7 @@ RAISED = 262  # where numba would name an exception
 TABLE_AT = 263  # pointers for handlers: the table of pointers, the exec TLB bank in force, the dirty lines
 XTLB_AT = 264
 DIRTY_AT = 265
-BREAK_SLOT = 266  # what stands at the breakpoint that is passed over
+REAL_SLOT = 266  # what stands at a breakpoint that is passed over, or in an armed slot
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0

@@ -23,7 +23,7 @@ class Memory:
     Shapes: ram u8[bytes]; flags u8[pages + 1]; written, read_, executed u32[pages + 1], the generation in which a page
     was last written, read or executed (page `pages` stands for an access's second page at the end of RAM);
     dirty_words u8[512 * pages], 1 for each aligned 8-byte word that was written since `Core.take_written`; run
-    u8[2048 * pages + 1], 1 for each aligned halfword at which an instruction was started since `Core.take_run`.
+    u8[2048 * pages], 1 for each aligned halfword at which an instruction was started since `Core.take_run`.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -40,7 +40,7 @@ class Memory:
         self.read_ = np.zeros(pages + 1, np.uint32)
         self.executed = np.zeros(pages + 1, np.uint32)
         self.dirty_words = np.zeros(pages * WORDS_PER_PAGE, np.uint8)
-        self.run = np.zeros(pages * HALVES_PER_PAGE + 1, np.uint8)
+        self.run = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
 
     def contains(self, address: int, size: int) -> bool:
         """Return True if all `size` bytes from physical `address` on are RAM."""

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from rrdbg_core.isa.expr import Branch, Helper
 from rrdbg_core.isa.rows import Insn
 from rrdbg_core.isa.rvc import TARGETS
 from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS
 
-FIRST_OP = 4
-"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, see native/names.py."""
+ILLEGAL_OP = 3
+ARMED_OP = 4
+"""The first of four ops of slots that tell when they are run, see `armed`."""
+FIRST_OP = 8
+"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, and four times OP_ARMED, see native/names.py."""
 FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F")
 """Formats, in the order in which the decoder numbers them."""
 
@@ -86,3 +92,20 @@ def variants() -> bytes:
         table[2 * op.number] = _NUMBERS.get((key, 2, op.near), op.number)
         table[2 * op.number + 1] = _NUMBERS.get((key, op.length, True), op.number)
     return bytes(table)
+
+
+def armed(slots: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return decoded slots such that the kernel notes when they are run next, and makes them what they were.
+
+    What an op is fits into the bits of a slot that registers, which have six bits of eight, leave free, and two more:
+    they choose one of four ops. See `started` in native/decode.py.
+    """
+    op = slots & np.uint64(0xFF)
+    free = np.zeros_like(slots)
+    for number, shift in enumerate(FREE_BITS):
+        free |= (op >> np.uint64(2 * number) & np.uint64(3)) << np.uint64(shift)
+    return slots & ~np.uint64(0xFF) | free | op >> np.uint64(6) | np.uint64(ARMED_OP)
+
+
+FREE_BITS = (14, 22, 30)
+"""Where a slot has two bits to spare: above rd, rs1 and rs2."""

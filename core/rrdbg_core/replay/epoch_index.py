@@ -18,13 +18,14 @@ class EpochCollector:
     """Watches a core from one position on.
 
     Args:
-        core: The core. Its `take_written`, `take_traps` and touched pages are the collector's from now on.
+        core: The core. Its `take_written`, `take_run`, `take_traps` and touched pages are the collector's from now on.
         start: The position it stands at.
     """
 
     def __init__(self, core: Core, start: int) -> None:
         self._core = core
         core.take_written()
+        core.take_run()
         core.take_traps()
         self._begin(start)
 
@@ -46,9 +47,15 @@ class EpochCollector:
         core = self._core
         read, executed = core.touched(self._generation)
         written, lines, words = core.take_written()
+        run, run_lines, halves = core.take_run()
+        executed_lines = np.zeros(len(executed), np.uint64)
+        executed_lines[np.searchsorted(executed, run)] = run_lines
         exceptions, interrupts = _histograms(core.take_traps())
         console, self._console = tuple(self._console), []
-        index = EpochIndex(self._start, stop, exceptions, interrupts, written, lines, words, read, executed, console)
+        index = EpochIndex(
+            *(self._start, stop, exceptions, interrupts, written, lines, words, read, executed),
+            *(executed_lines, halves, console),
+        )
         self._begin(stop)
         return index, written, lines
 

@@ -29,7 +29,7 @@ def windows(
         targets: What is searched for.
         epochs: The index, ascending.
     """
-    candidates = _candidates(lo, hi, targets, epochs)
+    candidates = _candidates(lo, hi, Sought(targets), epochs)
     pending = next(candidates, None)
     upper = hi
     for place in reversed([lo, *places]):
@@ -49,7 +49,7 @@ def windows(
         upper = place
 
 
-def _candidates(lo: int, hi: int, targets: Targets, epochs: Sequence[EpochIndex]) -> Iterator[tuple[int, int]]:
+def _candidates(lo: int, hi: int, sought: Sought, epochs: Sequence[EpochIndex]) -> Iterator[tuple[int, int]]:
     """Yield the stretches of lo <= n < hi that the index does not rule out, the newest first."""
     upper = hi
     for number in reversed(range(len(epochs))):
@@ -61,7 +61,7 @@ def _candidates(lo: int, hi: int, targets: Targets, epochs: Sequence[EpochIndex]
         if epoch.stop <= lo:
             return
         start, stop = max(epoch.start, lo), min(epoch.stop, hi)
-        if may_hit(epoch, start, stop, targets):
+        if sought.may_hit(epoch, start, stop):
             yield start, stop
         upper = epoch.start
         if upper <= lo:
@@ -70,19 +70,48 @@ def _candidates(lo: int, hi: int, targets: Targets, epochs: Sequence[EpochIndex]
         yield lo, upper
 
 
-def may_hit(epoch: EpochIndex, start: int, stop: int, targets: Targets) -> bool:
-    """Return False if nothing can hit in the steps start <= n < stop of an epoch."""
-    if targets.registers:
-        return True
-    if targets.exceptions and _any(epoch.exceptions, start, stop):
-        return True
-    if targets.interrupts and _any(epoch.interrupts, start, stop):
-        return True
-    if targets.breaks:
-        pages = {(address - RAM_BASE) // PAGE_BYTES for address in targets.breaks}
-        if not pages.isdisjoint(epoch.executed.tolist()):
+class Sought:
+    """What is searched for, as one asks the index.
+
+    Args:
+        targets: What is searched for; gates do not matter.
+    """
+
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+        places = np.array(sorted(targets.breaks), np.uint64) - np.uint64(RAM_BASE)
+        # an address below RAM comes out as a page that no RAM has
+        self._pages = places // np.uint64(PAGE_BYTES)
+        self._lines = places % np.uint64(PAGE_BYTES) // np.uint64(LINE_BYTES)
+        self._halves = places % np.uint64(LINE_BYTES) // np.uint64(2)
+
+    def may_hit(self, epoch: EpochIndex, start: int, stop: int) -> bool:
+        """Return False if nothing can hit in the steps start <= n < stop of an epoch."""
+        targets = self._targets
+        if targets.registers:
             return True
-    return any(_touched(epoch, watch) for watch in targets.watches)
+        if targets.exceptions and _any(epoch.exceptions, start, stop):
+            return True
+        if targets.interrupts and _any(epoch.interrupts, start, stop):
+            return True
+        return self._executed(epoch) or any(_touched(epoch, watch) for watch in targets.watches)
+
+    def _executed(self, epoch: EpochIndex) -> bool:
+        """Return whether an instruction was started at one of the breaks."""
+        if not len(self._pages) or not len(epoch.executed):
+            return False
+        one = np.uint64(1)
+        at = np.searchsorted(epoch.executed, self._pages)
+        known = epoch.executed[np.minimum(at, len(epoch.executed) - 1)] == self._pages
+        at, lines, halves = at[known], self._lines[known], self._halves[known]
+        masks = epoch.executed_lines[at]
+        known = masks >> lines & one != 0
+        at, lines, halves, masks = at[known], lines[known], halves[known], masks[known]
+        if not len(at):
+            return False
+        starts = np.cumsum(np.bitwise_count(epoch.executed_lines), dtype=np.int64)  # where the next page's lines begin
+        behind = np.bitwise_count(masks >> lines).astype(np.int64)
+        return bool((epoch.executed_halves[starts[at] - behind] >> halves & one).any())
 
 
 def _any(bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:

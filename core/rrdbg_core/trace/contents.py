@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.memory import LINES_PER_PAGE
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending, text
 from rrdbg_core.trace.model import BINS, EPOCH, Ending, EpochIndex, Snapshot
@@ -170,6 +171,8 @@ def encode_index(epoch: EpochIndex) -> bytes:
         varint.encode(np.diff(places, prepend=epoch.start)),
         varint.encode([len(piece) for piece in pieces]),
         *pieces,
+        np.ascontiguousarray(epoch.executed_lines, "<u8").tobytes(),
+        np.ascontiguousarray(epoch.executed_halves, "<u4").tobytes(),
     ]
     return b"".join(parts)
 
@@ -198,8 +201,20 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
     console = tuple(
         (place, bytes(cursor.take(size))) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
     )
+    ran = _executed(cursor, len(executed))
     cursor.end()
-    return EpochIndex(start, stop, exceptions, interrupts, written, lines, words, read, executed, console)
+    return EpochIndex(start, stop, exceptions, interrupts, written, lines, words, read, executed, *ran, console)
+
+
+def _executed(cursor: Cursor, pages: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+    """Return the lines executed of each page, and where in each; traces that know of pages only have all of them."""
+    if not cursor.left:
+        return np.full(pages, ~np.uint64(0)), np.full(LINES_PER_PAGE * pages, ~np.uint32(0))
+    lines = cursor.words(pages)
+    halves = np.frombuffer(cursor.take(4 * int(np.bitwise_count(lines).sum())), "<u4").astype(np.uint32, copy=False)
+    if not halves.all():
+        raise Malformed("a line is executed, but no instruction of it")
+    return lines, halves
 
 
 def _counts(cursor: Cursor) -> npt.NDArray[np.uint32]:

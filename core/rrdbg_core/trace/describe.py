@@ -120,7 +120,11 @@ def index_values(epoch: EpochIndex) -> Plain:
         ],
         "written_words": epoch.written_words.tobytes().hex(),
         "read": epoch.read.tolist(),
-        "executed": epoch.executed.tolist(),
+        "executed": [
+            {"page": page, "lines": f"0x{mask:016x}"}
+            for page, mask in zip(epoch.executed.tolist(), epoch.executed_lines.tolist(), strict=True)
+        ],
+        "executed_halves": epoch.executed_halves.astype("<u4").tobytes().hex(),
         "console": [{"icount": icount, "data": data.hex()} for icount, data in epoch.console],
     }
 

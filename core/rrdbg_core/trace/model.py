@@ -84,6 +84,10 @@ class EpochIndex:
     """u32[m]: numbers of the RAM pages read, ascending."""
     executed: npt.NDArray[np.uint32]
     """u32[k]: numbers of the RAM pages executed, ascending."""
+    executed_lines: npt.NDArray[np.uint64]
+    """u64[k]: for each of them the 64-byte lines in which instructions were started."""
+    executed_halves: npt.NDArray[np.uint32]
+    """u32[j]: for each of those lines, in order, the halfwords at which instructions were started."""
     console: tuple[tuple[int, bytes], ...] = ()
     """Console output: the position at which each piece is visible first, and its bytes."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, sar, u32_at, words_at
+from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, sar, store1, u32_at, words_at
 from rrdbg_core.cpu.native.caches import flush_decoded
 from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
@@ -44,6 +44,7 @@ from rrdbg_core.cpu.native.names import (
     PAGE,
     PAGE_MASK,
     RAM,
+    RUN,
     RVC,
     STRIDE,
     TLB,
@@ -147,12 +148,14 @@ def decode_uncached(c, pc):
     if half & U(3) == U(3) and (not in_ram(m, pc + U(2), U(2)) or pmp(c, pc + U(2), U(2), EXEC, h[L.PRIV]) != U(1)):
         return fault(c, EXEC_FAULT, pc + U(2))
     slot = decode_at(c, offset)
+    if is_break(c, pc):
+        slot = OP_BREAK | slot & ~U(0xFF)
+    else:
+        store1(bytes_at(c, RUN), offset >> U(1), U(1))
     executed = u32_at(c, XGEN)
     executed[offset >> U(12)] = np.uint32(m[L.GENERATION])
     if half & U(3) == U(3):
         executed[(offset + U(2)) >> U(12)] = np.uint32(m[L.GENERATION])
-    if is_break(c, pc):
-        slot = OP_BREAK | slot & ~U(0xFF)
     run_from_scratch(c, pc, slot)
     return DONE
 
@@ -208,6 +211,8 @@ def decode_slot(c, pc, ip):
         slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
     if is_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
+    else:
+        store1(bytes_at(c, RUN), offset >> U(1), U(1))
     words_at(c, DEC)[ip] = slot
     page = offset >> U(12)
     line = (offset & OFFSET) >> U(6)
@@ -233,7 +238,7 @@ def decode_slot(c, pc, ip):
 
 @njit
 def at_break(c, pc, icount):
-    """Stop before the instruction at `pc`, or pass over the breakpoint: BREAK_SLOT is what stands there."""
+    """Stop before the instruction at `pc`, or pass over the breakpoint: REAL_SLOT is what stands there."""
     h = words_at(c, HART)
     m = words_at(c, MACH)
     row = first_break(c, pc)
@@ -249,5 +254,17 @@ def at_break(c, pc, icount):
     if rows[row + U(2)] != word:
         rows[row + U(2)] = word
         rows[row + U(3)] = decode_at(c, offset)
-    h[L.BREAK_SLOT] = rows[row + U(3)]
+    h[L.REAL_SLOT] = rows[row + U(3)]
+    store1(bytes_at(c, RUN), offset >> U(1), U(1))
+    return DONE
+
+
+@njit
+def started(c, slot, pc, ip):
+    """Note that the instruction at `pc`, in an armed slot, is run; REAL_SLOT is what stands there from now on."""
+    op = (slot & U(3)) << U(6) | (slot >> U(30) & U(3)) << U(4) | (slot >> U(22) & U(3)) << U(2) | slot >> U(14) & U(3)
+    slot = slot & ~U(0xC0C0C0FF) | op
+    words_at(c, DEC)[ip] = slot
+    words_at(c, HART)[L.REAL_SLOT] = slot
+    store1(bytes_at(c, RUN), (pc - words_at(c, MACH)[L.RAM_BASE]) >> U(1), U(1))
     return DONE

@@ -52,6 +52,7 @@ WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: lo
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
+OP_ARMED = U(4)  # four of them, see `armed` in cpu/ops.py
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 
 CODE, WATCHED_R, WATCHED_W = U(1), U(2), U(4)  # flags of a RAM page

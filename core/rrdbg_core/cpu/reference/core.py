@@ -207,6 +207,7 @@ class ReferenceCore(Csrs):
             step, length = self._fetch()
             if m[L.BREAKS] and self._at_break():
                 return Exit.BREAK
+            self.memory.run[h[L.PC] - RAM_BASE >> 1] = 1
             target = step()
             h[L.PC] = h[L.PC] + length & M64 if target is None else target
         except Trap as trap:

@@ -97,6 +97,9 @@ class Words(Core):
     def _point(self) -> None:
         pass
 
+    def _arm(self, pages: npt.NDArray[np.int64], marks: npt.NDArray[np.uint8]) -> None:
+        pass
+
     def _undecode(self, addresses: Iterable[int]) -> None:
         pass
 
