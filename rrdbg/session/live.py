@@ -268,7 +268,7 @@ class LiveRecorder:
             how = f"was killed (signal {-code})" if code < 0 else f"ended (exit status {code})"
         return RrdbgError(
             f"the recorder's process {how}{': ' + ' / '.join(said) if said else ''}",
-            hint="what it had written until then replays",
+            hint=f"what it had written until then replays: {self.path}" if self.path else None,
         )
 
     def _reap(self) -> None:

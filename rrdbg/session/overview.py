@@ -7,7 +7,7 @@ recording that was killed or still runs) is replayed once and remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ _REMEMBERED = 256
 Counts = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64]
 Stretch = tuple[int, int]
+T = TypeVar("T")
 
 
 class Overview(Stepping):
@@ -67,7 +68,8 @@ class Overview(Stepping):
         if missing:
             with self._excursion("looking for console output", missing[0][0], missing[-1][1]):
                 for gap in missing:
-                    self._found_console[gap] = self._engine.console(*gap)
+                    start, known = _beginning(self._found_console, gap, [])
+                    self._found_console[gap] = [*known, *self._engine.console(start, gap[1])]
         for gap in gaps:
             pieces += self._found_console[gap]
         return sorted(pieces, key=lambda piece: piece[0])
@@ -155,10 +157,13 @@ class Overview(Stepping):
     def _traps(self, stretch: Stretch) -> tuple[Positions, Positions]:
         found = self._found_traps.get(stretch)
         if found is None:
-            with self._excursion("looking for traps", *stretch):
-                rows = self._engine.traps(*stretch)
+            empty = np.zeros(0, np.int64)
+            start, known = _beginning(self._found_traps, stretch, (empty, empty))
+            with self._excursion("looking for traps", start, stretch[1]):
+                rows = self._engine.traps(start, stretch[1])
             taken = rows[:, 1] >> np.uint64(63) != 0
-            found = rows[~taken, 0].astype(np.int64), rows[taken, 0].astype(np.int64)
+            new = rows[~taken, 0].astype(np.int64), rows[taken, 0].astype(np.int64)
+            found = np.concatenate((known[0], new[0])), np.concatenate((known[1], new[1]))
             _forget(self._found_traps)
             self._found_traps[stretch] = found
         return found
@@ -208,6 +213,21 @@ class _Counter:
             before = [(min(max(edge, start), stop) - start) * count // (stop - start) for edge in edges]
             counts[first : last + 1] += np.diff(before)
         return counts, exact
+
+
+def _beginning(memory: dict[Stretch, T], stretch: Stretch, nothing: T) -> tuple[int, T]:
+    """Return where what is known of a stretch ends, and that; it is forgotten, as the whole is about to be known.
+
+    The last stretch of a trace under recording grows with it.
+    """
+    start, stop = stretch
+    ends = [end for begin, end in memory if begin == start and end < stop]
+    if not ends:
+        return start, nothing
+    known = memory.pop((start, max(ends)))
+    for end in ends:
+        memory.pop((start, end), None)
+    return max(ends), known
 
 
 def _forget(memory: dict[Stretch, Any]) -> None:
