@@ -345,8 +345,12 @@ class DebugInfo:
         if not loaded.debug.usable:
             return None
         names, plain = loaded.debug.names, self._plain(name)
-        # a variable in memory has a symbol, unless there are none: then only a constant can have the name
-        stored = symbols is None or not len(symbols) or name != plain or symbols.named(name) is not None
+        # a variable in memory has a symbol, unless there are none: without one only a constant can have the name
+        addresses = symbols.addresses(name) if symbols is not None else []
+        for address in addresses:
+            if (found := self._pick_global(loaded, names.at_address(address), name)) is not None:
+                return found
+        stored = symbols is None or not len(symbols) or name != plain or addresses
         found = self._pick_global(loaded, names.find(plain, _is_stored if stored else _is_constant), name)
         return (
             found
@@ -377,13 +381,20 @@ class DebugInfo:
             if symbol is None or symbol.kind == "function":
                 continue
             for name in (symbol.name, symbol.name.rpartition(".")[0]):  # GCC: count.0 is a static called count
-                for variable in self._all_named(loaded, name):
+                for variable in self._all_at(loaded, symbol.address) or self._all_named(loaded, name):
                     place = self.place(variable, 0)
                     if isinstance(place, Fixed) and place.address <= address < place.address + max(
                         variable.type.size, 1
                     ):
                         return variable
         return None
+
+    @forgiving(())
+    def _all_at(self, loaded: Loaded, address: int) -> Sequence[DebugVariable]:
+        if not loaded.debug.usable:
+            return ()
+        dies = loaded.debug.names.at_address(address)
+        return [self._variable(loaded, die, "", 0, (), qualified_name(die)) for die in dies]
 
     @forgiving(())
     def _all_named(self, loaded: Loaded, name: str) -> Sequence[DebugVariable]:
@@ -489,11 +500,7 @@ class DebugInfo:
         """Return the functions of a name by the debug information alone."""
         found: list[Node] = []
         for die in self._function_dies(loaded, name):
-            if die.has(D.AT_LOW_PC) or die.has(D.AT_RANGES):
-                found.append(loaded.debug.functions(die.unit).node(die.number))
-            else:
-                nodes = loaded.debug.functions(die.unit).all()
-                found += [node for node in nodes if any(entry.offset == die.offset for entry in chain(node.die))]
+            found += loaded.debug.functions(die.unit).instances(die)
         return [node for node in found if node.ranges]
 
     def _function_dies(self, loaded: Loaded, name: str) -> Iterator[Die]:

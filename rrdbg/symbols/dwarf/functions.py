@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError
 from rrdbg.symbols.dwarf.die import Die
 from rrdbg.symbols.dwarf.index import RangeIndex
 from rrdbg.symbols.dwarf.lists import Ranges, ranges_of, written_ranges
+from rrdbg.symbols.dwarf.names import chain
 from rrdbg.symbols.dwarf.units import Unit
 
 BLOCKS = (D.TAG_LEXICAL_BLOCK, D.TAG_TRY_BLOCK, D.TAG_CATCH_BLOCK, D.TAG_WITH_STMT)
@@ -81,6 +83,21 @@ class Functions:
         if found is None:
             found = self._nodes[number] = _read(self._unit.die(number))
         return found
+
+    @cached_property
+    def _by_origin(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for number in dict.fromkeys(self._index.items):
+            try:
+                for entry in chain(self._unit.die(number)):
+                    found.setdefault(entry.offset, []).append(number)
+            except DwarfError as error:
+                self._unit.problem = self._unit.problem or str(error)
+        return found
+
+    def instances(self, origin: Die) -> list[Node]:
+        """Return the functions that an entry describes, or that are instances or definitions of it."""
+        return [self.node(number) for number in self._by_origin.get(origin.offset, ())]
 
     def all(self) -> Iterator[Node]:
         """Yield all functions."""

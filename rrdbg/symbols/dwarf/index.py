@@ -141,6 +141,18 @@ class NameIndex:
         if needle and b"\0" not in needle:
             yield from _Search(self._dwarf, needle, wanted).in_unit(unit)
 
+    def at_address(self, address: int) -> Iterator[Die]:
+        """Yield the variables that lie at an address for ever, where their entries say it themselves."""
+        dwarf = self._dwarf
+        for at in islice(_occurrences(dwarf.info, b"\x03" + address.to_bytes(8, "little")), MAX_TEXTS):  # DW_OP_addr
+            try:
+                unit = dwarf.unit_at(at)
+                number = bisect_right(unit.layout.starts, at) - 1
+                if number >= 0 and unit.layout.abbreviations[number].tag == D.TAG_VARIABLE:
+                    yield unit.die(number)
+            except DwarfError:
+                continue  # elsewhere the same bytes mean something else
+
     def referring(self, die: Die, wanted: Wanted) -> Iterator[Die]:
         """Yield entries of other units that refer to an entry: link-time optimisation completes those of others."""
         if self._linked is None:

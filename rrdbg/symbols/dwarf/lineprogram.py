@@ -190,28 +190,39 @@ class LineProgram:
         add_statement = rows.statements.append
         default = 1 if header.default_statement else 0
         address, file, line, statement = 0, 1, 1, default
+        # a row that only tells blocks of the same line apart (by discriminators) is none, as in gdb
+        last, told, apart = (0, 0), False, False
         while at < end:
             op = data[at]
             at += 1
             if op >= base:  # special: the most frequent one
                 op -= base
                 address += op // line_range * minimum
-                line += op % line_range + line_base
-                add_address(address & _MASK)
-                add_file(file)
-                add_line(line if line > 0 else 0)
-                add_statement(statement)
+                delta = op % line_range + line_base
+                if delta:
+                    line += delta
+                    apart = told
+                if not apart or last != (file, line):
+                    add_address(address & _MASK)
+                    add_file(file)
+                    add_line(line if line > 0 else 0)
+                    add_statement(statement)
+                last, told = (file, line), False
             elif op == 1:  # copy
-                add_address(address & _MASK)
-                add_file(file)
-                add_line(line if line > 0 else 0)
-                add_statement(statement)
+                if not apart or last != (file, line):
+                    add_address(address & _MASK)
+                    add_file(file)
+                    add_line(line if line > 0 else 0)
+                    add_statement(statement)
+                last, told = (file, line), False
             elif op == 2:  # advance_pc
                 value, at = uleb(data, at)
                 address += value * minimum
             elif op == 3:  # advance_line
                 value, at = sleb(data, at)
-                line += value
+                if value:
+                    line += value
+                    apart = told
             elif op == 4:  # set_file
                 file, at = uleb(data, at)
             elif op == 6:  # negate_stmt
@@ -232,8 +243,12 @@ class LineProgram:
                     add_line(0)
                     add_statement(2)
                     address, file, line, statement = 0, 1, 1, default
+                    last, told, apart = (0, 0), False, False
                 elif kind == 2:  # set_address
                     address = unsigned(data, at + 1, size - 1)
+                elif kind == 4:  # set_discriminator
+                    told = uleb(data, at + 1)[0] != 0
+                    apart = apart or told
                 at += size
             else:  # a column, a mark, or an operation of later versions: by the number of its operands
                 for _ in range(header.lengths[op]):

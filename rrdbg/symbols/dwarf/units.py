@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -85,6 +85,7 @@ class Unit:
         self.problem = ""
         """What is damaged in it."""
         self._dies: dict[int, Die] = {}
+        self._layout: Layout | None = None
 
     @property
     def data(self) -> bytes:
@@ -113,13 +114,16 @@ class Unit:
     @property
     def layout(self) -> Layout:
         """Where its entries are."""
-        return self.dwarf.layout(self)
+        if self._layout is None:
+            self._layout = self._lay_out()
+            self.dwarf.laid_out(self, len(self._layout.starts))
+        return self._layout
 
-    def lay_out(self) -> Layout:
+    def _lay_out(self) -> Layout:
         """Find its entries. Bytes that make no sense end it early."""
         layout = Layout()
         try:
-            self._lay_out(layout)
+            self._walk(layout)
         except (DwarfError, IndexError) as error:
             layout.problem = str(error) if isinstance(error, DwarfError) else "it is cut off"
         count = len(layout.starts)
@@ -130,7 +134,7 @@ class Unit:
             self.problem = layout.problem
         return layout
 
-    def _lay_out(self, layout: Layout) -> None:
+    def _walk(self, layout: Layout) -> None:
         data, base = self.data, self.base
         at, end = self.first - base, self.end - base
         rows = self.abbreviations.all()
@@ -208,6 +212,7 @@ class Unit:
     def forget(self) -> None:
         """Let go of the entries; they are read again when they are asked for."""
         self._dies.clear()
+        self._layout = None
 
     # what its own entry says
 
@@ -294,7 +299,7 @@ class Dwarf:
     def __init__(self, sections: Sections) -> None:
         self._sections = sections
         self._tables: dict[tuple[int, int, int], Abbreviations] = {}
-        self._layouts: OrderedDict[int, Layout] = OrderedDict()
+        self._laid_out: deque[tuple[Unit, int]] = deque()
         self._entries = 0
         self.problems: list[str] = []
         """What is damaged, in half sentences."""
@@ -423,17 +428,11 @@ class Dwarf:
             table = self._tables[key] = Abbreviations(data, offset, offset_size, ref_addr or offset_size)
         return table
 
-    def layout(self, unit: Unit) -> Layout:
-        """Return where the entries of a unit are; the units looked at last stay laid out."""
-        layout = self._layouts.get(unit.offset)
-        if layout is not None:
-            if len(self._layouts) > 1:
-                self._layouts.move_to_end(unit.offset)
-            return layout
-        layout = self._layouts[unit.offset] = unit.lay_out()
-        self._entries += len(layout.starts)
-        while self._entries > MAX_ENTRIES and len(self._layouts) > 1:
-            oldest, dropped = self._layouts.popitem(last=False)
-            self._entries -= len(dropped.starts)
-            self.unit_at(oldest).forget()
-        return layout
+    def laid_out(self, unit: Unit, entries: int) -> None:
+        """Take note of a unit that was laid out, and let go of the first ones when there are too many."""
+        self._laid_out.append((unit, entries))
+        self._entries += entries
+        while self._entries > MAX_ENTRIES and len(self._laid_out) > 1:
+            oldest, count = self._laid_out.popleft()
+            self._entries -= count
+            oldest.forget()
