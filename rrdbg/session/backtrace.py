@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 
-from rrdbg.session.api import FrameInfo, Location, Variable
+from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.decoding import instruction
@@ -39,6 +39,8 @@ ENTRY_REACH = 1 << 24
 """Steps that are searched back for how a function was entered, where nothing else says it."""
 LOG_WINDOWS = (1 << 10, 1 << 13, 1 << 16, 1 << 18)
 """Steps back that are looked at one by one for the call that was not returned from."""
+Scopes = tuple[Scope, ...]
+"""Scopes around an address, innermost first."""
 Deltas = npt.NDArray[np.int64]
 
 _STACKS = 64
@@ -120,7 +122,8 @@ class Backtrace(Frames):
 
     def _setup(self) -> None:
         super()._setup()
-        self._stacks: dict[int, _Stack] = {}
+        self._stacks: dict[tuple[int, int], _Stack] = {}
+        self._outside = (-1, 0)  # position, and number of inlined calls before which it counts as standing
         self._selected = (-1, 0)  # position, and number of the frame
         self._code = Code(self._rules, self._function, lambda at, size: self._engine.read(at, size, False))
         self._has_mret = lru_cache(maxsize=4096)(self._contains_mret)
@@ -161,7 +164,7 @@ class Backtrace(Frames):
     def _levels(self, count: int) -> Sequence[Level]:
         """Return the innermost frames."""
         self._check_open()
-        here = self._engine.icount
+        here = self._engine.icount, self._hidden
         stack = self._stacks.get(here)
         if stack is None:
             while len(self._stacks) >= _STACKS:
@@ -172,6 +175,37 @@ class Backtrace(Frames):
         except BaseException:
             self._stacks.pop(here, None)  # an iterator that raised has no more to say
             raise
+
+    @property
+    def _hidden(self) -> int:
+        """How many inlined calls begin here that a step of lines has not gone into yet: as gdb has it.
+
+        Such a position is in the first instruction of an inlined function, and at the line of its call.
+        """
+        position, count = self._outside
+        return count if position == self._engine.icount else 0
+
+    def _hide(self, count: int) -> None:
+        """Stand before inlined calls that begin here."""
+        self._outside = (self._engine.icount, count)
+
+    def _beginning(self) -> int:
+        """Return how many inlined calls begin at the current position."""
+        pc = int(self._engine.hart[L.PC])
+        scopes = self._symbols.debug.scopes(pc)
+        return next((i for i, scope in enumerate(scopes) if not begins_at(scope, pc)), len(scopes))
+
+    def _seen_scopes(self) -> Scopes:
+        """Return the scopes around the current position, without inlined calls that it stands before."""
+        return self._symbols.debug.scopes(int(self._engine.hart[L.PC]))[self._hidden :]
+
+    def when(self) -> When:
+        """Return where the session stands."""
+        when = super().when()
+        if not self._hidden:
+            return when
+        call = self._symbols.debug.scopes(when.pc)[self._hidden - 1]
+        return replace(when, location=replace(when.location, file=call.call_file, line=call.call_line))
 
     def _arguments(self, level: Level) -> tuple[Variable, ...]:
         """Return a frame's arguments."""
@@ -198,7 +232,10 @@ class Backtrace(Frames):
         line = self._symbols.line(state.pc)
         file, number = (line.file, line.line) if line else ("", 0)
         scopes = self._symbols.debug.scopes(state.pc)
-        for index, scope in enumerate(scopes):
+        hidden = self._hidden if physical.position == self._engine.icount and not physical.trap else 0
+        if hidden:
+            file, number = scopes[hidden - 1].call_file, scopes[hidden - 1].call_line
+        for index, scope in enumerate(scopes[hidden:], hidden):
             last = index == len(scopes) - 1
             yield Level(
                 0,
@@ -210,8 +247,8 @@ class Backtrace(Frames):
                 inlined=not last,
                 calls_inlined=index > 0,
                 priv=physical.priv,
-                trap=physical.trap if index == 0 else "",
-                taken=physical.taken if index == 0 else None,
+                trap=physical.trap if index == hidden else "",
+                taken=physical.taken if index == hidden else None,
             )
             file, number = scope.call_file, scope.call_line
         if not scopes:
@@ -437,6 +474,11 @@ class Backtrace(Frames):
             return bool(level.line)
         row = self._symbols.line(level.state.pc)
         return row is not None and not level.state.called and row.address == level.state.address
+
+
+def begins_at(scope: Scope, pc: int) -> bool:
+    """Return whether an inlined call begins at an address: gdb takes each way into its code for one."""
+    return scope.kind == "inline" and (scope.low_pc == pc or not scope.contains(pc - 1))
 
 
 def argument_text(argument: Variable) -> str:

@@ -23,6 +23,7 @@ from functools import lru_cache
 from rrdbg_core.cpu import layout as L
 
 from rrdbg.session.api import Stop, StopReason
+from rrdbg.session.backtrace import Scopes, begins_at
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.hunt import Goal, Outcome
 from rrdbg.session.motion import Motion
@@ -37,9 +38,6 @@ MAX_TARGETS = 48
 MAX_VISITS = 100_000
 """Lines that a way back may pass that are no place to stop at."""
 _M64 = (1 << 64) - 1
-
-Scopes = tuple[Scope, ...]
-"""Scopes around an address, innermost first."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +141,21 @@ class Stepping(Motion):
         """
         if self.icount >= self.end:
             return self._stop(StopReason.END, ())
+        hidden = self._hidden
+        if into and hidden:
+            self._hide(hidden - 1)  # the call is inlined: it is entered on the spot
+            return self._stop(StopReason.STEP, ())
         row = self._symbols.line(self.pc)
         if row is None and self._function(self.pc) is None:
             raise NotFound(
                 "no function and no source line are known here", hint="stepi and nexti go on by instructions"
             )
         line = (row.file, row.line) if row else None
-        inner = self._inline_depth()
         ranges = self._ranges_of(row, onwards)
+        if hidden:
+            call = self._symbols.debug.scopes(self.pc)[hidden - 1]
+            line, ranges = (call.call_file, call.call_line), (*ranges, *call.ranges)
+        inner = self._cfa_now(), self._seen_scopes()
         while True:
             if row is not None and self._here_frame().row is None:
                 way = self._left_by_instructions(ranges, into)
@@ -168,16 +173,23 @@ class Stepping(Motion):
                 return self._stop(StopReason.STEP, ())
             deeper = self._inlined_since(inner)
             if deeper is not None:
-                called = (deeper.call_file, deeper.call_line)
-                if into or (pc == deeper.low_pc and line is not None and called != line):
+                beginning = begins_at(deeper, pc)
+                other = (deeper.call_file, deeper.call_line) != line
+                if into or (beginning and other):
+                    # of a call on another line the line comes first; one on the same line is entered
+                    self._hide(max(self._beginning() - (not other), 0))
                     return self._stop(StopReason.STEP, ())
                 ranges = (*self._ranges_of(row, False), *deeper.ranges)
                 continue
-            here = (row.file, row.line)
-            if pc == row.address and here != line and row.statement:
-                return self._stop(StopReason.STEP, ())
-            if not (pc == row.address and here != line) or not self._same_frame(inner):
-                line, inner = here, self._inline_depth()
+            here: tuple[str, int] | None = (row.file, row.line)
+            changed = inner != (self._cfa_now(), self._symbols.debug.scopes(pc))
+            if pc == row.address and here != line:
+                if row.statement:
+                    self._hide(self._beginning())
+                    return self._stop(StopReason.STEP, ())
+                # no place to stop at: it does not make the line another one
+                here = line if not changed else None
+            line, inner = here, (self._cfa_now(), self._symbols.debug.scopes(pc))
             ranges = self._ranges_of(row, False)
 
     def _ranges_of(self, row: Line | None, onwards: bool) -> Ranges:
@@ -189,13 +201,6 @@ class Stepping(Motion):
         if onwards and extent is not None and extent[0] <= row.address:
             return ((extent[0], max(row.stop, self.pc + 2)),)
         return ((row.address, max(row.stop, self.pc + 2)),)
-
-    def _inline_depth(self) -> tuple[int | None, Scopes]:
-        """Return what tells where a step started: the CFA, and the scopes around pc."""
-        return self._cfa_now(), self._symbols.debug.scopes(self.pc)
-
-    def _same_frame(self, start: tuple[int | None, Scopes]) -> bool:
-        return self._inline_depth() == start
 
     def _inlined_since(self, start: tuple[int | None, Scopes]) -> Scope | None:
         """Return the outermost call, inlined into where a step started, in which the guest is now."""
@@ -343,7 +348,10 @@ class Stepping(Motion):
             return self._stop(StopReason.START, (), reverse=True)
         goal = self._line_begin(start, into)
         self._engine.seek(start)
-        return self._stepped(self._backward(goal or 0), goal, reverse=True)
+        outcome = self._backward(goal or 0)
+        if not outcome.hits and goal is not None:
+            self._hide(0 if into else self._beginning())
+        return self._stepped(outcome, goal, reverse=True)
 
     def _line_begin(self, start: int, into: bool) -> int | None:
         """Return the latest position before `start` at which a line begins; None: the recording begins first.
@@ -351,7 +359,7 @@ class Stepping(Motion):
         It lies in the same activation, in one that was called and that `into` goes into, or in a caller. The guest then
         stands anywhere.
         """
-        base = () if into else self._symbols.debug.scopes(self.pc)
+        base = () if into else self._seen_scopes()
         position = start
         for _ in range(MAX_VISITS):
             self._engine.seek(position)
@@ -375,7 +383,7 @@ class Stepping(Motion):
         pc = self.pc
         inlined = inlined_into(self._symbols.debug.scopes(pc), base)
         if inlined is not None:
-            return pc == inlined.low_pc
+            return begins_at(inlined, pc)
         row = self._symbols.line(pc)
         if row is None or row.address != pc or not row.statement:
             return False
