@@ -317,7 +317,7 @@ class _Run:
             address = machine.context.address(self._uleb())
             self._push(machine.relocated(address) if op == 0xA1 else address)
         elif op == 0xA3:  # entry_value
-            self._push(machine.context.entry_value(self._block(self._uleb()), machine.state))
+            self._entry_value(self._block(self._uleb()))
         elif op in (0x98, 0x99, 0x9A):  # call2, call4, call_ref
             offset = self._offset() if op == 0x9A else self._unsigned(2 if op == 0x98 else 4)
             self.stack = machine.call(machine.context.procedure(offset, absolute=op == 0x9A), self.stack)
@@ -371,6 +371,14 @@ class _Run:
         if not 1 <= size <= (kind.size if kind else 8):
             raise DwarfError(f"it reads {size} bytes")
         self._push(self._machine.memory(self._pop(), size), kind)
+
+    def _entry_value(self, expression: bytes) -> None:
+        """Push what a register held when the function was entered, as a number of the type that is asked for."""
+        context, kind = self._machine.context, None
+        if expression[:1] in (b"\xa5", b"\xf5"):  # regval_type
+            _, at = uleb(expression, 1)
+            kind = context.base_type(uleb(expression, at)[0])
+        self._push(context.entry_value(expression, self._machine.state), kind)
 
     def _typed(self, op: int) -> None:
         if op == 0xA5:  # regval_type

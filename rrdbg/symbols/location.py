@@ -263,7 +263,7 @@ def _join(location: Pieces, size: int, state: FrameState) -> Contents:
     for piece in location.parts:
         bits = min(piece.bits, size * 8 - at)
         if bits <= 0:
-            break
+            continue
         lo, hi = piece.skip, piece.skip + bits
         place, skipped = piece.location, 0
         if isinstance(place, Memory):  # skip what lies in front, which may be unreadable

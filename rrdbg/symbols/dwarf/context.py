@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rrdbg.symbols.dwarf import codes as D
-from rrdbg.symbols.dwarf.data import DwarfError
+from rrdbg.symbols.dwarf.data import DwarfError, uleb
 from rrdbg.symbols.dwarf.die import Die
 from rrdbg.symbols.dwarf.functions import Node, entry_of
 from rrdbg.symbols.dwarf.image import ImageDebug
@@ -136,9 +136,13 @@ class UnitContext:
 
     def entry_value(self, expression: bytes, state: FrameState) -> int:
         """Return what an expression was when the frame's function was entered."""
-        return self._resolver.parameter(
-            state, lambda die: die.block(D.AT_LOCATION) == expression, "its value at the call is not recorded"
-        )
+        number = _register(expression)
+
+        def matches(die: Die) -> bool:
+            place = die.block(D.AT_LOCATION)
+            return place == expression or (number is not None and place is not None and _register(place) == number)
+
+        return self._resolver.parameter(state, matches, "its value at the call is not recorded")
 
     def parameter(self, offset: int, state: FrameState) -> int:
         """Return the value that the parameter at a unit offset was called with."""
@@ -255,7 +259,17 @@ class Resolver:
         functions = loaded.debug.functions(unit)
         if origin.has(D.AT_LOW_PC) or origin.has(D.AT_RANGES):
             return functions.node(origin.number)
-        return next((node for node in functions.all() if is_function(origin, node)), None)
+        return next(iter(functions.instances(origin)), None)
+
+
+def _register(expression: bytes) -> int | None:
+    """Return the register that an expression of one operation means."""
+    op = expression[0] if expression else 0
+    if 0x50 <= op <= 0x6F:
+        return op - 0x50 if len(expression) == 1 else None
+    if op in (0x90, 0xA5, 0xF5):  # regx, regval_type and GNU's
+        return uleb(expression, 1)[0]
+    return None
 
 
 def is_function(origin: Die, node: Node) -> bool:

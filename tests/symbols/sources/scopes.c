@@ -16,6 +16,7 @@ __attribute__((noinline)) u64 shadow(u64 value) {
     return result;
 }
 __attribute__((noinline)) u64 tail(u64 a) { sink = a; return shadow(a + 1); }
+__attribute__((noinline)) u64 hop(u64 a) { static u64 out; sink = a; return recurse(a & 3, &out); }
 __attribute__((noinline)) u64 cold(u64 a) { if (__builtin_expect(a == 12345, 0)) { sink = a * 2; for (u64 k = 0; k < a; k++) sink += k; __builtin_trap(); } return a + 1; }
 struct pair { u64 first, second; };
 __attribute__((noinline)) struct pair split(struct pair p, int swap) { struct pair q = { p.second, p.first }; return swap ? q : p; }
@@ -28,7 +29,7 @@ u64 main_loop(u64 n) {
     for (u64 i = 0; i < n; i++) {
         u64 m = middle(i + constant);
         struct pair p = split((struct pair){ m, i }, i & 1);
-        total += m + recurse(i & 7, &out) + shadow(i) + tail(m) + cold(i) + p.first + vla((int)(i & 7) + 1);
+        total += m + recurse(i & 7, &out) + shadow(i) + tail(m) + hop(m) + cold(i) + p.first + vla((int)(i & 7) + 1);
         total += (u64)floating((double)i, 1.5f) + many(1, 2, 3, 4, 5, 6, 7, 8, 9, (int)i);
     }
     return total + file_static + a_global + out + defined_later;
