@@ -111,7 +111,11 @@ class Hunt(Points):
             point.ignore -= passed
 
     def _at_goal(self, goal: Goal) -> bool:
-        return int(self._engine.hart[L.PC]) in goal.addresses and not self._interrupt_due() and goal.test()
+        return int(self._engine.hart[L.PC]) in goal.addresses and self._executes() and goal.test()
+
+    def _executes(self) -> bool:
+        """Return whether an instruction is about to be executed: no interrupt comes first, and it can be fetched."""
+        return not self._interrupt_due() and len(self._engine.read(int(self._engine.hart[L.PC]), 2, False)) == 2
 
     def _interrupt_due(self) -> bool:
         """Return whether the next step takes an interrupt instead of the instruction at pc."""
@@ -122,7 +126,7 @@ class Hunt(Points):
     def _before_next(self, active: Sequence[PointState]) -> list[Hit]:
         pc = int(self._engine.hart[L.PC])
         found = [Hit(point) for point in active if point.is_break and pc in point.addresses]
-        return found if found and not self._interrupt_due() else []
+        return found if found and self._executes() else []
 
     def _in_last_step(self, active: Sequence[PointState], found: Found, goal: Goal | None = None) -> list[Hit]:
         """Return what was hit in the step that just ended. The guest is at its end, before and after."""

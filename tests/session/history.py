@@ -62,6 +62,12 @@ class History:
     def pc(self, position: int) -> int:
         return int(self.harts[position][L.PC])
 
+    def executes(self, position: int) -> bool:
+        """Return whether an instruction is about to be executed: no interrupt comes first, and it can be fetched."""
+        if position < self.end:
+            return not self.interrupt(position) and self.steps[position].cause != 1
+        return len(self.read(position, self.pc(position), 2)) == 2
+
     def interrupt(self, step: int) -> bool:
         """Return whether a step takes an interrupt instead of an instruction."""
         cause = self.steps[step].cause

@@ -141,7 +141,7 @@ class ModelEngine:
         return None
 
     def _breaks(self, position: int, targets: Targets) -> bool:
-        return self.history.pc(position) in targets.breaks and not self.history.interrupt(position)
+        return self.history.pc(position) in targets.breaks and self.history.executes(position)
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
         self._passed = [0] * len(targets.gated)

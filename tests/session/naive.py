@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
 
@@ -69,8 +70,10 @@ class Naive:
     points: list[NaivePoint] = field(default_factory=list)
     here: int = 0
 
-    def __post_init__(self) -> None:
-        self.depths = depths(self.history)
+    @cached_property
+    def depths(self) -> list[int]:
+        """How many calls and traps have not returned yet, at each position; for programs that keep to that."""
+        return depths(self.history)
 
     # what is hit
 
@@ -104,7 +107,7 @@ class Naive:
     def hit_before(self, position: int) -> list[NaivePoint]:
         """Return the breakpoints that stand at a position."""
         history = self.history
-        if position < history.end and history.interrupt(position):
+        if not history.executes(position):
             return []
         return [
             point
