@@ -440,7 +440,7 @@ class LiveApp(DebuggerApp):
 
     async def on_event(self, event: events.Event) -> None:
         """Take keys and pasted text for the guest before anything else sees them."""
-        if self.typing and not self.screen.is_modal and isinstance(event, (events.Key, events.Paste)):
+        if isinstance(event, (events.Key, events.Paste)) and self.typing and not self.screen.is_modal:
             if isinstance(event, events.Paste):
                 self._send(pasted(event.text))
             else:

@@ -26,6 +26,8 @@ _MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4}
 def sent(event: events.Key) -> bytes:
     """Return the bytes of a key; none for one that no terminal has."""
     key = event.key
+    if key == "backspace" and event.character == "\x08":  # a terminal with the old kind
+        return b"\x08"
     if key in SEQUENCES:
         return SEQUENCES[key].encode()
     *modifiers, last = key.split("+")
