@@ -14,6 +14,7 @@ from rrdbg.session.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
     from rrdbg.session.api import RegisterValue, Session
+    from rrdbg.session.program import Change
 
 _OPTION = re.compile(r"-([a-z][a-z-]*)(?:\s+(on|off|unlimited|\d+)(?=\s))?\s*")
 _PRINT_FORMATS = "x hex, d decimal, u unsigned, o octal, t binary, a address, c character, f float, s string, z padded"
@@ -378,3 +379,56 @@ def _needed(call: Call) -> str:
     if not call.args:
         raise UsageError(f"{call.name} needs an argument", hint=f"help {call.name}")
     return call.args
+
+
+@command(
+    "diff",
+    Group.TRACE,
+    "show what differs between two positions: registers, CSRs and RAM",
+    "[FROM [TO]]",
+    args=(Arg.POSITION, Arg.POSITION),
+    details=(
+        "Default: from where the last jump or run started to here; with one position, from there to here. Counters are "
+        "left out, and at most 100 changes of memory are shown."
+    ),
+)
+def _diff(interpreter: Interpreter, call: Call) -> Output:
+    session = interpreter.session
+    words = call.args.split()
+    if len(words) > 2:
+        raise UsageError("diff takes two positions: diff FROM TO")
+    lo: int | str = words[0] if words else _before(session)
+    found = session.difference(lo, words[1] if len(words) > 1 else session.icount, _SHOWN_CHANGES)
+    lines = [f"{found.lo:_} to {found.hi:_}: {len(found.registers)} registers and {found.bytes:_} bytes of RAM differ"]
+    lines += [f"{name:<15}{old:#x} -> {new:#x}" for name, old, new in found.registers]
+    lines += [line for change in found.memory for line in _change_lines(change)]
+    if len(found.memory) >= _SHOWN_CHANGES:
+        lines.append("...")
+    return Output("\n".join(lines), found)
+
+
+_SHOWN_CHANGES = 100
+
+
+def _before(session: Session) -> int:
+    """Return where the last jump or run started."""
+    here = session.icount
+    before = session.back().when.icount
+    session.forward()
+    if session.icount != here:
+        session.goto(here)
+    return before
+
+
+def _change_lines(change: Change) -> Iterator[str]:
+    """Yield a line for each number, of up to 8 bytes, that a change consists of."""
+    where = change.location
+    for at in range(0, len(change.old), 8):
+        old, new = change.old[at : at + 8], change.new[at : at + 8]
+        if old == new:
+            continue
+        offset = where.offset + at
+        name = f" <{where.symbol}{f'+{offset}' if offset else ''}>" if where.symbol else ""
+        digits = 2 * len(old) + 2
+        before, after = (int.from_bytes(data, "little") for data in (old, new))
+        yield f"{change.address + at:#x}{name}: {before:#0{digits}x} -> {after:#0{digits}x}"

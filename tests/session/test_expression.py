@@ -172,8 +172,8 @@ def test_value(text: str, expected: int | None) -> None:
     "text",
     ["", "1 +", "(1", "1 2", "@", "*(u8*)", "&5", "1 / 0", "0x1" + "0" * 16, "'ab", "(" * 500, "1+" * 500 + "1",
      "5 % 0", "5@2", "table = 1", "$a0 = 1", "$1 = 2", "$ += 1", "++table", "main(1)", "main()", "u8", "struct x",
-     "(struct x)1", "$9", "1.5 & 1", "~1.5", "1.5 % 2", "(u8[2])1", "&$a0", "*1.5", "5[3]", "table.x", "main->x", "sizeof",
-     "\"abc", "x::", "(u8[99999999])1", "table@99999999", "09", "1e", "1.2.3", "0b12", "&&main"],
+     "(struct x)1", "$9", "1.5 & 1", "~1.5", "1.5 % 2", "(u8[2])1", "&$a0", "*1.5", "5[3]", "table.x", "main->x",
+     "sizeof", '"abc', "x::", "(u8[99999999])1", "table@99999999", "09", "1e", "1.2.3", "0b12", "&&main"],
 )  # fmt: skip
 def test_mistake(text: str) -> None:
     with pytest.raises((UsageError, NotFound)):
