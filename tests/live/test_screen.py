@@ -147,7 +147,7 @@ async def test_following_never_undoes_a_motion(tmp_path: Path) -> None:
         for _ in range(3):
             await run.until(lambda: run.app.following and run.position > 1000)
             await run.press("colon")
-            await run.type("reverse-stepi 7")
+            await run.key(*"reverse-stepi 7", "enter")
             await run.until(lambda: not run.app.following)
             here = run.position
             await run.press("I")
