@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import islice
 
 from rrdbg.symbols.basetypes import named_base_type
+from rrdbg.symbols.demangle import answers_to, demangle
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.context import Loaded, Resolver, UnitContext, call_origin
 from rrdbg.symbols.dwarf.data import DwarfError, forgiving
@@ -475,7 +476,8 @@ class DebugInfo:
                 continue
             around = kind.name if kind.scoped else kind.name.rpartition("::")[0]
             whole = f"{around}::{plain}" if around else plain
-            if whole == name or whole.endswith(f"::{name}") or (name == plain and not kind.scoped):
+            partly = name != plain and whole.endswith(f"::{name}")
+            if whole == name or partly or (name == plain and not kind.scoped):
                 return kind, die.integer(D.AT_CONST_VALUE) or 0
         return None
 
@@ -509,7 +511,10 @@ class DebugInfo:
         base = name.partition("(")[0] if not name.startswith("(") else name
         for die in loaded.debug.names.find(self._plain(base), lambda row: row.tag == D.TAG_SUBPROGRAM):
             whole = qualified_name(die)
-            if base in (whole, linkage_name(die)) or whole.endswith(f"::{base}"):
+            linkage = linkage_name(die)
+            if base != name and linkage and not answers_to(demangle(linkage), name):
+                continue  # another function of the name
+            if base in (whole, linkage) or whole.endswith(f"::{base}"):
                 yield die
 
     @forgiving(())

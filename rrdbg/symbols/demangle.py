@@ -80,15 +80,16 @@ def _result_end(head: str) -> int:
 
 
 def last_identifier(name: str) -> str:
-    """Return the last identifier of a qualified name in front of its parameters; mangled names contain it as it is."""
-    found = _IDENTIFIER.findall(without_parameters(name).split("<", 1)[0] or name)
+    """Return an identifier of a qualified name that its mangled form contains as it is; empty: any may be meant."""
+    plain = without_parameters(name).split("<", 1)[0].split("operator", 1)[0]
+    found = _IDENTIFIER.findall(plain)
     return found[-1] if found else ""
 
 
 def answers_to(demangled: str, name: str) -> bool:
     """Return whether a function is meant by a name: with or without parameters, whole or without outer namespaces."""
     wanted = _squeeze(name)
-    for text in (demangled, without_parameters(demangled)):
+    for text in (demangled, _TRAILER.sub("", demangled), without_parameters(demangled)):
         text = _squeeze(text)
         if text == wanted or text.endswith(f"::{wanted}"):
             return True

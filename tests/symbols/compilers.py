@@ -33,6 +33,7 @@ def compiled(folder: Path, sources: Sequence[str], *flags: str) -> Path:
         compiler = need("riscv64-unknown-elf-g++" if sources[0].endswith("cpp") else GCC)
         subprocess.run(
             [compiler, "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-ffreestanding", "-nostdlib", "-w",
+             *(["-fno-exceptions", "-fno-rtti"] if compiler.endswith("++") else []),
              "-Wl,-Ttext=0x80000000,-Tbss=0x80100000,-Tdata=0x80080000,--no-warn-rwx-segments", *flags,
              *sources, "-o", str(path)],
             check=True, cwd=SOURCES,

@@ -179,7 +179,9 @@ class LineProgram:
             except (DwarfError, IndexError, OverflowError) as error:
                 reason = str(error) if isinstance(error, DwarfError) else "its line table is cut off"
                 self._unit.problem = self._unit.problem or reason
-                if rows.statements and rows.statements[-1] != 2:
+                count = len(rows.statements)  # the last row may be half there
+                del rows.addresses[count:], rows.files[count:], rows.lines[count:]
+                if count and rows.statements[-1] != 2:
                     rows.lines[-1], rows.statements[-1] = 0, 2
         return rows
 
