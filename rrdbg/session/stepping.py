@@ -413,31 +413,32 @@ class Stepping(Motion):
         if inside(ranges, activation.start):
             entries.add(activation.start)
         returns = {
-            op.after
+            op.after: op.address
             for op in flow.by_address.values()
             if into and op.kind is Kind.CALL and inside(ranges, op.after)
             if op.target is None or self._wants_into(op.target)
         }
-        targets = entries | returns
+        targets = entries | set(returns)
         if len(targets) > MAX_TARGETS or not ranges:
             return self._visit_by_instructions(position, base)
         goal = Goal(tuple(sorted(targets)), lambda: self._is_in(activation))
         at = position
         while True:
-            if self.pc in returns:
+            pc = self.pc
+            if pc in returns:
                 end = self._returned_at(at)
                 if end is not None:
-                    return _Visit(None, end, elsewhere=True)
+                    return _Visit(None if inside(ranges, returns[pc]) else at, end, elsewhere=True)
                 self._engine.seek(at)
-            if not self._backward(0, goal, ()).goal:
-                return _Visit(None, None)
-            at = self.icount
-            if self.pc == activation.start and inside(ranges, self.pc):
+            if pc == activation.start and inside(ranges, pc):
                 before = self._entered_at(at, activation)
                 if before is not None:
                     return _Visit(at, before if before >= 0 else None, elsewhere=True)
                 self._engine.seek(at)
-            elif self.pc in entries:
+            if not self._backward(0, goal, ()).goal:
+                return _Visit(None, None)
+            at = self.icount
+            if self.pc in entries and not inside(ranges, self.pc):
                 self._nexti_run(())
                 return _Visit(min(self.icount, position), at)
 
