@@ -334,7 +334,7 @@ def cast(value: CValue, kind: Type, state: FrameState | None) -> CValue:
         if isinstance(target, BaseType) and target.encoding is Encoding.BOOLEAN:
             return number(kind, int(truth(value)))
         if isinstance(target, PointerType) and isinstance(source, PointerType):
-            x += _base_offset(strip(source.target), strip(target.target)) if x else 0
+            x += cast_offset(strip(source.target), strip(target.target)) if x else 0
         if isinstance(target, BaseType | EnumType | PointerType | MemberPointerType):
             return number(kind, x)
     raise UsageError("invalid cast", hint=f"from {declare(value.type)} to {declare(kind)}")
@@ -364,7 +364,7 @@ def _array(value: CValue, kind: Type, target: ArrayType) -> CValue:
     return raw(kind, data_of(checked(value)))
 
 
-def _base_offset(source: Type, target: Type) -> int:
+def cast_offset(source: Type, target: Type) -> int:
     """Return what a cast between classes adds to a pointer."""
     if not (isinstance(source, StructType) and isinstance(target, StructType)) or source == target:
         return 0

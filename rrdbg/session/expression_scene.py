@@ -138,7 +138,7 @@ class FrameScene:
 
     def named(self, name: str) -> CValue:
         """Return a variable, function, enumerator or symbol."""
-        found = self._meaning(name)
+        found = self.meaning(name)
         if isinstance(found, DebugVariable):
             return self.variable(found)
         if isinstance(found, Function):
@@ -154,7 +154,8 @@ class FrameScene:
             f"no symbol {name!r} in the trace's images", hint=lacking or "`info symbols PREFIX` lists what there is"
         )
 
-    def _meaning(self, name: str) -> DebugVariable | Function | None:
+    def meaning(self, name: str) -> DebugVariable | Function | None:
+        """Return the variable or function that a name means here; None: neither."""
         names = self._world.names
         key = (name, self.state.pc, self._inner.key if self._inner else None)
         if key not in names:
@@ -214,7 +215,7 @@ class FrameScene:
 
     def is_type(self, name: str) -> bool:
         """Return whether a name is a type's and no variable's."""
-        return self._meaning(name) is None and self.type_named(name) is not None
+        return self.meaning(name) is None and self.type_named(name) is not None
 
     def type_named(self, name: str) -> Type | None:
         """Return a type by its name."""
@@ -253,23 +254,33 @@ class FrameScene:
             f"unknown register ${name}", hint="`info registers all` lists them; `set $name = ...` sets one of your own"
         )
 
+    def past(self, name: str) -> CValue | None:
+        """Return a value shown before; None for names of other things."""
+        return self._world.notebook.past(name)
+
+    def register_type(self, name: str) -> Type | None:
+        """Return a register's type, as gdb has it; None: there is no such register."""
+        index = 8 if name == "fp" else REGISTERS.get(name)
+        if index in (2, 3, 4, 8):
+            return REGISTER_POINTER
+        if index == 1 or name == "pc":
+            return CODE_POINTER
+        if index is not None:
+            return LONG
+        if self._world.register(name) is None:
+            return None
+        return INT if name == "priv" else UNSIGNED_LONG
+
     def _register(self, name: str) -> CValue | None:
+        kind = self.register_type(name)
+        if kind is None:
+            return None
         index = 8 if name == "fp" else REGISTERS.get(name)
         if index is not None:
-            kind: Type = LONG
-            if index == 1:
-                kind = CODE_POINTER
-            elif index in (2, 3, 4, 8):
-                kind = REGISTER_POINTER
-            if index == 0:
-                return number(kind, 0)
-            return CValue(kind, Register(index), self.state)
+            return CValue(kind, Register(index), self.state) if index else number(kind, 0)
         if name == "pc":
-            return number(CODE_POINTER, self.state.address)
-        value = self._world.register(name)
-        if value is None:
-            return None
-        return number(INT if name == "priv" else UNSIGNED_LONG, value)
+            return number(kind, self.state.address)
+        return number(kind, self._world.register(name) or 0)
 
     def assign(self, name: str, value: CValue) -> None:
         """Set a variable of the user's."""

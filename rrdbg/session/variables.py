@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from rrdbg_core.cpu.condition import Condition
+
 from rrdbg.session.api import Printed, Variable
 from rrdbg.session.backtrace import Level
 from rrdbg.session.ctypes_values import (
@@ -23,8 +25,9 @@ from rrdbg.session.ctypes_values import (
     unreadable,
 )
 from rrdbg.session.errors import Unreadable, UsageError
-from rrdbg.session.expression import parse
+from rrdbg.session.expression import Expression, parse
 from rrdbg.session.expression_evaluator import present_members
+from rrdbg.session.expression_lower import lower
 from rrdbg.session.expression_scene import FrameScene
 from rrdbg.session.printing import Options, Printer
 from rrdbg.session.printing_numbers import LETTERS
@@ -41,6 +44,7 @@ from rrdbg.symbols.types import (
     VoidType,
     strip,
 )
+from rrdbg.symbols.unwind import Frame
 
 MAX_CHILDREN = 2000
 """Parts of one value that `children` returns."""
@@ -214,6 +218,15 @@ class Variables(Steps):
         if expand:
             return ptype_text(kind)
         return whatis_text(kind, named=parsed.is_type(scene))
+
+    # conditions
+
+    def _lower(self, condition: Expression, pc: int | None) -> Condition | None:
+        """Return a condition as the engine judges it where the guest stands at `pc`, or anywhere."""
+        if pc is None:
+            return lower(condition, self.scene(innermost=True), None, self._rules)
+        frame = Frame(self._code, pc, (0, *(None,) * 31))
+        return lower(condition, FrameScene(self._world, lambda: frame), pc, self._rules)
 
     # settings
 
