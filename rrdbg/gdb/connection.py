@@ -158,8 +158,15 @@ class Connection:
     def _read(self) -> None:
         try:
             while data := self._stream.read():
+                previous: Packet | Signal | None = None
                 for item in self._decoder.feed(data):
-                    self._take(item)
+                    # the same packet twice in a row, before the first one was acknowledged: sent again by a client that
+                    # had to wait until the server was there
+                    if item == previous and isinstance(item, Packet) and self._is_acknowledging:
+                        self._write(b"+")
+                    else:
+                        self._take(item)
+                    previous = item
         except (OSError, ValueError):
             pass
         finally:
@@ -167,8 +174,12 @@ class Connection:
             self._interrupt()
             self._put(None)
 
+    @property
+    def _is_acknowledging(self) -> bool:
+        return self._stub is None or self._stub.client.acknowledging
+
     def _take(self, item: Packet | Signal) -> None:
-        acknowledging = self._stub is None or self._stub.client.acknowledging
+        acknowledging = self._is_acknowledging
         if isinstance(item, Packet) or item is Signal.OVERLONG:
             self._received += 1
             if acknowledging:

@@ -75,6 +75,8 @@ class Gdb:
                 target = f"remote | {shlex.join([sys.executable, '-m', 'rrdbg', 'gdb', '--stdio', str(trace)])}"
             self.greeting = self.ask(f"target {target}")[0]
             """What gdb printed when it connected."""
+            connected = not target.startswith("remote |") or self.ask('printf "%lu", $icount')[0].isdecimal()
+            assert connected, self.greeting
         except BaseException:
             self.close()
             raise
@@ -132,19 +134,30 @@ class Gdb:
         """Return what the next command sent prints."""
         return self._read_to(f"{_MARK}\n".encode()).decode(errors="replace").removesuffix("\n")
 
+    def wait_for(self, text: str) -> None:
+        """Wait until a text appears in the answer that is under way."""
+        end = time.monotonic() + PATIENCE_S
+        while text.encode() not in self._seen:
+            assert time.monotonic() < end, f"{text!r} did not come: {self._seen[-2000:]!r}"
+            self._take()
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
     def _read_to(self, mark: bytes) -> bytes:
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
         end = time.monotonic() + PATIENCE_S
         while mark not in self._seen:
             assert time.monotonic() < end, f"gdb does not answer: {self._seen[-2000:]!r}"
-            if select.select([fd], [], [], 1)[0]:
-                data = os.read(fd, 1 << 16)
-                assert data, f"gdb is gone: {self._seen[-2000:]!r}"
-                self._seen += data
+            self._take()
         text, _, self._seen = self._seen.partition(mark)
         return text
+
+    def _take(self) -> None:
+        """Take in what gdb has printed, if it comes within a second."""
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        if select.select([fd], [], [], 1)[0]:
+            data = os.read(fd, 1 << 16)
+            assert data, f"gdb is gone: {self._seen[-2000:]!r}"
+            self._seen += data

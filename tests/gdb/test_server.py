@@ -107,6 +107,13 @@ def test_acknowledgements_and_repeats(connect: Callable[..., Client]) -> None:
         assert client.ask(b"qAttached") == b"1"
 
 
+def test_a_packet_sent_again_before_the_server_was_there(connect: Callable[..., Client]) -> None:
+    with connect(quiet=False) as client:
+        client.send(3 * frame(b"qC"))
+        assert [client.next() for _ in range(4)].count(Packet(b"QC1")) == 1
+        assert client.ask(b"qAttached") == b"1"
+
+
 def test_pipelined_packets_are_answered_in_order(connect: Callable[..., Client]) -> None:
     with connect() as client:
         client.send(b"".join(frame(b"m%x,1" % (0x8000_0000 + n)) for n in range(2000)))
