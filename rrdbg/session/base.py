@@ -63,6 +63,7 @@ class SessionBase:
         self._title, self._span = title, (start, goal)
         self._started = self._reported = time.monotonic()
         self._state = _RUNNING
+        self._engine.home = before
         try:
             yield
         except BaseException:
@@ -72,6 +73,7 @@ class SessionBase:
                 self._engine.seek(before)
             raise
         finally:
+            self._engine.home = None
             with self._lock:
                 self._state, self._cancel = _IDLE, False
 

@@ -25,6 +25,9 @@ class Engine(Protocol):
     poll: Callable[[int], None]
     """Called with the current position while something runs."""
 
+    home: int | None
+    """The position that the caller may want to come back to at once: where something long has started."""
+
     @property
     def icount(self) -> int:
         """The current position."""

@@ -35,6 +35,15 @@ class ReplayEngine:
         self._replayer.poll = poll
 
     @property
+    def home(self) -> int | None:
+        """The position that the caller may want to come back to at once."""
+        return self._replayer.home
+
+    @home.setter
+    def home(self, icount: int | None) -> None:
+        self._replayer.home = icount
+
+    @property
     def icount(self) -> int:
         """The current position."""
         return self._replayer.icount

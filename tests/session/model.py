@@ -30,6 +30,7 @@ class ModelEngine:
         self.hart: Words = history.harts[0].copy()
         self.mach: Words = history.machs[0].copy()
         self.icount = 0
+        self.home: int | None = None
         self._passed: list[int] = []
 
     @property

@@ -50,7 +50,7 @@ class Armed:
         if targets is not self._targets and targets != self._targets:
             everything = targets.open()
             parts = [(targets, 0), *((gated.targets, number) for number, gated in enumerate(targets.gated, 1))]
-            breaks = [(address, number) for part, number in parts for address in part.breaks]
+            breaks = [(address, number) for part, number in parts for address in dict.fromkeys(part.breaks)]
             if breaks != self._breaks:
                 core.set_breakpoints([address for address, _ in breaks], [number for _, number in breaks])
             core.set_watches([watch for part, number in parts for watch in self._watches(part, number)])

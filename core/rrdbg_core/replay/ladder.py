@@ -64,6 +64,7 @@ class Ladder:
         self._order: list[int] = []
         self._uses: Counter[int] = Counter()
         self._rung_bytes = 0
+        self._pinned: int | None = None
         self._base = -1
         self._base_ids: Ids = np.zeros(machine.memory.pages, np.int64)
         self.snapshot_icounts: list[int] = []
@@ -145,10 +146,17 @@ class Ladder:
         self._rung_bytes += rung.bytes
         self._thin(icount)
 
+    def pin(self, icount: int | None) -> None:
+        """Keep the rung from which a position is reached, however far the cursor goes; forget about the one before."""
+        index = bisect_right(self._order, icount) if icount is not None else 0
+        self._pinned = self._order[index - 1] if index else None
+
     def _thin(self, cursor: int) -> None:
         """Drop the rungs that lie farthest from the cursor until the budget is kept."""
-        while self.bytes > self._budget and len(self._order) > 1:
-            first, last = self._order[0], self._order[-1]
+        kept = 1 + (self._pinned in self._rungs)
+        while self.bytes > self._budget and len(self._order) > kept:
+            first = self._order[1 if self._order[0] == self._pinned else 0]
+            last = self._order[-2 if self._order[-1] == self._pinned else -1]
             self.drop(first if cursor - first > last - cursor else last)
 
     def drop(self, icount: int) -> None:

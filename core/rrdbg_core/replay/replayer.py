@@ -71,6 +71,7 @@ class Replayer:
         self._ladder = Ladder(trace, self.machine, self.source, ladder_bytes)
         self._checker = Checker(trace, self.machine)
         self._polled = 0.0
+        self._home: int | None = None
         self._chunk = 1 << 17
         self._traps: list[Words] | None = None
         # whether the state is that of a position: not at power-on, nor after an error in the middle of a step
@@ -104,6 +105,16 @@ class Replayer:
         self._ladder.refresh()
         self._checker.refresh()
         return True
+
+    @property
+    def home(self) -> int | None:
+        """The position that one may want to come back to at once."""
+        return self._home
+
+    @home.setter
+    def home(self, icount: int | None) -> None:
+        self._home = icount
+        self._ladder.pin(icount)
 
     # ---- motions -----------------------------------------------------------------------------------------------------
     def seek(self, icount: int) -> None:
@@ -159,7 +170,7 @@ class Replayer:
         lo, hi = max(lo, self.start), min(hi, self.end)
         self.passed = [0] * len(targets.gated)
         places = self._ladder.positions(lo + 1, hi)
-        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs):
+        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up):
             step = self._last_in(start, stop, targets)
             if step is not None:
                 return step
@@ -239,6 +250,13 @@ class Replayer:
         """Come back to a position after an error in the middle of a step."""
         if not self._clean:
             self.seek(min(self.icount, self.end))
+
+    def _look_up(self, icount: int) -> None:
+        """Call `poll` now and then, while nothing runs."""
+        now = time.perf_counter()
+        if now - self._polled >= POLL_S:
+            self._polled = now
+            self.poll(icount)
 
     def _interrupt(self) -> bool:
         """Call `poll` now and then, between two steps."""

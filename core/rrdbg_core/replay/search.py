@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,12 @@ _BIN = EPOCH // BINS
 
 
 def windows(
-    lo: int, hi: int, places: Sequence[int], targets: Targets, epochs: Sequence[EpochIndex]
+    lo: int,
+    hi: int,
+    places: Sequence[int],
+    targets: Targets,
+    epochs: Sequence[EpochIndex],
+    poll: Callable[[int], None] = lambda icount: None,
 ) -> Iterator[tuple[int, int]]:
     """Yield the stretches of lo <= n < hi in which something can hit, the newest first.
 
@@ -28,8 +33,9 @@ def windows(
             be short.
         targets: What is searched for.
         epochs: The index, ascending.
+        poll: Called with the start of each epoch that is looked up; many take long, too.
     """
-    candidates = _candidates(lo, hi, Sought(targets), epochs)
+    candidates = _candidates(lo, hi, Sought(targets), epochs, poll)
     pending = next(candidates, None)
     upper = hi
     for place in reversed([lo, *places]):
@@ -49,11 +55,14 @@ def windows(
         upper = place
 
 
-def _candidates(lo: int, hi: int, sought: Sought, epochs: Sequence[EpochIndex]) -> Iterator[tuple[int, int]]:
+def _candidates(
+    lo: int, hi: int, sought: Sought, epochs: Sequence[EpochIndex], poll: Callable[[int], None]
+) -> Iterator[tuple[int, int]]:
     """Yield the stretches of lo <= n < hi that the index does not rule out, the newest first."""
     upper = hi
     for number in reversed(range(len(epochs))):
         epoch = epochs[number]
+        poll(epoch.start)
         if epoch.start >= hi:
             continue
         if epoch.stop < upper:
