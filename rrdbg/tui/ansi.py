@@ -173,26 +173,17 @@ def rows(data: bytes, width: int, start: int, stop: int | None = None) -> list[t
                 end = turn + 1
                 break
             turn = data.find(b"\r", turn + 1, end)
-        if end - start <= width and data.find(b"\t", start, end) < 0:
-            result.append((start, end))
-        elif data.find(b"\x1b", start, end) < 0 and data.find(b"\t", start, end) < 0:
-            _chop(data, start, end, width, result)
-        else:
+        line = data[start:end]
+        if not line.isascii() or b"\t" in line or (b"\x1b" in line and end - start > width):
             _measure(data, start, end, width, result)
+        else:
+            text = start + len(line.rstrip(b"\r\n"))
+            while text - start > width:
+                result.append((start, start + width))
+                start += width
+            result.append((start, end))
         start = end
     return result
-
-
-def _chop(data: bytes, start: int, end: int, width: int, result: list[tuple[int, int]]) -> None:
-    text = end - len(data[start:end]) + len(data[start:end].rstrip(b"\r\n"))
-    while text - start > width:
-        cut = start + width
-        while cut > start and data[cut] & 0xC0 == 0x80:  # not inside a UTF-8 sequence
-            cut -= 1
-        cut = cut if cut > start else start + width
-        result.append((start, cut))
-        start = cut
-    result.append((start, end))
 
 
 def _measure(data: bytes, start: int, end: int, width: int, result: list[tuple[int, int]]) -> None:

@@ -17,6 +17,7 @@ from rrdbg.session.api import ProgressCallback
 from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow, PointKind
 from rrdbg.tui.actions import PLAY_HZ, Actions
+from rrdbg.tui.config import Config, themes
 from rrdbg.tui.engine import LATER, NOTICEABLE, SHOWN, Advanced, Busy, Done, Engine, Failed, Job, Opener
 from rrdbg.tui.hints import Hints
 from rrdbg.tui.keys import KEYS
@@ -90,6 +91,19 @@ class DebuggerApp(Actions):
         self._peeks: dict[int, Peek | None] = {}
         self._pointed: int | None = None
         self._hovering: Timer | None = None
+
+    def configure(self, config: Config, theme: str | None = None) -> None:
+        """Take the user's settings; `theme` goes before theirs. Raises RrdbgError when there is no such theme."""
+        for own in themes(config):
+            self.register_theme(own)
+        hint = f"themes: {', '.join(sorted(self.available_themes))}"
+        if theme is not None and theme not in self.available_themes:
+            raise RrdbgError(f"no theme '{theme}'", hint=hint, exit_code=ExitCode.USAGE)
+        if theme is None and config.theme is not None and config.theme not in self.available_themes:
+            config.fail(("theme",), f"no theme '{config.theme}'", hint)
+        self.theme = theme or config.theme or self.theme
+        if config.keys:
+            self.use_keys(config.keys)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""

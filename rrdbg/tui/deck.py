@@ -111,6 +111,8 @@ class Deck(Widget):
         if known != self._plan.program:
             self._plan.know_program(known)
             self._apply()
+            if self._last is None or self._last is self.code:
+                self.screen.set_focus(self._listing())
 
     def list_as(self, name: str) -> None:
         """Show the source or the disassembly, where the two share a place."""

@@ -154,7 +154,9 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         parts: Parts = [(text, base + style) for text, style in self.line(index, width)]
         if self.SELECTS and index == self.selected and self.has_focus:
             shade = Style(bgcolor=self.style("selected").bgcolor)
-            parts = [(text, style + shade) for text, style in parts]
+            # what is marked stays marked
+            plain = base.bgcolor
+            parts = [(text, style + shade if style.bgcolor == plain else style) for text, style in parts]
             base = base + shade
         return spans(parts, width, base)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_C = """auto bool break case char class const constexpr continue default delete do double else enum extern false float
-for goto if inline int long namespace new noexcept nullptr operator private protected public register restrict
-return short signed sizeof static struct switch template this throw true try typedef typename union unsigned using virtual void
-volatile while size_t ssize_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t uintptr_t intptr_t
-_Bool _Static_assert asm __asm__ __attribute__ NULL"""
+_C = """auto bool break case char class const constexpr continue default delete do double else enum extern false
+float for goto if inline int long namespace new noexcept nullptr operator private protected public register
+restrict return short signed sizeof static struct switch template this throw true try typedef typename union
+unsigned using virtual void volatile while size_t ssize_t int8_t int16_t int32_t int64_t uint8_t uint16_t
+uint32_t uint64_t uintptr_t intptr_t _Bool _Static_assert asm __asm__ __attribute__ NULL"""
 _RUST = """as async await bool break char const continue crate dyn else enum extern f32 f64 false fn for i8 i16 i32 i64
 isize if impl in let loop match mod move mut pub ref return self Self static str struct super trait true type u8 u16 u32
 u64 usize unsafe use where while"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from rrdbg.tui.source import Source
 from tests.tui.fake import TOTAL, FakeSession
 from tests.tui.picture import strips
 
-PATIENCE = 30.0
+PATIENCE = float(os.environ.get("TUI_PATIENCE", "30"))
 """Seconds to wait for what must happen."""
 
 

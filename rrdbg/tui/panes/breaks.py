@@ -64,11 +64,12 @@ class BreaksPane(Pane):
             (f"{point.kind.value:<6} ", self.style("symbol" if point.enabled else "dim")),
         ]
         room = width - 13 - len(hits)
-        text = visible(point.what)
+        rest: Parts = [(visible(point.what), self.style(bright))]
+        if extra:
+            rest.append((visible(extra), self.style("accent" if point.enabled else "dim")))
         if where and where != point.what:
-            text += f"  {visible(where)}"
-        text = clip(text, room)
-        parts.append((text, self.style(bright)))
-        parts.append((clip(visible(extra), room - len(text)), self.style("accent" if point.enabled else "dim")))
-        used = min(len(text) + len(extra), room)
-        return [*parts, (" " * (room - used) + hits, self.style("dim"))]
+            rest.append((f"  {visible(where)}", self.style("dim")))
+        for text, style in rest:
+            parts.append((clip(text, room), style))
+            room = max(room - len(text), 0)
+        return [*parts, (" " * room + hits, self.style("dim"))]

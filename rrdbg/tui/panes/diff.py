@@ -55,7 +55,7 @@ class DiffPane(Pane):
         if index == 0:
             name = f"{visible(self.base) or 'the last stop'} at {grouped(compared.base)}"
             same = "" if compared.registers or compared.bytes else ": no difference"
-            return [(clip(f" from {name} to here, {grouped(compared.position)}{same}", width), self.style("dim"))]
+            return [(clip(f" {name} → here, {grouped(compared.position)}{same}", width), self.style("dim"))]
         if index <= len(compared.registers):
             register, old, new = compared.registers[index - 1]
             return [
