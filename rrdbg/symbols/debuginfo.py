@@ -131,6 +131,7 @@ class DebugInfo:
         self._contexts: dict[tuple[int, int], UnitContext] = {}
         self._completions: dict[tuple[int, int], dict[int, Die]] = {}
         self._globals: dict[str, DebugVariable | None] = {}
+        self._scopes: dict[tuple[int, int], Scope] = {}
 
     def problems(self) -> Sequence[str]:
         """Return what was found to be missing or damaged so far, half a sentence per image; empty where all is well."""
@@ -172,6 +173,13 @@ class DebugInfo:
         return tuple(self._scope(loaded, part) for part in reversed(path) if part.is_scope)
 
     def _scope(self, loaded: Loaded, node: Node) -> Scope:
+        key = id(node.die.unit.dwarf), node.die.offset
+        found = self._scopes.get(key)
+        if found is None:
+            found = self._scopes[key] = self._new_scope(loaded, node)
+        return found
+
+    def _new_scope(self, loaded: Loaded, node: Node) -> Scope:
         die, bias = node.die, loaded.bias
         inline = die.tag == D.TAG_INLINED_SUBROUTINE
         debug = loaded.debug
@@ -526,7 +534,7 @@ class DebugInfo:
             for unit in {id(unit): unit for unit in origins.values()}.values():
                 for die in unit.tagged(D.TAG_INLINED_SUBROUTINE):
                     if any(entry.offset in origins for entry in chain(die)) and (ranges := ranges_of(die)):
-                        found.append(self._scope(loaded, Node(die, ranges)))
+                        found.append(self._new_scope(loaded, Node(die, ranges)))
         return tuple(found)
 
     # values
@@ -611,7 +619,10 @@ class DebugInfo:
         if not expression:
             return None
         context = self._context(loaded, owner.unit)
-        return simple_place(expression, context, lambda: context.frame_base(pc))
+        try:
+            return simple_place(expression, context, lambda: context.frame_base(pc))
+        except LookupError:
+            return None
 
     @forgiving(None)
     def call_site(self, return_pc: int) -> CallSite | None:
