@@ -6,10 +6,11 @@ raises because of what an image contains.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
+from typing import Any, TypeVar
 
 from rrdbg.symbols.basetypes import named_base_type
 from rrdbg.symbols.demangle import answers_to, demangle
@@ -74,6 +75,11 @@ __all__ = [
     "Scope",
 ]
 
+T = TypeVar("T")
+
+MAX_ANSWERS = 10_000
+"""Answers about names that are kept."""
+
 MAX_LENGTH = 1 << 40
 """Elements of a variable-length array."""
 
@@ -132,10 +138,21 @@ class DebugInfo:
         self._completions: dict[tuple[int, int], dict[int, Die]] = {}
         self._globals: dict[str, DebugVariable | None] = {}
         self._scopes: dict[tuple[int, int], Scope] = {}
+        self._answers: dict[Hashable, Any] = {}
 
     def problems(self) -> Sequence[str]:
         """Return what was found to be missing or damaged so far, half a sentence per image; empty where all is well."""
         return [loaded.debug.problem for loaded in self._images]
+
+    def _once(self, ask: Callable[..., T], *args: Hashable) -> T:
+        """Return an answer that takes a search; asked again, from memory."""
+        key = ask.__name__, args
+        if key not in self._answers:
+            if len(self._answers) >= MAX_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = ask(*args)
+        found: T = self._answers[key]
+        return found
 
     # places
 
@@ -435,7 +452,8 @@ class DebugInfo:
         order += [loaded for loaded in self._images if loaded not in order]
         for loaded in order:
             unit = here[1] if here and here[0] is loaded else None
-            if (found := self._type_in(loaded, unit, name, tag)) is not None:
+            found: Type | None = self._once(self._type_in, loaded, unit, name, tag)
+            if found is not None:
                 return found
         return base
 
@@ -465,7 +483,8 @@ class DebugInfo:
         """Return the enumeration that has a constant, and its value; that of the unit around `pc` first."""
         here = self._unit(pc)
         for loaded in self._images:
-            found = self._enumerator_in(loaded, here[1] if here and here[0] is loaded else None, name)
+            unit = here[1] if here and here[0] is loaded else None
+            found: tuple[EnumType, int] | None = self._once(self._enumerator_in, loaded, unit, name)
             if found is not None:
                 return found
         return None
@@ -491,6 +510,9 @@ class DebugInfo:
 
     def function_named(self, name: str) -> tuple[Scope, ...]:
         """Return the functions of a name: demangled with or without parameters, or the linkage name."""
+        return self._once(self._functions_named, name)
+
+    def _functions_named(self, name: str) -> tuple[Scope, ...]:
         found: dict[Hashable, Scope] = {}
         for loaded, symbols in zip(self._images, self._symbols, strict=True):
             for address in symbols.addresses(name) if symbols is not None else ():
@@ -525,9 +547,12 @@ class DebugInfo:
             if base in (whole, linkage) or whole.endswith(f"::{base}"):
                 yield die
 
-    @forgiving(())
     def inlined_calls(self, name: str) -> tuple[Scope, ...]:
         """Return the places where a function was inlined."""
+        return self._once(self._inlined_calls, name)
+
+    @forgiving(())
+    def _inlined_calls(self, name: str) -> tuple[Scope, ...]:
         found: list[Scope] = []
         for loaded in self._images:
             origins = {die.offset: die.unit for die in self._function_dies(loaded, name)}
