@@ -54,11 +54,13 @@ def test_symbols_come_from_the_trace(gdb: Gdb) -> None:
 def test_from_the_crash_to_its_cause(gdb: Gdb) -> None:
     # the allocator finds a damaged header; the watchpoint leads back to who wrote it
     gdb.goto("end")
-    stop = gdb.ask("break panic", "break power_off", "reverse-continue", "up")[2]
-    assert "power_off" in stop
-    at = gdb.ask("delete", "print block", "watch -l block->size", "reverse-continue", "backtrace 2")
-    assert "Hardware watchpoint" in at[3]
-    assert "copy_name" in at[4]
+    damaged, found = "((struct header *)memory)[-1].size", gdb.ask("break heap_free", "reverse-continue")[1]
+    assert "heap_free (memory=" in found
+    size, *_ = gdb.ask(f"print {damaged}", f"watch -l {damaged}", "delete 1")
+    hit, frames = gdb.ask("reverse-continue", "backtrace 2")
+    assert "Hardware watchpoint" in hit
+    assert f"Old value = {size.split(' = ')[1]}" in hit
+    assert "copy_name" in frames
     where = gdb.icount
     assert "copy_name" in gdb.ask("stepi", "frame")[1]
     gdb.ask("reverse-stepi")
@@ -177,7 +179,7 @@ def test_detach_and_back_again(heap: Path) -> None:
             assert gdb.icount == here
             gdb.ask("delete", "starti 50%")
             half = gdb.icount
-            gdb.ask("starti")
+            gdb.ask("starti start")
             assert gdb.icount == 0
             gdb.ask("break draw", "run 50%")
             assert gdb.icount > half
