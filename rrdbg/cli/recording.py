@@ -125,8 +125,11 @@ def _run_live(args: argparse.Namespace) -> int:
     from rrdbg.cli.live import COMMAND
     from rrdbg.session.live import Broken, LiveRecorder
     from rrdbg.tui.live import check_terminal, run_live
+    from rrdbg.tui.themes import check_theme
 
     check_terminal()
+    if args.theme is not None:
+        check_theme(args.theme)
     options = {name: value for name, value in vars(args).items() if not callable(value)}
     typed = isinstance(_console_input(args), HostInput)
     # whoever names a file with a device for the recorder vouches for it in the debugger as well

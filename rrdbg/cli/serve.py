@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
             exit_code=ExitCode.HOST_IO,
         ) from error
     if args.theme is not None:
-        serve.check_theme(args.theme)
+        from rrdbg.tui.themes import check_theme
+
+        check_theme(args.theme)
     server = serve.Server(args.trace, host=args.host, port=args.port, theme=args.theme)
 
     def ready(url: str) -> None:

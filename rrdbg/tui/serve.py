@@ -28,12 +28,10 @@ from urllib.parse import urlsplit
 import textual_serve
 from aiohttp import WSMsgType, web
 from rrdbg_core.errors import ExitCode, RrdbgError
-from textual.theme import BUILTIN_THEMES
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from rrdbg.tui.serve_app import DRIVER
-from rrdbg.tui.themes import DAY, NIGHT
 
 LOOPBACK = "127.0.0.1"
 """Where the server listens unless told otherwise."""
@@ -320,14 +318,6 @@ class Server:
             with contextlib.suppress(ConnectionError):
                 await tab._websocket.close(message=b"the server ends")
         await asyncio.gather(*(tab.stop() for tab in list(self.tabs)))
-
-
-def check_theme(name: str) -> None:
-    """Raise RrdbgError, with the names there are, if there is no such theme."""
-    names = {*BUILTIN_THEMES, NIGHT.name, DAY.name}
-    if name not in names:
-        known = ", ".join(sorted(names))
-        raise RrdbgError(f"no theme '{name}'", hint=f"themes: {known}", exit_code=ExitCode.USAGE)
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from rrdbg_core.errors import ExitCode, RrdbgError
+from textual.theme import BUILTIN_THEMES, Theme
 
 NIGHT = Theme(
     name="rrdbg-night",
@@ -34,3 +35,11 @@ DAY = Theme(
     dark=False,
 )
 """Light."""
+
+
+def check_theme(name: str) -> None:
+    """Raise RrdbgError, with the names there are, if there is no such theme."""
+    names = {*BUILTIN_THEMES, NIGHT.name, DAY.name}
+    if name not in names:
+        known = ", ".join(sorted(names))
+        raise RrdbgError(f"no theme '{name}'", hint=f"themes: {known}", exit_code=ExitCode.USAGE)
