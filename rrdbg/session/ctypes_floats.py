@@ -71,6 +71,14 @@ def parse(text: str) -> Real:
     return Fraction(value)
 
 
+def whole(data: bytes) -> int:
+    """Return a number without its fraction, as 64 bits can hold it; what is no number is the largest one."""
+    value = decode(data)
+    if isinstance(value, float) and not math.isfinite(value):
+        return -(1 << 63) if value < 0 else (1 << 63) - 1
+    return max(-(1 << 63), min(int(value), (1 << 63) - 1))
+
+
 def text(data: bytes) -> str:
     """Return a number as gdb prints it: as many digits as tell it from its neighbours."""
     mantissa, _ = _layout(len(data))

@@ -54,8 +54,8 @@ class Expression:
 
     text: str
     """As it was written."""
-    tree: Tree
-    """What it consists of."""
+    tree: Tree | None
+    """What it consists of; None: that depends on what its names are."""
     answers: dict[str, bool]
     """Which names the tree takes for types, where that matters for the grammar."""
 
@@ -90,7 +90,7 @@ class Expression:
 
     def tree_in(self, scene: Scene) -> Tree:
         """Return the tree that it has in a scene, where names may be other things."""
-        if all(scene.is_type(name) == answer for name, answer in self.answers.items()):
+        if self.tree is not None and all(scene.is_type(name) == answer for name, answer in self.answers.items()):
             return self.tree
         return Parser(self.text, scene.is_type).parse()
 
@@ -138,8 +138,12 @@ def parse(text: str) -> Expression:
         UsageError: It cannot be understood; the message says at which column.
     """
     parser = Parser(text, TYPES.__contains__)
-    tree = parser.parse()
-    return Expression(text.strip(), tree, parser.answers)
+    try:
+        return Expression(text.strip(), parser.parse(), parser.answers)
+    except UsageError:
+        if all(parser.answers.values()):
+            raise
+        return Expression(text.strip(), None, {})  # `list_t *` makes sense where list_t is a type
 
 
 def value_of(value: CValue) -> Value:

@@ -38,6 +38,7 @@ MAX_HISTORY = 10_000
 """Values shown that are remembered."""
 MAX_FROZEN = 1 << 20
 """Bytes of the largest one."""
+_LINES_TRIED = 50
 _RESERVED = ("_", "__", "_exitcode")
 _ENCODINGS = {
     "char": Encoding.UNSIGNED_CHAR,
@@ -180,7 +181,7 @@ class FrameScene:
     def qualified(self, scope: str, name: str) -> CValue:
         """Return a variable of a function or file."""
         debug = self.debug
-        found = debug.global_variable(f"{scope}::{name}", self.state.pc)
+        found = debug.global_variable(f"{scope}::{name}", self.state.pc) or self._variable_of_file(scope, name)
         if found is not None:
             return self.variable(found)
         functions = debug.function_named(scope)
@@ -199,6 +200,19 @@ class FrameScene:
             return self._function_of_file(scope, name)
         where = f"function {scope!r}" if functions else "current context"
         raise NotFound(f"no symbol {name!r} in {where}" if functions else f"no symbol {scope!r} in {where}")
+
+    def _variable_of_file(self, file: str, name: str) -> DebugVariable | None:
+        """Return a variable that a source file declares outside of functions."""
+        symbols = self._world.symbols
+        candidates: list[int | None] = [None]
+        if symbols.knows_file(file):  # another file's variable may have the name: ask from inside of this one
+            for line in symbols.lines_of(file)[:_LINES_TRIED]:
+                candidates += symbols.line_addresses(file, line)[:1]
+        for pc in reversed(candidates):
+            found = self.debug.global_variable(name, pc)
+            if found is not None and (found.file == file or found.file.endswith(f"/{file}")):
+                return found
+        return None
 
     def _function_of_file(self, file: str, name: str) -> CValue:
         for function in self.debug.function_named(name):

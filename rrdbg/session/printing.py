@@ -231,13 +231,19 @@ class Printer:
         return "<synthetic pointer>" if any(gap.pointer for gap in gaps) else "<unavailable>"
 
     def _formatted(self, value: CValue, bare: Type) -> str:
+        if self._letter in ("a", "c") and isinstance(bare, BaseType):
+            if bare.encoding is Encoding.FLOAT:  # of floats the whole part; else the bits
+                whole = floats.whole(value.contents.data)
+                return number_text(whole & M64, 8, True, self._letter, self._name_of)
+            if bare.encoding is Encoding.COMPLEX:
+                raise UsageError("value can't be converted to integer")
         bits = integer(value) & ((1 << 8 * bare.size) - 1)
         return number_text(bits, bare.size, is_signed(bare), self._letter, self._name_of)
 
     def _base(self, value: CValue, bare: BaseType) -> str:
         if bare in SYMBOLS and not self._letter:
             return address_text(integer(value), self._name_of)
-        if bare.encoding is Encoding.COMPLEX and bare.size in (8, 16, 32):
+        if bare.encoding is Encoding.COMPLEX and bare.size in (8, 16, 32) and not self._letter:
             half = BaseType(bare.name, bare.size // 2, Encoding.FLOAT)
             real, imaginary = (self._base(component(value, half, at), half) for at in (0, bare.size // 2))
             return f"{real} + {imaginary}i"
@@ -278,6 +284,8 @@ class Printer:
 
     def _function(self, value: CValue, bare: FunctionType) -> str:
         address = value.address or 0
+        if self._letter in ("a", "c"):
+            raise UsageError("value can't be converted to integer")
         if self._letter and value.state is not None:
             data = value.state.read(address, 1)
             return number_text(data[0] if data else 0, 1, True, self._letter, self._name_of)
@@ -287,7 +295,7 @@ class Printer:
         address = integer(value) & M64
         target = strip(bare.target)
         if isinstance(target, FunctionType):
-            return address_text(address, self._name_of)
+            return self._address(address, code=True)
         text = self._address(address)
         if is_character(target) and address:
             if text:
@@ -295,8 +303,8 @@ class Printer:
             text += self._string_at(value, address)
         return text
 
-    def _address(self, address: int) -> str:
-        name = self._name_of(address) if self._options.symbol else ""
+    def _address(self, address: int, *, code: bool = False) -> str:
+        name = self._name_of(address) if self._options.symbol or code else ""
         if not self._options.address:
             return f"<{name}>" if name else ""
         return f"{address:#x} <{name}>" if name else f"{address:#x}"
@@ -376,7 +384,7 @@ class Printer:
             text = self.text(element_of(value, at), depth + 1)
             if options.array_indexes:
                 text = f"[{at}] = {text}"
-            if reps >= options.repeats:
+            if reps > options.repeats:
                 text += f" <repeats {reps} times>"
                 shown += options.repeats
                 at += reps

@@ -49,6 +49,7 @@ from rrdbg.symbols.unwind import Frame
 MAX_CHILDREN = 2000
 """Parts of one value that `children` returns."""
 _SIMPLE = re.compile(r"(?:[A-Za-z_$]|'[^']*'::)[\w$]*(?:(?:\.|->|::)\w+|\[\d+\])*")
+_MADE_UP = re.compile(r"(?<=\w)\.\d+$")
 _KINDS = ("local", "arg", "static")
 
 
@@ -204,8 +205,10 @@ class Variables(Steps):
         symbol = self._symbols.around(address)
         if symbol is None:
             return ""
+        # counter.0 is what a compiler makes of a static variable of a function; gdb shows its own name
+        name = _MADE_UP.sub("", symbol.name) if symbol.kind == "object" else symbol.name
         offset = address - symbol.address
-        return f"{symbol.name}+{offset}" if offset else symbol.name
+        return f"{name}+{offset}" if offset else name
 
     def whatis(self, expression: str, *, expand: bool = False) -> str:
         """Return the type of an expression, or of a type's name."""
