@@ -177,6 +177,9 @@ class Session(Protocol):
         Without one: to the next instruction after this one, out of a loop.
         """
 
+    def advance(self, location: str | int) -> Stop:
+        """Run until a place is reached, or the current function has returned, or a point stops it."""
+
     def reverse_until(self, location: str | int) -> Stop:
         """Run backwards until an address or a position is reached, or a point stops it."""
 

@@ -12,7 +12,7 @@ from rrdbg.session.hunt import Goal, Hit, Outcome
 from rrdbg.session.points import PointState
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.program_source import ProgramSource
-from rrdbg.session.wording import stop_text
+from rrdbg.session.wording import frame_text, stop_text
 
 MAX_HISTORY = 1000
 """Places that `back` remembers."""
@@ -281,6 +281,10 @@ class Motion(ProgramSource):
             return self._stepped(self._forward(self.end, self._back_in(frame, frame.pc + insn.length)), None)
         return stop
 
+    def _where(self) -> str:
+        """Return where it stands, in words."""
+        return frame_text(self.when())
+
     def _stop(self, reason: StopReason, hits: tuple[Hit, ...], *, reverse: bool = False) -> Stop:
         """Return the stop here; temporary points that were hit go."""
         if hits:
@@ -288,7 +292,7 @@ class Motion(ProgramSource):
             reason = StopReason({"break": "breakpoint", "catch": "catchpoint"}.get(kind, "watchpoint"))
         when = self.when()
         info = self._source.info() if reason is StopReason.END else None
-        text = stop_text(reason, when, hits, reverse=reverse, ended=info.reason if info else "")
+        text = stop_text(reason, self._where(), hits, reverse=reverse, ended=info.reason if info else "")
         for hit in hits:
             if hit.point.temporary:
                 self._points.pop(hit.point.number, None)

@@ -15,7 +15,7 @@ from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
 
 from rrdbg.session.api import ConsoleChunk, EventRow, Lane, Timeline, TraceInfo
 from rrdbg.session.errors import UsageError
-from rrdbg.session.stepping import Stepping
+from rrdbg.session.stepping_out import SteppingOut
 
 BIN = EPOCH // BINS
 """Steps in which the index counts traps together."""
@@ -32,7 +32,7 @@ Stretch = tuple[int, int]
 T = TypeVar("T")
 
 
-class Overview(Stepping):
+class Overview(SteppingOut):
     """The part of a session that knows the whole trace."""
 
     def _setup(self) -> None:

@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Self, cast
 
 from rrdbg.session.api import Bookmark, Note, Position, ProgressCallback, Session, VerifyResult
-from rrdbg.session.difference import Differences
 from rrdbg.session.engine import Engine
+from rrdbg.session.returning import Returning
 from rrdbg.session.source import TraceSource
 from rrdbg.session.userdata import UserData
 from rrdbg.symbols.table import SymbolTable
 
 
-class TraceSession(Differences):
+class TraceSession(Returning):
     """Every method of `Session`, over an engine that replays and what is known of the trace."""
 
     def __init__(self, engine: Engine, source: TraceSource, symbols: SymbolTable, user: UserData) -> None:

@@ -127,6 +127,8 @@ class Stop:
     """The guest's exit code, when the stop is the end of a run that ended by itself."""
     text: str = ""
     """The whole stop in gdb's words, one or more lines."""
+    returned: str = ""
+    """For `finish`: what the function has returned, as gdb prints it: `$1 = 5`."""
 
 
 @dataclass(frozen=True, slots=True)

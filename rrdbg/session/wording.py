@@ -21,12 +21,12 @@ def frame_text(when: When) -> str:
     return f"{when.pc:#018x} in {where.symbol or '??'} (){source}"
 
 
-def stop_text(reason: StopReason, when: When, hits: Sequence[Hit], *, reverse: bool, ended: str = "") -> str:
+def stop_text(reason: StopReason, where: str, hits: Sequence[Hit], *, reverse: bool, ended: str = "") -> str:
     """Return a whole stop, one line or more.
 
     Args:
         reason: Why it stopped.
-        when: Where.
+        where: Where, in words.
         hits: What was hit.
         reverse: Going backwards the value before is the one that is new to the user, as in gdb.
         ended: What is known about the end of the recording.
@@ -51,7 +51,7 @@ def stop_text(reason: StopReason, when: When, hits: Sequence[Hit], *, reverse: b
         lines.append(f"End of the recording{': ' + ended if ended else ''}.")
     if lines and hits:
         lines.append("")
-    return "\n".join([*lines, prefix + frame_text(when)])
+    return "\n".join([*lines, prefix + where])
 
 
 def _watch_text(hit: Hit, reverse: bool) -> str:

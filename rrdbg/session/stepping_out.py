@@ -1,0 +1,258 @@
+"""Steps that leave something: `finish` and its way back, `advance`, and a range of addresses; and stops as gdb tells
+them, with their lines of source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg.session.api import Stop, StopReason
+from rrdbg.session.backtrace import Level
+from rrdbg.session.errors import NotFound, UsageError
+from rrdbg.session.hunt import Goal, Outcome
+from rrdbg.session.positions import looks_like_position
+from rrdbg.session.stepping import Activation, Stepping
+from rrdbg.session.stepping_code import Ranges, inside
+from rrdbg.symbols.debuginfo import Scope
+
+WINDOWS = (1 << 6, 1 << 10, 1 << 14, 1 << 18)
+"""Steps that are looked at one by one for where a range of addresses is left; the last one again and again."""
+
+
+class SteppingOut(Stepping):
+    """The part of a session that leaves functions and ranges."""
+
+    # finish
+
+    def finish(self) -> Stop:
+        """Run until the selected frame's function has returned to its caller."""
+        level = self._level()
+        if level.number == 0 and not level.inlined and level.state.row is None:
+            return super().finish()
+
+        def run() -> Stop:
+            outcome = self._out_of(level)
+            stop = self._stepped(outcome, None)
+            if outcome.hits or not outcome.goal:
+                return stop
+            value = self._returned(level.scope) if level.scope is not None and not level.inlined else ""
+            return replace(stop, returned=value, text=f"{stop.text}\nValue returned is {value}") if value else stop
+
+        return self._jump("finish", self.end, run)
+
+    def _out_of(self, level: Level) -> Outcome:
+        """Run until a frame is left."""
+        if level.inlined:
+            assert level.scope is not None
+            if level.number:
+                outcome = self._forward(self.end, self._again_in(level))
+                if outcome.hits or not outcome.goal:
+                    return outcome
+            return self._leave(level.scope.ranges, into=False).outcome
+        return self._forward(self.end, self._return_of(level))
+
+    def _again_in(self, level: Level) -> Goal:
+        """Return the goal of being back in a frame that waits for a call."""
+        state, cfa = level.state, level.cfa()
+        return Goal(
+            (state.address,), lambda: self._frame().priv == level.priv and (cfa is None or self._cfa_now() == cfa)
+        )
+
+    def _return_of(self, level: Level) -> Goal:
+        """Return the goal of having returned from a frame's function."""
+        number = level.number + 1
+        while True:
+            found = self._levels(number + 1)
+            if len(found) <= number:
+                raise self._no_caller(level)
+            if found[number].state is not level.state:
+                break
+            number += 1
+        caller, cfa = found[number], level.cfa()
+        if caller.trap:
+            return self._after_trap(caller)
+        if caller.state.address == 0:
+            raise self._no_caller(level)
+        return Goal(
+            (caller.state.address,),
+            lambda: (now := self._frame()).priv == level.priv and (cfa is None or now.sp >= cfa),
+        )
+
+    def _after_trap(self, interrupted: Level) -> Goal:
+        """Return the goal of being back in what a trap interrupted, at its instruction or behind it."""
+        at, sp = interrupted.state.address, interrupted.state.register(2)
+        places = (at, at + (self._length_at(at) or 4))
+        return Goal(places, lambda: (now := self._frame()).priv == interrupted.priv and now.sp == sp)
+
+    def _no_caller(self, level: Level) -> NotFound:
+        return NotFound(
+            f"{level.function or 'this'} is the outermost frame: nothing called it",
+            hint="`until LOCATION` runs to a place of your choice",
+        )
+
+    def _returned(self, scope: Scope) -> str:
+        """Return what a function has just returned, as gdb prints it: `$1 = 5`; empty: nothing."""
+        return ""
+
+    def reverse_finish(self) -> Stop:
+        """Go back to before the call of the selected frame's function."""
+        level = self._level()
+        cfa = level.cfa()
+        if level.state.row is None or cfa is None:
+            return super().reverse_finish()
+        start = self.icount
+
+        def run() -> Stop:
+            entered = self._entered(level, cfa)
+            self._engine.seek(start)
+            return self._stepped(self._backward(max(entered - 1, 0)), entered - 1, reverse=True)
+
+        return self._jump("reverse-finish", 0, run)
+
+    def _entered(self, level: Level, cfa: int) -> int:
+        """Return the position at which a frame was entered. The guest then stands anywhere."""
+        if level.inlined:
+            assert level.scope is not None
+            return self._entered_inlined(level.scope)
+        scopes = self._symbols.debug.scopes(level.pc)
+        extent = self._function(level.pc)
+        start = scopes[-1].low_pc if scopes else extent[0] if extent else level.pc
+        goal = Goal((start,), lambda: self._frame().priv == level.priv and self._cfa_now() == cfa)
+        here = self.pc == start and level.number == 0
+        flow = self._flow_of(scopes[-1].ranges if scopes else (extent or (start, start + 2),))
+        activation = Activation(cfa, level.priv, None, flow, start)
+        while here or self._backward(0, goal, ()).goal:
+            position = self.icount
+            before = self._entered_at(position, activation)
+            if before is not None:
+                return before + 1
+            self._engine.seek(position)
+            here = False
+        raise NotFound(
+            f"the recording does not show how {level.function or 'this function'} was entered",
+            hint="it may be what the guest started with",
+        )
+
+    def _entered_inlined(self, scope: Scope) -> int:
+        """Return the position at which an inlined call began that the guest is in."""
+        activation = self._activation_here()
+        entries = activation.flow.entries(scope.ranges) if activation is not None else ()
+        goal = Goal(tuple(sorted(entries)), lambda: activation is not None and self._is_in(activation))
+        if not entries or not self._backward(0, goal, ()).goal:
+            raise NotFound(f"the recording does not show how {scope.name} was entered")
+        return self.icount + 1
+
+    # until, advance
+
+    def advance(self, location: str | int) -> Stop:
+        """Run until a place is reached, or the current function has returned, or a point stops it."""
+        if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):
+            return self.until(location)
+        addresses = self._code_addresses(location)
+        try:
+            back = self._return_of(self._level(0))
+        except NotFound:
+            back = Goal()
+        goal = Goal(
+            (*addresses, *back.addresses), lambda: self.pc in addresses or (self.pc in back.addresses and back.test())
+        )
+        return self._jump("advance", self.end, lambda: self._stepped(self._forward(self.end, goal), None))
+
+    # ranges
+
+    def step_range(self, lo: int, hi: int, *, over: bool = False, reverse: bool = False) -> Stop:
+        """Step until pc leaves lo <= pc < hi; `over`: calls and traps as a whole."""
+        if lo >= hi:
+            raise UsageError(f"{lo:#x} to {hi:#x} is no range of addresses")
+        ranges = ((lo, hi),)
+        with self._work("step", self.icount, 0 if reverse else self.end):
+            if over:
+                outcome = self._back_out_of(ranges) if reverse else self._leave(ranges, into=False).outcome
+                return self._stepped(outcome, None, reverse=reverse)
+            start = self.icount
+            goal = self._out_before(ranges, start) if reverse else self._out_after(ranges, start)
+            self._engine.seek(start)
+            outcome = self._backward(goal) if reverse else self._forward(goal)
+            return self._stepped(outcome, goal, reverse=reverse)
+
+    def _out_after(self, ranges: Ranges, start: int) -> int:
+        """Return the first position behind `start` at which pc lies outside of some ranges, or the end."""
+        lower = start + 1
+        for window in self._windows():
+            upper = min(lower + window, self.end)
+            if lower >= upper:
+                return self.end
+            outside = self._outside(lower, upper, ranges)
+            if len(outside):
+                return lower + int(outside[0])
+            lower = upper
+        return self.end
+
+    def _out_before(self, ranges: Ranges, start: int) -> int:
+        """Return the last position before `start` at which pc lies outside of some ranges, or 0."""
+        upper = start
+        for window in self._windows():
+            lower = max(upper - window, 0)
+            if lower == upper:
+                return 0
+            outside = self._outside(lower, upper, ranges)
+            if len(outside):
+                return lower + int(outside[-1])
+            upper = lower
+        return 0
+
+    @staticmethod
+    def _windows() -> Iterator[int]:
+        yield from WINDOWS
+        while True:
+            yield WINDOWS[-1]
+
+    def _outside(self, lower: int, upper: int, ranges: Ranges) -> npt.NDArray[np.intp]:
+        """Return at which of the positions lower <= p < upper pc lies outside of some ranges, from `lower`."""
+        pcs = self._rows(lower, upper)[:, 1]
+        known, inverse = np.unique(pcs, return_inverse=True)
+        is_out = np.array([not inside(ranges, int(pc)) for pc in known], bool)
+        return np.flatnonzero(is_out[inverse])
+
+    def _back_out_of(self, ranges: Ranges) -> Outcome:
+        """Go back, calls and traps as one, until pc leaves some ranges."""
+        while True:
+            outcome = self._reverse_nexti_run()
+            if outcome.hits or not outcome.goal or not inside(ranges, self.pc):
+                return outcome
+
+    # stops in words
+
+    def _steps(self, title: str, count: int, one: Callable[[], Stop], *, reverse: bool = False) -> Stop:
+        before = self._standing()
+        stop = super()._steps(title, count, one, reverse=reverse)
+        if stop.reason is not StopReason.STEP or self._standing() != before:
+            return stop
+        line = self._source_line()
+        return replace(stop, text=line) if line else stop
+
+    def _standing(self) -> tuple[str, int | None]:
+        """Return what tells that a step has stayed in its function: gdb then shows no more than the line."""
+        level = self._level(0)
+        return level.function, level.cfa()
+
+    def _where(self) -> str:
+        """Return where it stands, as gdb tells it after a stop: the frame, and its line of source."""
+        level = self._level(0)
+        place = self._place_line(level, self._arguments(level))
+        line = self._source_line(address=False)
+        return f"{place}\n{line}" if line else place
+
+    def _source_line(self, *, address: bool = True) -> str:
+        """Return the line of source at which it stands, as gdb shows it; empty when it cannot be shown."""
+        level = self._level(0)
+        if not level.line:
+            return ""
+        text = self._sources.text(level.file)
+        if text is None or level.line > len(text.lines):
+            return ""
+        shown = "" if not address or self._at_line_start(level) else f"{level.state.address:#018x}\t"
+        return f"{shown}{level.line}\t{text.lines[level.line - 1]}"
