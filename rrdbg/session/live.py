@@ -164,7 +164,7 @@ class LiveRecorder:
             raise self.outcome.error
         return self.path
 
-    def watch(self, report: Callable[[Report], None]) -> None:
+    def watch(self, report: Callable[[Report], object]) -> None:
         """Have everything reported from now on, in a thread of its own; `Ended` or `Broken` is the last report."""
 
         def read() -> None:
@@ -234,7 +234,7 @@ class LiveRecorder:
         except (EOFError, OSError, ValueError):
             return {"died": None}
 
-    def _take(self, message: Any, report: Callable[[Report], None]) -> None:
+    def _take(self, message: Any, report: Callable[[Report], object]) -> None:
         (what, value), *_ = message.items()
         match what:
             case "console":

@@ -323,6 +323,7 @@ class LiveApp(DebuggerApp):
     def go_live(self) -> None:
         """Go to the live end and stay there."""
         self.stop_playing()
+        self.engine.cancel()  # a long search would end elsewhere
         self.jumps.leave(self.here)
         self.following, self._follower.at = True, None
         self._asked = self._grown = 0.0
