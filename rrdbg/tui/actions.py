@@ -226,13 +226,15 @@ class Actions(OwnCommands):
 
     def action_frame(self, direction: int) -> None:
         """Select the calling frame, or the one called."""
-        if self.program is None or self.view is None:
-            return
-        number = self.view.frame + direction
-        if 0 <= number < len(self.program.frames):
-            self.select_frame(number)
-        else:
-            self.say("this is the outermost frame" if direction > 0 else "this is the innermost frame")
+
+        def then(view: View | None) -> None:
+            if view is not None:
+                self.moved(view)
+            else:
+                self.say("this is the outermost frame" if direction > 0 else "this is the innermost frame")
+
+        self.status.put(message=None)
+        self.ask(Job("", "", lambda source: source.view() if source.turn(direction) else None, then))
 
     def select_frame(self, number: int) -> None:
         """Select a frame: source, variables and registers follow."""
@@ -241,6 +243,7 @@ class Actions(OwnCommands):
             source.select(number)
             return source.view()
 
+        self.status.put(message=None)
         self.ask(Job("frame", "", work, self.moved))
 
     def choose_frame(self, chosen: int | FrameInfo | None) -> None:

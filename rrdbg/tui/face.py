@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.app import App
 
+from rrdbg.session.program import SourceFile
 from rrdbg.session.values import Point
 from rrdbg.tui.deck import Deck
 from rrdbg.tui.engine import SHOWN, Engine, Job
@@ -91,8 +92,8 @@ class Face(App[int]):
         if view.source:
             deck.know_program(True)
             file, _, line = view.source.rpartition(":")
-            if not view.frame and line.isdigit():
-                deck.source.glance(file, int(line))
+            if not view.frame and line.isdigit() and not deck.source.glance(file, int(line)):
+                self._open_source(view.position, file, int(line))
         elif before is None:
             deck.list_as("code")
         compared = self._before if not view.frame else None
@@ -111,6 +112,15 @@ class Face(App[int]):
         self.refresh_program()
         self.refresh_trail()
         self.refresh_compared()
+
+    def _open_source(self, position: int, file: str, line: int) -> None:
+        """Ask for the text of the file alone: stack and variables take longer the first time."""
+
+        def then(found: tuple[SourceFile | None, str]) -> None:
+            if found[0] is not None and self.view is not None and self.view.position == position:
+                self.deck.source.open(found[0], line)
+
+        self.engine.submit(Job("text", "", lambda source: source.program.source(file), then, background=SHOWN))
 
     def show_points(self, points: Sequence[Point]) -> None:
         """Show breakpoints, watchpoints and catchpoints."""

@@ -157,6 +157,14 @@ class Source:
         """Select a frame: registers, code and variables are then its own."""
         self.session.select_frame(frame)
 
+    def turn(self, direction: int) -> bool:
+        """Select the calling frame (1) or the one called (-1); return whether there is one."""
+        number = self.session.frame + direction
+        if number < 0 or number >= len(self.session.backtrace(number + 1)):
+            return False
+        self.session.select_frame(number)
+        return True
+
     def step(self, *, over: bool, reverse: bool) -> None:
         """Step a source line."""
         session = self.session

@@ -81,11 +81,18 @@ class SourcePane(Pane):
         self.call = program.location.line if program.frame and program.location.file == name else 0
         self._goto(program.location)
 
-    def glance(self, file: str, line: int) -> None:
+    def glance(self, file: str, line: int) -> bool:
         """Move the current line at once, if it stays in this file: the rest of what `show` takes arrives later."""
-        if self.file is not None and self.file.file == file:
-            self.current, self.call = line, 0
-            self._goto(Location(0, file=file, line=line))
+        if self.file is None or self.file.file != file:
+            return False
+        self.current, self.call = line, 0
+        self._goto(Location(0, file=file, line=line))
+        return True
+
+    def open(self, source: SourceFile, line: int) -> None:
+        """Take another file and the current line in it."""
+        self._take(source, "")
+        self.glance(source.file, line)
 
     def look(self, place: Place) -> None:
         """Show another place of the program; where it stands is marked only if it is in the same file."""
@@ -182,15 +189,18 @@ class SourcePane(Pane):
         room = width - self._digits - 4
         used = 0
         assert self._colours is not None
+        cut = len(self._text[index]) > room
         for text, kind in self._colours.line(index):
-            if used >= room:
-                break
-            piece = text if used + len(text) <= room else text[: room - used - 1] + "…"
+            piece = text[: room - cut - used]
             used += len(piece)
+            if cut and used == room - 1:
+                piece, used = piece + "…", room
             style = self.style(kind) if kind else self.style("text")
             if here and not kind:
                 style = style + Style(bold=True)
             parts.append((piece, style + back))
+            if used >= room:
+                break
         parts.append((" " * max(room - used, 0), back))
         return parts
 
