@@ -172,6 +172,7 @@ class Runner:
         if stop.reason is StopReason.START:
             return self.reply(reason="replaylog:begin;")
         if stop.reason is StopReason.END:
+            self._say(f"{stop.text.splitlines()[0]}\n")
             return self.reply(reason="replaylog:end;")
         places = [place for number in stop.points if (place := self._points.place_of(number)) is not None]
         if len(places) < len(stop.points):
