@@ -136,8 +136,8 @@ class DebugInfo:
         self._find_cached = lru_cache(maxsize=4096)(self._search)
         self._contexts: dict[tuple[int, int], UnitContext] = {}
         self._completions: dict[tuple[int, int], dict[int, Die]] = {}
-        self._globals: dict[str, DebugVariable | None] = {}
         self._scopes: dict[tuple[int, int], Scope] = {}
+        self._declarations: dict[tuple[int, int], Sequence[Die]] = {}
         self._answers: dict[Hashable, Any] = {}
 
     def problems(self) -> Sequence[str]:
@@ -253,9 +253,16 @@ class DebugInfo:
             self._variable(loaded, die, "arg", 0) for die in self._declared(node) if die.tag == D.TAG_FORMAL_PARAMETER
         )
 
+    def _declared(self, node: Node) -> Sequence[Die]:
+        key = id(node.die.unit.dwarf), node.die.offset
+        found = self._declarations.get(key)
+        if found is None:
+            found = self._declarations[key] = self._read_declared(node)
+        return found
+
     @staticmethod
     @forgiving(())
-    def _declared(node: Node) -> Sequence[Die]:
+    def _read_declared(node: Node) -> Sequence[Die]:
         return declared_in(node)
 
     def locals(self, scope: Scope, pc: int) -> tuple[DebugVariable, ...]:
@@ -330,15 +337,14 @@ class DebugInfo:
     def global_variable(self, name: str, pc: int | None = None) -> DebugVariable | None:
         """Return a variable outside of functions, by qualified or linkage name; that of the unit around `pc` first."""
         here = self._unit(pc)
-        if here is not None and (found := self._global_in(*here, name)) is not None:
-            return found
-        if name not in self._globals:
-            found = None
-            for loaded, symbols in zip(self._images, self._symbols, strict=True):
-                if (found := self._global_anywhere(loaded, symbols, name)) is not None:
-                    break
-            self._globals[name] = found
-        return self._globals[name]
+        found: DebugVariable | None = self._once(self._global_in, *here, name) if here is not None else None
+        return found if found is not None else self._once(self._global_of_any, name)
+
+    def _global_of_any(self, name: str) -> DebugVariable | None:
+        for loaded, symbols in zip(self._images, self._symbols, strict=True):
+            if (found := self._global_anywhere(loaded, symbols, name)) is not None:
+                return found
+        return None
 
     def _plain(self, name: str) -> str:
         """Return the last part of a qualified name, which is what the debug information calls it."""

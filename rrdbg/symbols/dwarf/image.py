@@ -58,7 +58,7 @@ class ImageDebug:
         if problems:
             more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
             return f"its debug information is damaged ({problems[0]}{more})"
-        if any(unit.kind == D.UT_SKELETON for unit in units):
+        if any(_is_skeleton(unit) for unit in units[:CHECKED_UNITS]):
             return "its debug information is in .dwo files (-gsplit-dwarf), which are not supported"
         return ""
 
@@ -131,3 +131,10 @@ class ImageDebug:
             except DwarfError as error:
                 die.unit.problem = die.unit.problem or str(error)
         return None
+
+
+def _is_skeleton(unit: Unit) -> bool:
+    try:
+        return unit.kind == D.UT_SKELETON or unit.root.has(D.AT_GNU_DWO_NAME)
+    except DwarfError:
+        return False
