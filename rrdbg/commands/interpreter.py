@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
@@ -12,6 +13,9 @@ from rrdbg.commands.resolve import resolve
 from rrdbg.commands.table import Call, Command, Output, table
 from rrdbg.session.api import Session, Value
 from rrdbg.session.errors import UsageError
+
+if TYPE_CHECKING:
+    from rrdbg.commands.listing import Listing
 
 MAX_DEPTH = 10
 """Command files that may read each other before it looks like a loop."""
@@ -60,6 +64,8 @@ class Interpreter:
         self.commands = tuple(commands) if commands is not None else table()
         self.displays: list[Display] = []
         self.memory = Memory()
+        self.listing: Listing | None = None
+        """What `list` has shown last since the last stop."""
         self._display_numbers = 0
         self._last: tuple[Command, Call] | None = None
         self._depth = 0
@@ -86,6 +92,7 @@ class Interpreter:
             self._last = (command, call) if command.repeats else None
         output = command.handler(self, call)
         if output.stop is not None:
+            self.listing = None
             output = self._with_displays(output)
         return output
 

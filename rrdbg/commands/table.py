@@ -38,6 +38,8 @@ class Group(StrEnum):
 
     RUNNING = "running"
     POINTS = "breakpoints"
+    STACK = "stack"
+    SOURCE = "source"
     DATA = "data"
     TRACE = "trace"
     USER = "bookmarks and notes"
@@ -124,8 +126,8 @@ def command(
 
 def table() -> tuple[Command, ...]:
     """Return all commands in the order in which the help lists them."""
-    from rrdbg.commands import data, export, info, memory, motion, points, support, trace, user
+    from rrdbg.commands import data, export, frames, info, listing, memory, motion, points, support, trace, user
 
-    assert all((data, export, info, memory, motion, points, support, trace, user))
+    assert all((data, export, frames, info, listing, memory, motion, points, support, trace, user))
     order = list(Group)
     return tuple(sorted(_TABLE, key=lambda row: order.index(row.group)))

@@ -1,0 +1,140 @@
+"""Commands about the stack: backtrace, frame, up, down, `info frame`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rrdbg.commands.listing import line_text
+from rrdbg.commands.table import Arg, Call, Group, Output, command
+from rrdbg.session.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from rrdbg.commands.interpreter import Interpreter
+    from rrdbg.session.api import FrameInfo, Variable
+
+MAX_FRAMES = 10_000
+"""Frames that a backtrace without a count shows."""
+
+
+@command(
+    "backtrace",
+    Group.STACK,
+    "show the frames of the stack",
+    "[full] [COUNT | -COUNT]",
+    aliases=("bt", "where"),
+    details=(
+        "COUNT: only the innermost ones; -COUNT: only the outermost ones. `full` shows the local variables too. "
+        "The stack goes on through traps into what they interrupted."
+    ),
+)
+def _backtrace(interpreter: Interpreter, call: Call) -> Output:
+    words = call.args.split()
+    full = bool(words) and words[0] in ("full", "-full")
+    words = words[1:] if full else words
+    if len(words) > 1:
+        raise UsageError("backtrace takes one count", hint="backtrace [full] [COUNT | -COUNT]")
+    count = interpreter.evaluate(words[0]).number if words else MAX_FRAMES
+    session = interpreter.session
+    if count < 0:
+        frames, more = list(session.backtrace(MAX_FRAMES))[count:], False
+    else:
+        found = list(session.backtrace(count + 1))
+        frames, more = found[:count], len(found) > count
+    lines: list[str] = []
+    if full:
+        selected = session.frame
+        try:
+            for frame in frames:
+                session.select_frame(frame.number)
+                lines += [frame.text, *_locals(session.variables("local"))]
+        finally:
+            session.select_frame(selected)
+    else:
+        lines = [frame.text for frame in frames]
+    if more:
+        lines.append("(More stack frames follow...)")
+    return Output("\n".join(lines) or "No stack.", frames)
+
+
+def _locals(variables: Sequence[Variable]) -> list[str]:
+    return [f"        {variable.name} = {variable.text}" for variable in variables] or ["No locals."]
+
+
+def _selected(interpreter: Interpreter, frame: FrameInfo) -> Output:
+    """Show a frame that was selected, with its source line."""
+    interpreter.listing = None
+    lines = [frame.text]
+    if frame.location.line:
+        lines.append(line_text(interpreter, frame.location))
+    return Output("\n".join(line for line in lines if line), frame)
+
+
+@command(
+    "frame",
+    Group.STACK,
+    "select a frame, or show the selected one",
+    "[[level] NUMBER | function NAME]",
+    aliases=("f",),
+    args=(Arg.EXPRESSION,),
+    details="Expressions, `info locals` and `info registers` are then about it. Whatever moves selects frame 0.",
+)
+def _frame(interpreter: Interpreter, call: Call) -> Output:
+    session = interpreter.session
+    if not call.args:
+        return _selected(interpreter, session.select_frame(session.frame))
+    word, _, rest = call.args.partition(" ")
+    if word == "function" and rest:
+        name = rest.strip()
+        found = next((frame for frame in session.backtrace(MAX_FRAMES) if frame.function == name), None)
+        if found is None:
+            raise NotFound(f"no frame of function {name!r}", hint="`backtrace` shows the frames")
+        return _selected(interpreter, session.select_frame(found.number))
+    text = rest if word == "level" and rest else call.args
+    return _selected(interpreter, session.select_frame(interpreter.evaluate(text).number))
+
+
+def _step(interpreter: Interpreter, call: Call, direction: int) -> Output:
+    session = interpreter.session
+    count = interpreter.evaluate(call.args).number if call.args else 1
+    goal = session.frame + direction * count
+    if goal < 0:
+        if session.frame == 0:
+            raise NotFound("bottom (innermost) frame selected; you cannot go down")
+        goal = 0
+    frames = session.backtrace(goal + 1)
+    if len(frames) <= goal:
+        if session.frame == len(frames) - 1:
+            raise NotFound("initial frame selected; you cannot go up")
+        goal = len(frames) - 1
+    return _selected(interpreter, session.select_frame(goal))
+
+
+@command("up", Group.STACK, "select the caller's frame", "[COUNT]", args=(Arg.EXPRESSION,), repeats=True)
+def _up(interpreter: Interpreter, call: Call) -> Output:
+    return _step(interpreter, call, 1)
+
+
+@command("down", Group.STACK, "select the frame that was called", "[COUNT]", args=(Arg.EXPRESSION,), repeats=True)
+def _down(interpreter: Interpreter, call: Call) -> Output:
+    return _step(interpreter, call, -1)
+
+
+@command("info frame", Group.STACK, "say what is known of the selected frame", aliases=("f",))
+def _info_frame(interpreter: Interpreter, call: Call) -> Output:
+    session = interpreter.session
+    frame = session.select_frame(session.frame)
+    name = re.sub(r"^#\d+ +", "", frame.text).splitlines()[0] if frame.text else frame.function
+    lines = [f"Stack level {frame.number}, frame at {frame.cfa:#x}:" if frame.cfa else f"Stack level {frame.number}:"]
+    where = f" in {frame.location.text}" if frame.location.text else ""
+    source = f" ({frame.location.source})" if frame.location.source else ""
+    lines += [f" pc = {frame.pc:#x}{where}{source}", f" {name}", f" privilege mode {frame.priv}"]
+    if frame.inlined:
+        lines.append(" inlined into the next frame")
+    if frame.trap:
+        at = f" at icount {frame.icount:_}" if frame.icount is not None else ""
+        lines.append(f" interrupted by {frame.trap}{at}")
+    callers = session.backtrace(frame.number + 2)[frame.number + 1 :]
+    lines.append(f" called by frame at {callers[0].cfa:#x}" if callers and callers[0].cfa else " no known caller")
+    return Output("\n".join(lines), frame)
