@@ -185,7 +185,7 @@ class SteppingOut(Stepping):
             upper = min(lower + window, self.end)
             if lower >= upper:
                 return self.end
-            outside = self._outside(lower, upper, ranges)
+            outside = self._positions_outside(lower, upper, ranges)
             if len(outside):
                 return lower + int(outside[0])
             lower = upper
@@ -198,7 +198,7 @@ class SteppingOut(Stepping):
             lower = max(upper - window, 0)
             if lower == upper:
                 return 0
-            outside = self._outside(lower, upper, ranges)
+            outside = self._positions_outside(lower, upper, ranges)
             if len(outside):
                 return lower + int(outside[-1])
             upper = lower
@@ -210,7 +210,7 @@ class SteppingOut(Stepping):
         while True:
             yield WINDOWS[-1]
 
-    def _outside(self, lower: int, upper: int, ranges: Ranges) -> npt.NDArray[np.intp]:
+    def _positions_outside(self, lower: int, upper: int, ranges: Ranges) -> npt.NDArray[np.intp]:
         """Return at which of the positions lower <= p < upper pc lies outside of some ranges, from `lower`."""
         pcs = self._rows(lower, upper)[:, 1]
         known, inverse = np.unique(pcs, return_inverse=True)
