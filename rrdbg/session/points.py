@@ -16,7 +16,9 @@ from rrdbg.session.csrs import EXCEPTIONS, INTERRUPTS
 from rrdbg.session.engine import Gated, MemoryWatch, Targets, merged
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
 from rrdbg.session.expression import Expression, parse
+from rrdbg.session.expression_scene import FrameScene
 from rrdbg.session.locations import Locations
+from rrdbg.symbols.unwind import Frame
 
 MAX_WATCHED = 1 << 20
 """Bytes of the longest watchpoint."""
@@ -245,7 +247,7 @@ class Points(Locations):
         return self._public(point)
 
     def _set_condition(self, point: PointState, text: str) -> None:
-        point.condition = self._condition(text)
+        point.condition = self._condition(point, text)
         point.lowered = None if point.condition is None else self._lowered(point, point.condition)
 
     def _lowered(self, point: PointState, condition: Expression) -> Condition | None:
@@ -269,14 +271,24 @@ class Points(Locations):
         """Return a condition as the engine judges it where the guest stands at `pc`, or anywhere; None if it cannot."""
         return None
 
-    def _condition(self, text: str) -> Expression | None:
+    def _condition(self, point: PointState, text: str) -> Expression | None:
         if not text.strip():
             return None
         expression = parse(text)
-        # unknown names are told now; what cannot be computed here may be where the point hits
-        with contextlib.suppress(Unreadable, DivisionByZero):
-            expression.evaluate(self)
+        # unknown names are told now; names mean what they mean where the point is
+        for address in point.addresses if point.is_break else (None,):
+            # what cannot be computed now may be where the point hits
+            with contextlib.suppress(Unreadable, DivisionByZero):
+                if address is None:
+                    expression.evaluate(self)
+                else:
+                    expression.type_in(self._scene_at(address))
         return expression
+
+    def _scene_at(self, pc: int) -> FrameScene:
+        """Return the scene of a place in code, in which nothing has a value."""
+        frame = Frame(self._code, pc, (0, *(None,) * 31))
+        return FrameScene(self._world, lambda: frame)
 
     # by number
 

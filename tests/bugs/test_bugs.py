@@ -17,7 +17,7 @@ from rrdbg_core.trace.model import EPOCH
 import rrdbg
 from rrdbg.cli.main import main
 from rrdbg.commands import Interpreter
-from rrdbg.session.api import PointKind, Session, StopReason
+from rrdbg.session.api import NotFound, PointKind, Session, StopReason
 
 from .cases import CASES, SCRIPTS
 
@@ -155,3 +155,16 @@ def test_on_the_command_line(name: str, found: Found, capsys: pytest.CaptureFixt
         return
     assert main(["replay", str(path), "-x", str(script), "-batch", "-ex", "when"]) == 0
     assert f"Position: {icount:_} of " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["use-after-free"])
+def test_a_condition_is_about_the_function_it_stops_in(name: str, session: Session) -> None:
+    """Why the session is stale: who gave it back while it was active? `give` was inlined into most of its callers."""
+    stale = session.evaluate("session")
+    with pytest.raises(NotFound):
+        session.add_break("give", condition="nosuch == active")
+    session.add_break("give", condition="memory == active")
+    stop = session.reverse_continue()
+    assert stop.reason is StopReason.BREAKPOINT
+    assert not stop.text.startswith("Error")
+    assert session.evaluate("memory") == session.evaluate("active") == stale
