@@ -35,7 +35,9 @@ class Files:
     def contents(self) -> dict[str, bytes]:
         """The files by absolute name; read when first asked for."""
         if self._contents is None:
-            self._contents = {f"/{PurePosixPath(name).name}": data for name, data in self._load().items()}
+            self._contents = {}
+            for name, data in self._load().items():
+                self._contents.setdefault(f"/{PurePosixPath(name).name}", data)
         return self._contents
 
     @property

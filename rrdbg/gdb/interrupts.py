@@ -20,7 +20,7 @@ _MACHINE = 3
 class Here:
     """The registers that every stop needs, read once for each."""
 
-    NAMES = ("pc", "sp", "s0", "icount", "priv", "mip", "mie", "mstatus")
+    NAMES = ("pc", "sp", "s0", "icount", "priv", "mip", "mie", "mstatus", "mcause", "mepc")
     """Their names."""
 
     def __init__(self, session: Session) -> None:
@@ -55,13 +55,25 @@ class Stepper:
         self._here.forget()
         return self._session.stepi()
 
+    def step_range(self, lo: int, hi: int) -> Stop:
+        """Execute instructions until pc leaves lo <= pc < hi, at least one."""
+        stop = self.step()
+        while _is_plain(stop) and lo <= stop.when.pc < hi:
+            self._here.forget()
+            stop = self._session.step_range(lo, hi)
+            if _is_plain(stop) and self.over_interrupts and self._was_interrupt(lo, hi):
+                self._here.forget()
+                self._session.tick(-1)
+                stop = self.step()
+        return stop
+
     def step_back(self) -> Stop:
         """Undo one instruction."""
         while True:
             pc, sp, priv = self._place()
             self._here.forget()
             stop = self._session.reverse_stepi()
-            if stop.points or stop.reason is not StopReason.STEP or not self.over_interrupts or not self._is_return():
+            if not _is_plain(stop) or not self.over_interrupts or not self._is_return():
                 return stop
             # that was the end of a handler, perhaps of an interrupt: on, to where it was taken
             here = stop.when.icount
@@ -103,9 +115,20 @@ class Stepper:
         enabled = self._here["priv"] < _MACHINE or self._here["mstatus"] & _MIE
         return bool(self._here["mip"] & self._here["mie"] and enabled)
 
+    def _was_interrupt(self, lo: int, hi: int) -> bool:
+        """Return whether the last step took an interrupt, at a place in lo <= pc < hi."""
+        if not self._here["mcause"] >> 63 or not lo <= self._here["mepc"] < hi:
+            return False
+        (row,) = self._session.step_rows(self._here["icount"] - 1, 1)
+        return row.insn == 0
+
     def _is_return(self) -> bool:
         code = self._session.read_memory(self._here["pc"], 4).data
         return int.from_bytes(code, "little") == _MRET
+
+
+def _is_plain(stop: Stop) -> bool:
+    return stop.reason is StopReason.STEP and not stop.points
 
 
 def _any_of(what: str, *values: int) -> str:

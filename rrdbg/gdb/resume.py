@@ -95,10 +95,7 @@ class Runner:
             if self._take_due(False):
                 self._tick(1)
                 return self.reply()
-            stop = self.stepper.step()
-            while lo <= stop.when.pc < hi and stop.reason is StopReason.STEP and not stop.points:
-                stop = self.stepper.step()
-            return self._reply_to(stop)
+            return self._reply_to(self.stepper.step_range(lo, hi))
 
         return self._run(move)
 

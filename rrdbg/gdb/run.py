@@ -54,8 +54,8 @@ def run_server(
         progress: Called while the trace is opened.
         once: End with the first client.
         stdio: Serve standard input and output instead.
-        symbols: Files with symbols, as for `rrdbg.open`; the first one takes the place of the trace's images for the
-            client.
+        symbols: Files with symbols, as for `rrdbg.open`; the client can read them too, and takes the first
+            one for the program.
 
     Raises:
         RrdbgError: The trace does not open, the port is taken, or the engine died.
@@ -108,11 +108,10 @@ def launch(path: str, arguments: Sequence[str], options: Sequence[str]) -> NoRet
 
 
 def _loader(path: str, symbols: Sequence[str]) -> Callable[[], Mapping[str, bytes]]:
-    # the client loads one program; what was loaded elsewhere is for the session alone
-    program = next((file for file in read_symbol_files(symbols) if file.address is None), None)
-    if program is None:
-        return lambda: images_of(path)
-    return lambda: {program.name: program.data}
+    """Return what returns the files that the client may read: those with symbols, then the trace's images."""
+    files = sorted(read_symbol_files(symbols), key=lambda file: file.address is not None)
+    given = {file.name: file.data for file in files}
+    return lambda: given | {name: data for name, data in images_of(path).items() if name not in given}
 
 
 def _listener(host: str, port: int | None, default_port: int) -> socket.socket:

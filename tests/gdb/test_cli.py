@@ -153,8 +153,9 @@ def test_in_a_pipe(hello: Path) -> None:
 def test_other_symbols(hello: Path) -> None:
     with serve(hello, "--port", "0", "--symbols", str(elf("sort"))) as served, Client(served.port) as client:
         assert client.ask(b"qXfer:exec-file:read::0,1000") == b"l/sort.elf"
-        assert client.ask(b"vFile:open:" + b"/hello.elf".hex().encode() + b",0,0") == b"F-1,2"
         assert client.ask(b"vFile:open:" + b"/sort.elf".hex().encode() + b",0,0") == b"F3"
+        assert client.ask(b"vFile:open:" + b"/hello.elf".hex().encode() + b",0,0") == b"F4"
+        assert client.ask(b"vFile:open:" + str(elf("sort")).encode().hex().encode() + b",0,0") == b"F-1,2"
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc to find the engine's process in")

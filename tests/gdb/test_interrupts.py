@@ -69,6 +69,17 @@ def test_forwards_and_back(session: Session) -> None:
     assert not session.points()
 
 
+def test_ranges(session: Session) -> None:
+    session.goto("40%")
+    stepper = Stepper(session, Here(session))
+    for _ in range(12):
+        start = session.icount
+        lo, hi = session.pc - 12, session.pc + 12
+        wanted = next(pc for _, pc in program_of(session, start + 1, start + 4000) if not lo <= pc < hi)
+        assert stepper.step_range(lo, hi).when.pc == wanted
+        assert session.icount > start
+
+
 def test_a_breakpoint_in_the_handler_stops(session: Session) -> None:
     session.goto("50%")
     session.add_break("handler")
