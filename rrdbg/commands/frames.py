@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -121,20 +120,12 @@ def _down(interpreter: Interpreter, call: Call) -> Output:
     return _step(interpreter, call, -1)
 
 
-@command("info frame", Group.STACK, "say what is known of the selected frame", aliases=("f",))
+@command("info frame", Group.STACK, "say all that is known of the selected frame", aliases=("f",))
 def _info_frame(interpreter: Interpreter, call: Call) -> Output:
-    session = interpreter.session
-    frame = session.select_frame(session.frame)
-    name = re.sub(r"^#\d+ +", "", frame.text).splitlines()[0] if frame.text else frame.function
-    lines = [f"Stack level {frame.number}, frame at {frame.cfa:#x}:" if frame.cfa else f"Stack level {frame.number}:"]
-    where = f" in {frame.location.text}" if frame.location.text else ""
-    source = f" ({frame.location.source})" if frame.location.source else ""
-    lines += [f" pc = {frame.pc:#x}{where}{source}", f" {name}", f" privilege mode {frame.priv}"]
-    if frame.inlined:
-        lines.append(" inlined into the next frame")
-    if frame.trap:
-        at = f" at icount {frame.icount:_}" if frame.icount is not None else ""
-        lines.append(f" interrupted by {frame.trap}{at}")
-    callers = session.backtrace(frame.number + 2)[frame.number + 1 :]
-    lines.append(f" called by frame at {callers[0].cfa:#x}" if callers and callers[0].cfa else " no known caller")
-    return Output("\n".join(lines), frame)
+    text = interpreter.session.frame_details()
+    return Output(text, interpreter.session.select_frame(interpreter.session.frame))
+
+
+@command("info stack", Group.STACK, "show the frames of the stack", "[full] [COUNT | -COUNT]", aliases=("s",))
+def _info_stack(interpreter: Interpreter, call: Call) -> Output:
+    return _backtrace(interpreter, call)

@@ -12,7 +12,7 @@ from rrdbg.session.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
-    from rrdbg.session.api import Location, SourceFile
+    from rrdbg.session.api import Location
 
 LINES = 10
 """Lines that `list` shows."""
@@ -98,10 +98,7 @@ def _place(interpreter: Interpreter, text: str, file: str = "") -> tuple[str, in
     """Return the file and line that a text means."""
     match = _PLACE.fullmatch(text)
     if match is None:
-        session = interpreter.session
-        location = session.locate(session.evaluate(f"&{text}" if re.fullmatch(r"[A-Za-z_]\w*", text) else text))
-        if not location.line:
-            raise NotFound(f"no source line is known for {text}")
+        location = interpreter.session.source_place(text)
         return location.file, location.line
     if match[1]:
         return match[1], int(match[2])
@@ -128,15 +125,8 @@ def _show(interpreter: Interpreter, file: str, first: int, last: int) -> Output:
 
 @command("info source", Group.SOURCE, "say which source file the current line is in", aliases=("so",))
 def _info_source(interpreter: Interpreter, call: Call) -> Output:
-    file, line = _here(interpreter)
-    try:
-        source: SourceFile | None = interpreter.session.source(file)
-    except NotFound as error:
-        return Output(f"Current source file is {file}, line {line}.\n{error.message}.", {"file": file, "line": line})
-    assert source is not None
-    origin = "It is carried by the trace" if source.origin == "trace" else f"Located in {source.origin}"
-    text = f"Current source file is {source.file}, line {line}.\n{origin}.\nIt has {len(source.lines)} lines."
-    return Output(text, {"file": source.file, "line": line, "origin": source.origin})
+    text = interpreter.session.source_details()
+    return Output(text, text.splitlines())
 
 
 @command(
@@ -197,3 +187,17 @@ def _show_rules(interpreter: Interpreter, call: Call) -> Output:
 def _directory(interpreter: Interpreter, call: Call) -> Output:
     known = interpreter.session.source_directory(os.path.expanduser(call.args))
     return Output(f"Source directories searched: {':'.join([*known, '$cdir', '$cwd'])}", known)
+
+
+@command(
+    "set step-mode",
+    Group.SOURCE,
+    "let step go into functions without line information, or not",
+    "on|off",
+    details="Off, which is the default: step passes over such functions.",
+)
+def _step_mode(interpreter: Interpreter, call: Call) -> Output:
+    if call.args not in ("on", "off", "1", "0"):
+        raise UsageError("set step-mode takes on or off")
+    interpreter.session.set_step_mode(call.args in ("on", "1"))
+    return Output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rrdbg.commands.table import Arg, Call, Group, Output, command
@@ -43,16 +44,33 @@ def _counted(
 
 _BACK = f"Breakpoints and watchpoints count on the way back too. {_COUNT}"
 _TICK = "Nothing stops it on the way: breakpoints and watchpoints do not count. The count is an expression."
-_counted("stepi", lambda s, n: s.stepi(n), "execute one instruction, or take one trap", ("si", "s", "step"))
-_counted("reverse-stepi", lambda s, n: s.reverse_stepi(n), "undo one instruction", ("rsi", "rs", "reverse-step"), _BACK)
-_counted("nexti", lambda s, n: s.nexti(n), "execute one instruction, calls as a whole", ("ni", "n", "next"))
-_counted(
-    "reverse-nexti",
-    lambda s, n: s.reverse_nexti(n),
-    "undo one instruction, calls as a whole",
-    ("rni", "rn", "reverse-next"),
-    _BACK,
+_LINES = (
+    "Traps on the way are passed over as a whole. In a function without line information it runs until that is left. "
+    f"{_COUNT}"
 )
+_LINES_BACK = f"It ends where that line begins; before a function's first line lies the line of the call. {_COUNT}"
+_counted("step", lambda s, n: s.step(n), "execute to the start of another source line, into functions", ("s",), _LINES)
+_counted(
+    "reverse-step",
+    lambda s, n: s.reverse_step(n),
+    "go back to the start of the previous source line, into functions",
+    ("rs",),
+    _LINES_BACK,
+)
+_counted(
+    "next", lambda s, n: s.next_(n), "execute to the start of another source line, calls as a whole", ("n",), _LINES
+)
+_counted(
+    "reverse-next",
+    lambda s, n: s.reverse_next(n),
+    "go back to the start of the previous source line, calls as a whole",
+    ("rn",),
+    _LINES_BACK,
+)
+_counted("stepi", lambda s, n: s.stepi(n), "execute one instruction, or take one trap", ("si",))
+_counted("reverse-stepi", lambda s, n: s.reverse_stepi(n), "undo one instruction", ("rsi",), _BACK)
+_counted("nexti", lambda s, n: s.nexti(n), "execute one instruction, calls as a whole", ("ni",))
+_counted("reverse-nexti", lambda s, n: s.reverse_nexti(n), "undo one instruction, calls as a whole", ("rni",), _BACK)
 _counted("tick", lambda s, n: s.tick(n), "move the machine by one step, whichever hart makes it", (), _TICK)
 _counted("reverse-tick", lambda s, n: s.tick(-n), "move the machine back by one step", (), _TICK)
 
@@ -88,19 +106,23 @@ def _reverse_continue(interpreter: Interpreter, call: Call) -> Output:
 @command(
     "finish",
     Group.RUNNING,
-    "run until the current function has returned",
+    "run until the selected frame has returned",
     aliases=("fin",),
-    details="The caller is the return address at the function's entry, found by looking back.",
+    details="Shows what the function returned. Without debug information its entry is found by looking back.",
     repeats=True,
 )
 def _finish(interpreter: Interpreter, call: Call) -> Output:
-    return _moved(interpreter.session.finish())
+    session = interpreter.session
+    frame = session.backtrace(session.frame + 1)[session.frame]
+    output = _moved(session.finish())
+    return replace(output, text=f"Run till exit from {frame.text}\n{output.text}")
 
 
 @command(
     "reverse-finish",
     Group.RUNNING,
-    "go back to before the call of the current function",
+    "go back to before the call of the selected frame's function",
+    aliases=("rfin",),
     repeats=True,
 )
 def _reverse_finish(interpreter: Interpreter, call: Call) -> Output:
@@ -114,18 +136,24 @@ def _reverse_finish(interpreter: Interpreter, call: Call) -> Output:
     "[LOCATION|POSITION]",
     aliases=("u",),
     args=(Arg.LOCATION,),
-    details="Without an argument: like nexti, but a jump back does not count: it leaves a loop.",
+    details="Without an argument: like next, but a jump back does not count: it leaves a loop.",
     repeats=True,
 )
 def _until(interpreter: Interpreter, call: Call) -> Output:
     return _moved(interpreter.session.until(call.args or None))
 
 
-@command("advance", Group.RUNNING, "run until a location is reached", "LOCATION", args=(Arg.LOCATION,))
+@command(
+    "advance",
+    Group.RUNNING,
+    "run until a location is reached, or the current function has returned",
+    "LOCATION",
+    args=(Arg.LOCATION,),
+)
 def _advance(interpreter: Interpreter, call: Call) -> Output:
     if not call.args:
         raise UsageError("advance needs a location: advance LOCATION")
-    return _moved(interpreter.session.until(call.args))
+    return _moved(interpreter.session.advance(call.args))
 
 
 @command(

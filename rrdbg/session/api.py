@@ -338,6 +338,12 @@ class Session(Protocol):
     def select_frame(self, number: int) -> FrameInfo:
         """Select a frame: expressions, locals and registers are then its own. Raises NotFound."""
 
+    def frame_details(self) -> str:
+        """Return all that is known of the selected frame, as gdb's `info frame`."""
+
+    def set_step_mode(self, on: bool) -> None:
+        """Let `step` go into functions without line information, or not (gdb's `set step-mode`)."""
+
     def variables(self, kind: str = "local") -> Sequence[Variable]:
         """Return the selected frame's variables: `kind` is "local" (innermost block first), "arg" or "static"."""
 
@@ -358,6 +364,15 @@ class Session(Protocol):
 
     def whatis(self, expression: str, *, expand: bool = False) -> str:
         """Return the type of an expression, or of a type's name; `expand` shows its members, as `ptype` does."""
+
+    def source_place(self, location: str) -> Location:
+        """Return file and line of a place as `list` takes it: `LINE`, `FILE:LINE`, `FUNCTION`, `*ADDRESS`, or empty.
+
+        Empty means where the selected frame stands. Raises NotFound.
+        """
+
+    def source_details(self) -> str:
+        """Return what is known of the source file in which the selected frame stands, as gdb's `info source`."""
 
     def source(self, file: str) -> SourceFile:
         """Return the text of a source file. Raises NotFound, which says where it was looked for."""

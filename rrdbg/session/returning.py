@@ -17,7 +17,7 @@ A0 = 10
 class Returning(Differences):
     """The part of a session that knows what functions return."""
 
-    def _returned(self, scope: Scope) -> str:
+    def _result_of(self, scope: Scope) -> str:
         """Return what a function has just returned, as gdb prints it; the value is remembered as `$1`, `$2`, ..."""
         kind = scope.type.result
         if isinstance(strip(kind), VoidType):

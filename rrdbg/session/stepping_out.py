@@ -3,14 +3,17 @@ them, with their lines of source."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from rrdbg_core.isa.registers import ABI
 
-from rrdbg.session.api import Stop, StopReason
+from rrdbg.session.api import Location, Stop, StopReason
 from rrdbg.session.backtrace import Level
+from rrdbg.session.base import PRIVS
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.hunt import Goal, Outcome
 from rrdbg.session.positions import looks_like_position
@@ -38,7 +41,7 @@ class SteppingOut(Stepping):
             stop = self._stepped(outcome, None)
             if outcome.hits or not outcome.goal:
                 return stop
-            value = self._returned(level.scope) if level.scope is not None and not level.inlined else ""
+            value = self._result_of(level.scope) if level.scope is not None and not level.inlined else ""
             return replace(stop, returned=value, text=f"{stop.text}\nValue returned is {value}") if value else stop
 
         return self._jump("finish", self.end, run)
@@ -93,7 +96,7 @@ class SteppingOut(Stepping):
             hint="`until LOCATION` runs to a place of your choice",
         )
 
-    def _returned(self, scope: Scope) -> str:
+    def _result_of(self, scope: Scope) -> str:
         """Return what a function has just returned, as gdb prints it: `$1 = 5`; empty: nothing."""
         return ""
 
@@ -256,3 +259,99 @@ class SteppingOut(Stepping):
             return ""
         shown = "" if not address or self._at_line_start(level) else f"{level.state.address:#018x}\t"
         return f"{shown}{level.line}\t{text.lines[level.line - 1]}"
+
+    # what listings and details ask for
+
+    def set_step_mode(self, on: bool) -> None:
+        """Let `step` go into functions without line information, or not."""
+        self._check_open()
+        self.step_mode = on
+
+    def source_place(self, location: str) -> Location:
+        """Return file and line of a place as `list` takes it."""
+        self._check_open()
+        text = location.strip()
+        if not text:
+            level = self._level()
+            if not level.line:
+                raise self._no_line(level.state.address)
+            return Location(level.state.address, level.function, 0, level.file, level.line)
+        if re.fullmatch(r"[+-]?\d{1,7}", text):
+            level = self._level()
+            if not level.file:
+                raise self._no_line(level.state.address)
+            line = int(text) + (level.line if text[0] in "+-" else 0)
+            return Location(0, "", 0, level.file, max(line, 1))
+        if match := re.fullmatch(r"(.+):(\d+)", text):
+            file = self._sources.named(match[1])
+            if file is not None:
+                return Location(0, "", 0, file, int(match[2]))
+        elif not text.startswith("*"):
+            name = text.rpartition(":")[2] if re.fullmatch(r".+\.\w+:\w+", text) else text
+            for scope in (*self._symbols.debug.function_named(name), *self._symbols.debug.inlined_calls(name)):
+                if scope.line:
+                    return Location(scope.low_pc, name, 0, scope.file, scope.line)
+        found = self.locate(self._code_addresses(text)[0])
+        if not found.line:
+            raise self._no_line(found.address)
+        return found
+
+    def _no_line(self, address: int) -> NotFound:
+        return NotFound(
+            f"no line number information for address {address:#x}",
+            hint="; ".join(self._symbols.problems()) or "the program was built without -g there",
+        )
+
+    def source_details(self) -> str:
+        """Return what is known of the source file in which the selected frame stands."""
+        level = self._level()
+        if not level.file:
+            raise self._no_line(level.state.address)
+        debug, pc = self._symbols.debug, level.pc
+        text = self._sources.text(level.file)
+        rows = [f"Current source file is {level.file}"]
+        if folder := self._symbols.source_files().get(level.file):
+            rows.append(f"Compilation directory is {folder}")
+        if text is not None:
+            rows.append("It is carried in the trace." if text.origin == "trace" else f"Located in {text.origin}")
+            rows.append(f"Contains {len(text.lines)} line{'s' * (len(text.lines) != 1)}.")
+        else:
+            rows.append("Its text was not found: `set substitute-path FROM TO` or `directory DIR` say where it is.")
+        rows += [
+            f"Source language is {debug.language(pc) or 'unknown'}.",
+            f"Producer is {debug.producer(pc) or 'unknown'}.",
+        ]
+        return "\n".join(rows)
+
+    def frame_details(self) -> str:
+        """Return all that is known of the selected frame."""
+        level = self._level()
+        state, cfa = level.state, level.cfa()
+        around = [*self._levels(level.number + 2)]
+        caller = around[level.number + 1] if len(around) > level.number + 1 else None
+        at = f" at {cfa:#x}" if cfa is not None else ""
+        source = f" ({level.file}:{level.line})" if level.line else ""
+        saved = f"; saved pc = {caller.state.address:#x}" if caller is not None and not level.inlined else ""
+        rows = [
+            f"Stack level {level.number}, frame{at}:",
+            f" pc = {state.address:#x} in {level.function or '??'}{source}{saved}",
+        ]
+        if level.inlined and caller is not None:
+            rows.append(f" inlined into frame {caller.number}")
+        elif caller is None:
+            rows.append(" Outermost frame")
+        elif caller.trap:
+            rows.append(f" interrupted by {caller.trap} at {caller.taken:_}: frame {caller.number}")
+        else:
+            rows.append(f" called by frame at {caller.cfa() or 0:#x}")
+        if level.number:
+            rows.append(f" caller of frame {level.number - 1}")
+        if language := self._symbols.debug.language(level.pc):
+            rows.append(f" source language {language}.")
+        rows.append(f" {PRIVS.get(level.priv, '?')} mode")
+        if cfa is not None:
+            rows.append(f" Previous frame's sp is {cfa:#x}")
+            if places := state.saved():
+                shown = ", ".join(f"{ABI[number]} at {address:#x}" for number, address in places.items())
+                rows += [" Saved registers:", f"  {shown}"]
+        return "\n".join(rows)

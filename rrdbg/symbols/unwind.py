@@ -89,6 +89,16 @@ class Frame:
         """The CFA, where registers were saved, and whether the function was left to be read: without CFI."""
         return read_prologue(self)
 
+    def saved(self) -> dict[int, int]:
+        """Return where in memory the caller's registers were saved, by DWARF number."""
+        cfa, row = self.cfa(), self.row
+        if cfa is None:
+            return {}
+        if row is None:
+            return {number: (cfa + offset) & _M64 for number, offset in sorted(self._prologue[1].items())}
+        rules = sorted(row.registers.items())
+        return {number: (cfa + rule.number) & _M64 for number, rule in rules if rule.how is How.OFFSET}
+
     def caller(self) -> Frame | None:
         """Return the frame that called this one, None when it is not known."""
         return self._caller
