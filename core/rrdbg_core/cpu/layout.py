@@ -100,6 +100,7 @@ WATCHES = 65  # rows of watched memory
 WATCH_ROWS = 66  # rows of watches of all kinds
 REG_WATCH = 67  # bit r: some row is about register r
 CATCH = 68  # bit 0: some row is about exceptions, bit 1: about interrupts
+DUE = 70  # position at which something besides the guest happens next; 0: at the end of the run
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4

@@ -278,7 +278,8 @@ class Machine:
                 if interrupt is not None and interrupt():
                     return StopReason.INTERRUPTED
                 asked, passes = now, 0
-            stop = self._run_slice(min(until, self._limit(now)))
+            due = mach[L.DUE] = self._due(now)
+            stop = self._run_slice(min(until, now + SLICE, due))
             if stop is not None:
                 return stop
 
@@ -286,16 +287,15 @@ class Machine:
         """Let `run` come back at the next position: for those that the machine calls while it runs."""
         self._attention = self._stop_wanted = True
 
-    def _limit(self, now: int) -> int:
+    def _due(self, now: int) -> int:
         """Return up to where nothing but the guest itself can happen."""
         asks = self.source.next_icount()
         if asks <= now:
             raise Divergence(f"at icount {now}: the journal has an event here that does not fit what the guest does")
-        limit = min(now + SLICE, asks)
         if self._timers.next_ns < NEVER_NS:
             # the first icount at which the virtual clock has reached the deadline
-            limit = min(limit, -(-(self._timers.next_ns - self.warp_ns) >> self._shift))
-        return limit
+            return min(asks, -(-(self._timers.next_ns - self.warp_ns) >> self._shift))
+        return asks
 
     def _run_slice(self, limit: int) -> StopReason | None:
         """Run the core to `limit`, or until it is time to settle; serve what single steps want from the machine."""
@@ -311,6 +311,7 @@ class Machine:
             self._serving = False
             accesses -= 1
             if self._attention or not accesses:
+                self._mach[L.DUE] = self._mach[L.ICOUNT] + 1
                 reason = core.run(self._mach[L.ICOUNT] + 1)
                 break
             reason = core.run(limit)

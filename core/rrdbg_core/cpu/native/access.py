@@ -145,9 +145,12 @@ def check_access(c, address, size, kind):
 
 @njit
 def watched_tlb_knows(c, address, size, kind):
-    """Return True if the access is in order, lies in one page and touches no watched line. `kind` is 0 or WRITE_TLB."""
+    """Return True if the access is in order and lies in one page, some lines of which are watched.
+
+    `kind` is 0 or WRITE_TLB.
+    """
     tag = words_at(c, TLB)[WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))]
-    return tag == address & (PAGE_MASK | (size - U(1))) and not is_watched(c, address, size)
+    return tag == address & (PAGE_MASK | (size - U(1)))
 
 
 @njit
@@ -157,8 +160,12 @@ def slow_load(c, slot, address, size, signed, left):
     m = words_at(c, MACH)
     rd = (slot >> U(8)) & U(63)
     if watched_tlb_knows(c, address, size, U(0)):
-        h[rd] = extend(load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size), size, signed)
-        return DONE
+        value = load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size)
+        h[rd] = extend(value, size, signed)
+        if not is_watched(c, address, size):
+            return DONE
+        seen(c, READ, address, size, value, value, left)
+        return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
     status = check_access(c, address, size, READ)
     if status == TRAPPED:
         return status
@@ -238,6 +245,8 @@ def slow_store(c, slot, address, size, left):
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
     if watched_tlb_knows(c, address, size, WRITE_TLB):
+        if is_watched(c, address, size):
+            return write_ram(c, address, size, value, left)
         offset = address - m[L.RAM_BASE]
         store_ram(bytes_at(c, RAM), offset, size, value)
         store1(bytes_at(c, DIRTY), offset >> U(3), U(1))

@@ -145,7 +145,10 @@ def judge_step(c, limit):
     gates = words_at(c, GATES)
     icount = m[L.ICOUNT]
     # nothing is due between this step and the next one
-    settled = icount < limit and h[L.WFI] == U(0) and m[L.TRACKED_HIT] == U(0)
+    due = m[L.DUE]
+    if due == U(0):
+        due = limit
+    settled = icount < due and h[L.WFI] == U(0) and m[L.TRACKED_HIT] == U(0)
     stop = U(0)
     gate = m[L.MATCHED]
     while gate != U(0):

@@ -112,7 +112,7 @@ class Observed(Words):
     def _judge_step(self) -> None:
         """Judge the gates that the step has come to."""
         h, m = self._h, self._m
-        settled = m[L.ICOUNT] < self._limit and not h[L.WFI] and not m[L.TRACKED_HIT]
+        settled = m[L.ICOUNT] < (m[L.DUE] or self._limit) and not h[L.WFI] and not m[L.TRACKED_HIT]
         verdicts = {gate: self._verdict(gate) if settled else UNJUDGED for gate in self._matched}
         gate = self._pass(verdicts, {gate: hit[-1] for gate, hit in self._matched.items()})
         if gate is not None and not m[L.HIT_INDEX]:
