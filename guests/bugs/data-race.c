@@ -2,7 +2,7 @@
 //
 // The main loop reads the total, adds to it and writes it back. When the interrupt comes in between, what it added is
 // lost. An audit every now and then compares the total with what both say that they booked.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define READINGS 2000000
@@ -34,7 +34,7 @@ static noinline u64 reading(void) {
 static noinline void book(u64 units) {
   volatile u64 *to = &total;
   u64 sum = *to + units;
-  CULPRIT("+r"(to), "+r"(sum));
+  LABEL("+r"(to), "+r"(sum));
   *to = sum;
 }
 

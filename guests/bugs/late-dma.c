@@ -2,7 +2,7 @@
 //
 // Key material is asked of the entropy device. A request that takes too long is given up, its buffer freed; but nobody
 // tells the device. By then the buffer is a letter, and the letter is damaged. Wants `--device virtio-rng --seed N`.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 // ---- buffers: free ones in a list
@@ -106,7 +106,7 @@ static noinline void new_key(u64 patience) {
     patience--;
   if (used.index != avail.index) {
     register u8 *a0 asm("a0") = key;
-    CULPRIT("+r"(a0));
+    LABEL("+r"(a0));
     buffer_give(a0);
     slow++;
     return;

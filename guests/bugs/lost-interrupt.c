@@ -2,7 +2,7 @@
 //
 // The interrupt posts jobs, the main loop does them. When it is done it takes all of them down, those too that were
 // posted in the meantime. The sensor starts its next conversion when the last one was read: one loss is the end of it.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define TICK_TIME 2000  // in ticks of mtime
@@ -71,7 +71,7 @@ static void work(void) {
   if (jobs & 1UL << 8 * SAMPLE)
     sample();
   volatile u64 *all = &posted.all;
-  CULPRIT("+r"(all));
+  LABEL("+r"(all));
   *all = 0;
 }
 

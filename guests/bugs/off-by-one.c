@@ -2,7 +2,7 @@
 //
 // Ring and calibration lie side by side on the stack of main. Faults are rare: the one that does not fit comes early,
 // the calibration is looked at when the day is over.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define FAULTS 16
@@ -36,7 +36,7 @@ static int sense(u64 sample) {
 static noinline void fault(struct station *station, u64 sample, int value) {
   struct fault *entry = &station->faults[station->next];
   u64 what = sample | (u64)value << 32;
-  CULPRIT("+r"(entry), "+r"(what));
+  LABEL("+r"(entry), "+r"(what));
   *(u64 *)entry = what;
   station->seen++;
   if (station->next++ == FAULTS)

@@ -1,7 +1,7 @@
 // bugs/stack-smash: a title too long for its buffer; the function returns a thousand million steps later
 //
 // The work in between calls and returns all the time, on the same page of the stack.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 static const char settings[] = "title=The great search for all the ways to place fourteen queens on one chessboard;size=14;";
@@ -15,7 +15,7 @@ static noinline void setting(char *to, const char *key) {
   at += length + 1;
   while (*at != ';') {
     char c = *at++;
-    CULPRIT("+r"(to), "+r"(c));
+    LABEL("+r"(to), "+r"(c));
     *to = c;
     to++;
   }

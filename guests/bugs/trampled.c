@@ -3,7 +3,7 @@
 // The kernel keeps two tasks apart, each on a page of its own; but the region it programs is twice as large as a page.
 // One task solves puzzles for a thousand million steps. The other one sorts numbers into a table, and one of them lies
 // below all it has foreseen. The first finds out when it adds up its results.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define PAGE 4096
@@ -56,7 +56,7 @@ static void permuter(void) {
 static noinline void count(u64 *table, u64 number) {
   u64 *entry = &table[(i64)(number - LOWEST)], times = 1;
   times += *entry;
-  CULPRIT("+r"(entry), "+r"(times));
+  LABEL("+r"(entry), "+r"(times));
   *entry = times;
 }
 

@@ -2,7 +2,7 @@
 //
 // The discount is looked up; for a customer who is not known, the result parameter stays as it is: what an earlier call
 // has left there on the stack. Nobody looks at the invoice until the books are closed.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define CUSTOMERS 50
@@ -34,7 +34,7 @@ static noinline u64 find_discount(u64 customer, u64 *percent) {
 static noinline u64 price(u64 customer, u64 amount) {
   u64 percent;
   find_discount(customer, &percent);
-  CULPRIT();
+  LABEL();
   u64 off = amount * percent / 100;
   return amount - off;
 }

@@ -2,7 +2,7 @@
 //
 // Sessions and messages lie in cells of one pool. The server remembers the session that was active last, to keep it
 // alive. When a session is closed, that pointer stays; its cell may be a message's by then, which is delivered later.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 // ---- the pool: free cells in a list; the one that was given back last goes out first
@@ -113,7 +113,7 @@ static noinline void keep_alive(u64 now) {
   struct session *session = active;
   if (!session)
     return;
-  CULPRIT("+r"(session), "+r"(now));
+  LABEL("+r"(session), "+r"(now));
   session->last_seen = now;
 }
 

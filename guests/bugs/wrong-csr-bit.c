@@ -2,7 +2,7 @@
 //
 // Work is put on a queue in the timer's interrupt and done in the doorbell's. Each time the queue is compacted the
 // doorbell has to be silent.
-#include "culprit.h"
+#include "label.h"
 #include "lib.h"
 
 #define TICK_TIME 500  // in ticks of mtime
@@ -21,7 +21,7 @@ static u64 state = 11, hash;
 
 static noinline void compact(void) {
   u64 bit = 1UL << DOORBELL_BIT;
-  CULPRIT("+r"(bit));
+  LABEL("+r"(bit));
   csr_clear(mie, bit);
   u64 kept = 0;
   for (u64 i = 0; i < queued; i++)

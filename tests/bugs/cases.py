@@ -1,6 +1,6 @@
 """The planted bugs: the guests, and what is known of each without the debugger.
 
-The guest says which instruction is to blame (`.culprit`, see guests/bugs/culprit.h), and a rule over the bare machine,
+The guest says which instruction is to blame (`.label`, see guests/bugs/label.h), and a rule over the bare machine,
 written here with the source in view, which of its executions. The scripts are told neither.
 """
 
@@ -81,7 +81,7 @@ class Case:
 
     def culprits(self) -> set[int]:
         """Return the addresses that the guest says are to blame."""
-        data = ELFFile(io.BytesIO(self.image)).get_section_by_name(".culprit").data()
+        data = ELFFile(io.BytesIO(self.image)).get_section_by_name(".label").data()
         return {int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)}
 
     def symbols(self) -> dict[str, tuple[int, int]]:
@@ -95,7 +95,7 @@ class Case:
         config, images = self.config()
         machine = Machine(config, images, LiveSource(config))
         machine.run(self.within[0])
-        machine.core.set_breakpoints(sorted(self.culprits()))
+        machine.core.set_breakpoints(sorted(self.labels()))
         at = At(machine, {name: address for name, (address, _) in self.symbols().items()})
         found = []
         while machine.run(self.within[1]) is StopReason.BREAKPOINT:

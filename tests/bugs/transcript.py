@@ -7,6 +7,7 @@ writes what they print now.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import subprocess
@@ -64,11 +65,11 @@ class Transcript:
 def refreshed(text: str) -> str:
     """Return a document with its transcripts as they are now."""
     with tempfile.TemporaryDirectory() as folder:
+        # as in a checkout, where the sources of the guests are
+        (Path(folder) / "guests").symlink_to(Path(__file__).parents[2] / "guests")
         typed = Transcript(Path(folder))
-        try:
+        with contextlib.chdir(folder), contextlib.closing(typed):
             return BLOCK.sub(lambda match: _block(typed, match[0]), text)
-        finally:
-            typed.close()
 
 
 def _block(typed: Transcript, block: str) -> str:
