@@ -54,7 +54,7 @@ from rrdbg.session.expression_nodes import (
     TypeName,
     Unary,
 )
-from rrdbg.symbols.location import FrameState
+from rrdbg.symbols.location import FrameState, Register
 from rrdbg.symbols.types import (
     CHAR,
     INT,
@@ -227,10 +227,10 @@ class Evaluator:
         if value.bits is not None:
             raise UsageError("a bit field has no address")
         if value.address is None:
-            kept = value.place is not None
-            raise UsageError(
-                "attempt to take address of value not located in memory", hint="it is in a register" if kept else None
-            )
+            if isinstance(value.place, Register):
+                name = f"x{value.place.number}" if value.place.number < 32 else f"f{value.place.number - 32}"
+                raise UsageError(f"what is in register ${name} has no address")
+            raise UsageError("attempt to take address of value not located in memory")
         return number(PointerType(value.type), value.address)
 
     def _binary(self, tree: Binary) -> CValue:

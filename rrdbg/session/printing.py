@@ -118,6 +118,7 @@ class Printer:
         name_of: Returns an address by name.
         letter: Format letter, or empty.
         static_member: Returns a static data member of a class.
+        read: Reads memory, as far as it can be read: what pointers to characters point to.
     """
 
     def __init__(
@@ -126,11 +127,13 @@ class Printer:
         name_of: NameOf,
         letter: str = "",
         static_member: Callable[[StructType, str], CValue | None] = lambda kind, name: None,
+        read: Callable[[int, int], bytes] = lambda address, length: b"",
     ) -> None:
         self._options = options
         self._name_of = name_of
         self._letter = "" if letter == "s" else letter
         self._static_member = static_member
+        self._read = read
         self._budget = MAX_TEXT
 
     # the whole
@@ -143,17 +146,19 @@ class Printer:
         """
         self._budget = MAX_TEXT
         bare = strip(value.type)
+        missing = self._missing(value, bare)
+        if missing:
+            return missing
         prefix = ""
         if isinstance(bare, PointerType) and (not self._letter or bare.kind != "*") and bare.size == 8:
             prefix = "" if _is_plain_string(value.type) else f"({declare(value.type)}) "
-        body = self.text(value, 0, dereference=True)
-        return prefix + body
+        return prefix + self.text(value, 0, dereference=True)
 
     def inner(self, value: CValue) -> str:
         """Return a value as it is shown in lists of variables: what cannot be read is told in its place."""
         self._budget = MAX_TEXT
         try:
-            return self.top(value)
+            return self.text(value, 0, dereference=True)
         except Unreadable as error:
             return _error_text(error)
 
@@ -286,8 +291,8 @@ class Printer:
         address = value.address or 0
         if self._letter in ("a", "c"):
             raise UsageError("value can't be converted to integer")
-        if self._letter and value.state is not None:
-            data = value.state.read(address, 1)
+        if self._letter:
+            data = self._read(address, 1)
             return number_text(data[0] if data else 0, 1, True, self._letter, self._name_of)
         return f"{{{declare(value.type)}}} {address_text(address, self._name_of)}"
 
@@ -300,7 +305,7 @@ class Printer:
         if is_character(target) and address:
             if text:
                 text += " "
-            text += self._string_at(value, address)
+            text += self._string_at(address)
         return text
 
     def _address(self, address: int, *, code: bool = False) -> str:
@@ -309,17 +314,15 @@ class Printer:
             return f"<{name}>" if name else ""
         return f"{address:#x} <{name}>" if name else f"{address:#x}"
 
-    def _string_at(self, value: CValue, address: int) -> str:
-        if value.state is None:
-            return '""'
+    def _string_at(self, address: int) -> str:
         limit = min(self._options.elements, 1 << 16)
-        data = value.state.read(address, limit)
+        data = self._read(address, limit)
         end = data.find(b"\0")
         body = data if end < 0 else data[:end]
         if end < 0 and len(data) < limit:
             error = f"<error: Cannot access memory at address {(address + len(data)) & M64:#x}>"
             return f"{string_text(body, repeats=self._options.repeats)}{error}" if body else error
-        more = end < 0 and value.state.read((address + limit) & M64, 1) != b"\0"
+        more = end < 0 and self._read((address + limit) & M64, 1) != b"\0"
         return string_text(body, elements=self._options.elements, repeats=self._options.repeats, ellipsis=more)
 
     def _reference(self, value: CValue, bare: PointerType, depth: int, dereference: bool) -> str:
@@ -342,7 +345,7 @@ class Printer:
                 return "{}"
             text = self._address(value.address)
             if is_character(element) and not self._letter:
-                text += " " + self._string_at(value, value.address)
+                text += " " + self._string_at(value.address)
             return text
         known = value.contents
         if is_character(element) and not self._letter and not known.gaps:

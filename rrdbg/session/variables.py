@@ -171,7 +171,7 @@ class Variables(Steps):
         else:
             ok = not isinstance(target, FunctionType | VoidType) and not is_character(target)
         try:
-            return ok and target.size > 0 and len(value.state.read(integer(value), 1)) == 1 if value.state else False
+            return ok and target.size > 0 and len(self._memory(integer(value), 1)) == 1
         except Unreadable:
             return False
 
@@ -198,7 +198,10 @@ class Variables(Steps):
         )
 
     def _printer(self, letter: str) -> Printer:
-        return Printer(self._print_options, self._name_at, letter, self._scene().static_member)
+        return Printer(self._print_options, self._name_at, letter, self._scene().static_member, self._memory)
+
+    def _memory(self, address: int, length: int) -> bytes:
+        return self._engine.read(address, length, False)
 
     def _name_at(self, address: int) -> str:
         """Return an address by name, as pointers show it: `symbol+offset`, or nothing."""

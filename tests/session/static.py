@@ -54,7 +54,8 @@ class Static:
     def printed(self, text: str, letter: str = "") -> str:
         """Return what `output/LETTER` says."""
         scene = self.scene()
-        return Printer(self.options, self.name_of, letter, scene.static_member).top(parse(text).compute(scene))
+        printer = Printer(self.options, self.name_of, letter, scene.static_member, self.read)
+        return printer.top(parse(text).compute(scene))
 
     def whatis(self, text: str) -> str:
         """Return what `whatis` says."""

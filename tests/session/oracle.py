@@ -1,0 +1,76 @@
+"""Programs of `sources`, recorded, and what gdb and rrdbg say of them at the same position."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from rrdbg_core.errors import RrdbgError
+
+import rrdbg
+from rrdbg.commands import Interpreter
+from tests.gdb.recordings import record
+from tests.symbols.compilers import GCC, need
+
+SOURCES = Path(__file__).parent / "sources"
+OPTIONS = "-g -march=rv64imac -mabi=lp64 -mcmodel=medany -ffreestanding -nostdlib -static -fno-toplevel-reorder"
+LINK = "-Ttext=0x80000000 -Wl,-e,_start,--no-warn-rwx-segments"
+LIMIT = 1_000_000
+"""Steps after which a recording ends that does not end by itself."""
+
+
+def recorded(source: str, level: str, folder: Path) -> Path:
+    """Compile and record a program of this folder, and return the trace."""
+    elf = folder / f"{Path(source).stem}{level}.elf"
+    command = [need(GCC), *OPTIONS.split(), level, *LINK.split(), "-o", str(elf), source, "-lgcc"]
+    subprocess.run(command, check=True, cwd=SOURCES)
+    return record(elf, folder, until=LIMIT)
+
+
+class Ours:
+    """rrdbg's commands on a trace, answered in gdb's way: an error is its message."""
+
+    def __init__(self, trace: Path) -> None:
+        self.session = rrdbg.open(trace)
+        self._interpreter = Interpreter(self.session)
+
+    def __enter__(self) -> Ours:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.session.close()
+
+    def at(self, position: int, *commands: str) -> list[str]:
+        """Go to a position, then run commands."""
+        self.session.goto(position)
+        return [self.ask(command) for command in commands]
+
+    def ask(self, command: str) -> str:
+        """Run a command and return what it says."""
+        try:
+            return self._interpreter.run(command).text.rstrip("\n")
+        except RrdbgError as error:
+            return f"error: {error.message}"
+
+
+def is_refusal(text: str) -> bool:
+    """Return whether an answer is an error message of gdb's, or one of rrdbg's."""
+    starts = (
+        "error: ", "No symbol ", "No frame", "Cannot access", "There is no member", "Attempt to", "value has been opt",
+        "Left operand", "Argument to", "Invalid", "No struct", "No registers", "A syntax error", "Can't take",
+        "Address requested", "Structure has no",
+    )  # fmt: skip
+    return text.startswith(starts)
+
+
+def same(theirs: str, ours: str) -> bool:
+    """Return whether two answers mean the same.
+
+    Two refusals do. gdb lists a block's variables in the order of hashes, and one of an inlined call's more than once.
+    Where it has no function, it says so, or lists all of a file.
+    """
+    if theirs == ours or (is_refusal(theirs) and is_refusal(ours)):
+        return True
+    if ours in ("No locals.", "No arguments.") and theirs.startswith("No symbol table info"):
+        return True
+    return set(theirs.splitlines()) == set(ours.splitlines())
