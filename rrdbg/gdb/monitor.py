@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.commands import Interpreter
-from rrdbg.commands.table import Output
+from rrdbg.commands.table import Arg, Call, Output, table
 from rrdbg.session.api import Session
 from rrdbg.session.errors import EngineDied, UsageError
 
@@ -17,11 +19,19 @@ _UNFIT = {"quit": "`detach` or `disconnect` lets go of the trace, `quit` leaves 
 
 
 class Monitor:
-    """Runs `monitor` commands on the session."""
+    """Runs `monitor` commands on the session.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: The session.
+        trusted: Whether commands may read and write files of this host: not for whoever comes through a port.
+    """
+
+    def __init__(self, session: Session, *, trusted: bool) -> None:
         self._session = session
-        self._interpreter = Interpreter(session)
+        rows = table()
+        if not trusted:
+            rows = tuple(replace(row, handler=_refuse) if Arg.FILE in row.args else row for row in rows)
+        self._interpreter = Interpreter(session, rows)
 
     def run(self, line: str) -> tuple[str, bool]:
         """Run a command; return what it prints, and whether it moved."""
@@ -40,3 +50,10 @@ class Monitor:
         if output.quit:
             raise UsageError(_UNFIT["quit"])
         return output
+
+
+def _refuse(interpreter: Interpreter, call: Call) -> Output:
+    raise UsageError(
+        f"`{call.name}` reaches files of the server's host, and anybody may have connected",
+        hint="with `rrdbg gdb --launch` and `--stdio` it works",
+    )

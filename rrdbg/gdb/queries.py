@@ -35,6 +35,7 @@ class Queries:
         registers: Sequence[Register],
         files: Files,
         runner: Runner,
+        monitor: Monitor,
         say: Callable[[str], None],
         forget: Callable[[], None],
     ) -> None:
@@ -45,7 +46,7 @@ class Queries:
         self._client = runner.client
         self._say = say
         self._forget = forget
-        self._monitor = Monitor(session)
+        self._monitor = monitor
 
     def ask(self, rest: bytes) -> bytes:
         """Answer a `q` packet; an empty answer to what is not known."""

@@ -66,7 +66,7 @@ def run_server(
     def opened() -> Iterator[Stub]:
         with open_remote(path, progress, symbols=symbols) as session:
             session.on_progress = None
-            yield Stub(session, Files(load))
+            yield Stub(session, Files(load), trusted=stdio)
 
     with _signals_end(stdio):
         if stdio:

@@ -15,6 +15,7 @@ from rrdbg.gdb.agent import condition_of
 from rrdbg.gdb.errors import EFAULT, READ_ONLY, Malformed, Refused
 from rrdbg.gdb.fields import M64, little, number, numbers, text_of
 from rrdbg.gdb.files import Files
+from rrdbg.gdb.monitor import Monitor
 from rrdbg.gdb.packets import MAX_PAYLOAD, escape
 from rrdbg.gdb.points import ClientPoints, Place
 from rrdbg.gdb.queries import Queries
@@ -32,9 +33,10 @@ class Stub:
     Args:
         session: Where the guest stands; it keeps its place when a client goes and the next one comes.
         files: What the client may open.
+        trusted: Whether `monitor` may read and write files of this host.
     """
 
-    def __init__(self, session: Session, files: Files) -> None:
+    def __init__(self, session: Session, files: Files, *, trusted: bool = False) -> None:
         self._session = session
         self.say: Callable[[str], None] = lambda text: None
         """Prints a text on the client's console; called while it waits for a stop or for `monitor`."""
@@ -46,7 +48,8 @@ class Stub:
         self.files = files
         self.points = ClientPoints(session)
         self.runner = Runner(session, self.points, self.client, self._tell)
-        self._queries = Queries(session, self._registers, files, self.runner, self._tell, self._forget)
+        monitor = Monitor(session, trusted=trusted)
+        self._queries = Queries(session, self._registers, files, self.runner, monitor, self._tell, self._forget)
         self._general: bytes | None = None
         self._handlers: dict[bytes, Callable[[bytes], bytes | None]] = {
             b"!": lambda _: b"OK",

@@ -6,6 +6,7 @@ import re
 import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,9 +25,10 @@ Ask = Callable[[str | bytes], bytes]
 class Talk:
     """A client's side of a stub."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, trusted: bool = False) -> None:
         self.session = session
-        self.stub = Stub(session, Files(lambda: {"hello.elf": HELLO, "notes.txt": b"#$}*"}))
+        files = Files(lambda: {"hello.elf": HELLO, "notes.txt": b"#$}*"})
+        self.stub = Stub(session, files, trusted=trusted)
         self.console: list[str] = []
         self.log: list[str] = []
         self.stub.say = self.console.append
@@ -334,6 +336,18 @@ def test_monitor(talk: Talk) -> None:
     assert "undefined command" in talk.monitor("nonsense")
     assert "detach" in talk.monitor("quit")
     assert "goto POSITION" in talk.monitor("help goto") or "goto" in talk.monitor("help goto")
+
+
+def test_files_of_the_host_are_out_of_reach(session: Session, tmp_path: Path) -> None:
+    target = tmp_path / "written.txt"
+    talk = Talk(session)
+    for command in (f"export {target} --until 5", f"exp {target}", f"source {target}", f"directory {tmp_path}"):
+        assert "files of the server's host" in talk.monitor(command)
+    assert "files of the server's host" in talk.monitor("set substitute-path lib /etc")
+    assert not target.exists()
+    talk = Talk(session, trusted=True)
+    talk.monitor(f"export {target} --until 5")
+    assert target.exists()
 
 
 def test_coming_and_going(talk: Talk) -> None:
