@@ -142,6 +142,7 @@ class DeckLayout(Layout):
         """Pane shown by slot number, where it is not the first one."""
         self.maximised: str | None = None
         """The pane that covers all others, if any."""
+        self._picked: list[str] = []
         self.program = False
         """Whether the guest's program is known."""
 
@@ -149,13 +150,14 @@ class DeckLayout(Layout):
         """Take a new size of the area."""
         slots = plan(max(size.width, 1), max(size.height, 1), self.program)
         if [slot.panes for slot in slots] != [slot.panes for slot in self.slots]:
-            shown = self.shown().values()
-            self.chosen = {i: p for i, slot in enumerate(slots) for p in slot.panes[1:] if p in shown and i > 0}
+            # What was asked for stays on the screen; where two of it share a slot now, what was asked for last.
+            where = {pane: i for i, slot in enumerate(slots) for pane in slot.panes}
+            self.chosen = {where[pane]: pane for pane in self._picked}
         self.slots = slots
 
     def know_program(self, known: bool) -> None:
-        """Take whether the guest's program is known; what the other arrangement showed is forgotten."""
-        self.program, self.chosen, self.slots = known, {}, ()
+        """Take whether the guest's program is known."""
+        self.program = known
 
     def slot_of(self, pane: str) -> int:
         """Return the number of the slot that holds a pane."""
@@ -163,6 +165,7 @@ class DeckLayout(Layout):
 
     def choose(self, pane: str) -> None:
         """Show a pane in its slot."""
+        self._picked = [*(other for other in self._picked if other != pane), pane]
         self.chosen[self.slot_of(pane)] = pane
         if self.maximised is not None:
             self.maximised = pane

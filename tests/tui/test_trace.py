@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rrdbg_core.errors import RrdbgError
 
 import rrdbg
 from rrdbg.session.api import Session
+from rrdbg.session.overview import Overview
 from rrdbg.tui.scale import whole_run
 from rrdbg.tui.timeline import GUTTER
 from tests.tui.real import Real, over_trace, record_shell, record_until
@@ -50,8 +52,17 @@ async def agrees(run: Real, judge: Session) -> None:
     block = address & -256
     await run.until(lambda: deck.memory.address == address and block in deck.memory._now.blocks)
     assert deck.memory._now.blocks[block] == (judge.read_memory(block, 256).data or None)
-    await run.sees(f"▶{view.pc:08x}")
+    if deck.is_shown("registers"):
+        await run.sees(f"{view.pc:016x}")
     await run.sees(f" {view.position:_} ")
+    await run.until(lambda: run.app.program is not None and run.app.program.position == view.position)
+    program = run.app.program
+    assert program is not None
+    assert program.frames == tuple(judge.backtrace())
+    assert program.variables == (*judge.variables("arg"), *judge.variables("local"))
+    location = judge.when().location
+    assert (program.location.file, program.location.line) == (location.file, location.line)
+    assert deck.code.address(deck.code.selected) == view.pc
 
 
 async def test_what_the_panes_show_is_what_a_session_says(shell: Path, judge: Session) -> None:
@@ -82,15 +93,15 @@ async def test_steps_forth_and_back_meet_the_same_states(shell: Path, judge: Ses
         await run.goto(judge.events()[2].icount - 4)
         path = [run.app.view]
         for _ in range(10):
-            await run.press("s")
+            await run.press("i")
             path.append(run.app.view)
         assert [view.position - path[0].position for view in path] == list(range(11))
         await agrees(run, judge)
         for view in reversed(path[:-1]):
-            await run.press("S")
+            await run.press("I")
             assert run.app.view.registers == view.registers
             assert run.app.view.position == view.position
-        await run.press("n", "N")
+        await run.press("o", "O")
         assert run.position == path[0].position
 
 
@@ -105,7 +116,7 @@ async def test_breakpoints_and_watchpoints_stop_in_both_directions(shell: Path, 
         assert run.position > first
         await run.press("C")
         await run.stands(first)
-        await run.press("b")
+        await run.press("9", "b")
         assert not run.app.deck.code.breakpoints
         await run.command("watch ring_head")
         await run.press("end", "C")
@@ -115,6 +126,69 @@ async def test_breakpoints_and_watchpoints_stop_in_both_directions(shell: Path, 
         before = judge.read_memory(head, 4).data
         judge.stepi()
         assert judge.read_memory(head, 4).data != before
+
+
+async def test_a_click_on_the_console_goes_to_the_store_that_printed_it(shell: Path, judge: Session) -> None:
+    async with over_trace(shell, (80, 24)) as run:
+        console = run.app.deck.console
+        await run.until(lambda: console.complete)
+        await run.press("end", "4", "z")
+        await run.sees("[bold]guest[/bold]")
+        row = next(i for i in range(console.count()) if "[bold]guest" in "".join(c.text for c in console._cells(i)))
+        cell = console._cells(row)[7]
+        await run.pilot.click("#console", offset=(7, row - console.scroll_offset.y + console.gutter.top))
+        byte = console.data[cell.offset]
+        await run.until(lambda: run.position < run.app.timeline.total)
+        await run.settle()
+        assert console.printed == cell.offset
+        (step,) = judge.step_rows(run.position, 1)
+        assert [access.value & 0xFF for access in step.accesses if access.kind == "write"] == [byte]
+
+
+async def test_lines_frames_and_changes_of_a_real_program(shell: Path, judge: Session) -> None:
+    async with over_trace(shell) as run:
+        await run.command("break uart_putc")
+        await run.press("c", "c")
+        stopped = run.position
+        await agrees(run, judge)
+        await run.press("(")
+        await run.until(lambda: run.app.program is not None and run.app.program.frame == 1)
+        judge.select_frame(1)
+        assert run.app.view.registers == tuple((r.name, r.value) for r in judge.registers())
+        assert run.app.program.variables == (*judge.variables("arg"), *judge.variables("local"))
+        await run.press(")", "n")
+        judge.select_frame(0)
+        assert judge.next_().when.icount == run.position
+        await run.press("N")
+        assert judge.reverse_next().when.icount == run.position
+        visits = judge.line_visits(4000, 4000)
+        await run.until(lambda: run.app.deck.source._trail.position == run.position)
+        assert run.app.deck.source._trail.visits == tuple(visits)
+        await run.command("display ring_head")
+        await run.press("end", "f4", "W")
+        head = judge.evaluate("&ring_head")
+        judge.goto(run.position)
+        before = judge.read_memory(head, 4).data
+        judge.stepi()
+        assert judge.read_memory(head, 4).data != before
+        await run.press("ctrl+o", "ctrl+o")
+        await run.stands(stopped)
+
+
+async def test_an_index_that_cannot_be_read_is_told(shell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(self: object, lo: int, hi: int) -> None:
+        raise RrdbgError("chunk 4 (index) does not say what it should", hint="rrdbg verify tells more")
+
+    monkeypatch.setattr(Overview, "_epochs", damaged)
+    async with over_trace(shell) as run:
+        await run.sees("⚠ not known: chunk 4 (index)")
+        await run.sees("the output is not known: chunk 4 (index)")
+        assert "printed nothing" not in run.text
+        assert run.app.status.message is not None
+        assert run.app.status.message[0] == "error"
+        await run.press("8")
+        await run.sees("console: chunk 4 (index) does not say what it should")
+        await run.sees("rrdbg verify tells more")
 
 
 async def test_verification_says_so_and_leaves_everything_where_it_is(shell: Path) -> None:
@@ -148,7 +222,7 @@ async def test_long_work_shows_how_far_it_is_and_ends_at_escape(long: Path) -> N
             await run.until(lambda: not run.app.engine.busy)
             await run.sees("cancelled")
             await run.stands(1000)
-            await run.press("s", "S")
+            await run.press("i", "I")
             await run.stands(1000)
 
 
@@ -159,12 +233,12 @@ async def test_a_killed_engine_is_told_and_replaced(long: Path) -> None:
         await run.until(lambda: run.app.status.work is not None and run.app.status.work.share)
         os.kill(run.engine_process(), signal.SIGKILL)
         await run.sees("press r to reopen")
-        await run.key("s")
+        await run.key("i")
         await run.sees("press r to reopen")
         assert run.position == 1000
         await run.key("r")
         await run.until(lambda: run.app.engine.idle and not run.app.dead)
-        await run.press("s")
+        await run.press("i")
         await run.stands(1001)
 
 
@@ -194,7 +268,7 @@ async def test_damage_is_told_and_the_rest_opens(shell: Path, tmp_path: Path) ->
         await run.sees("⚠ damaged")
         await run.sees("is damaged")
         assert run.app.deck.is_shown("log")
-        await run.press("end", "S")
+        await run.press("end", "I")
         assert run.position == run.app.timeline.total - 1
 
 
@@ -204,6 +278,6 @@ async def test_the_shortest_runs(steps: int, tmp_path: Path) -> None:
         for key in ("end", "plus", "right", "space", "C", "c"):
             await run.press(key)
         await run.stands(steps)
-        await run.press("S", "home", "v")
+        await run.press("I", "home", "v")
         await run.sees("✔ verified")
         await run.stands(0)
