@@ -294,6 +294,72 @@ def _variables(interpreter: Interpreter, kind: str, pattern: str, nothing: str) 
     return Output("\n".join(f"{row.name} = {row.text}" for row in found) or nothing, found)
 
 
+# the whole program
+
+
+def _listed(interpreter: Interpreter, kind: str, pattern: str, title: str) -> Output:
+    session = interpreter.session
+    found = session.program_symbols(kind, pattern, _MAX_LISTED)
+    matching = f'All {title} matching regular expression "{pattern}":' if pattern else f"All defined {title}:"
+    lines = [matching]
+    file = None
+    for row in sorted(found, key=lambda row: (row.file == "", row.file, row.name)):
+        if row.file != file:
+            file = row.file
+            lines += ["", f"File {file}:" if file else "Without a line of their own:"]
+        lines.append(f"{row.line}:\t{row.text}" if row.line else f"\t{row.text}")
+    if len(found) >= _MAX_LISTED:
+        lines.append(f"(the first {_MAX_LISTED}; a regular expression cuts the list down)")
+    if kind != "type":
+        lines += _undescribed(session, kind, regex(pattern), {row.address for row in found})
+    return Output("\n".join(lines), list(found))
+
+
+_MAX_LISTED = 1000
+_SYMBOL_KINDS = {"variable": "object", "function": "function"}
+
+
+def _undescribed(session: Session, kind: str, wanted: re.Pattern[str], known: set[int | None]) -> Iterator[str]:
+    """Yield the lines about symbols that no debug information describes."""
+    first = True
+    for symbol in session.symbols("", _MAX_LISTED):
+        if symbol.kind == _SYMBOL_KINDS[kind] and symbol.address not in known and wanted.search(symbol.name):
+            if first:
+                yield from ("", "Non-debugging symbols:")
+                first = False
+            yield f"{symbol.address:#018x}  {symbol.name}"
+
+
+@command("info variables", Group.DATA, "list the program's global and static variables", "[REGEX]", aliases=("va",))
+def _info_variables(interpreter: Interpreter, call: Call) -> Output:
+    return _listed(interpreter, "variable", call.args, "variables")
+
+
+@command("info functions", Group.DATA, "list the program's functions", "[REGEX]", aliases=("fu", "fun"))
+def _info_functions(interpreter: Interpreter, call: Call) -> Output:
+    return _listed(interpreter, "function", call.args, "functions")
+
+
+@command("info types", Group.DATA, "list the program's types", "[REGEX]", aliases=("ty",))
+def _info_types(interpreter: Interpreter, call: Call) -> Output:
+    return _listed(interpreter, "type", call.args, "types")
+
+
+@command(
+    "info scope",
+    Group.DATA,
+    "list the variables that are visible at a place, and where they are",
+    "[LOCATION]",
+    aliases=("sc",),
+    args=(Arg.LOCATION,),
+)
+def _info_scope(interpreter: Interpreter, call: Call) -> Output:
+    found = interpreter.session.program_symbols("scope", call.args)
+    lines = [row.text for row in found]
+    where = call.args or "the current place"
+    return Output("\n".join(lines) or f"No locals at {where}.", list(found))
+
+
 def regex(text: str) -> re.Pattern[str]:
     """Return a pattern that the user wrote. Raises UsageError."""
     try:
@@ -367,7 +433,7 @@ def _line(interpreter: Interpreter, call: Call) -> Output:
     return Output(f"Line {where.line} of {where.file!r} has the instruction at {at}.".replace("'", '"'), where)
 
 
-@command("info symbols", Group.DATA, "list symbols whose names start with a text", "[PREFIX]", aliases=("functions",))
+@command("info symbols", Group.DATA, "list symbols whose names start with a text", "[PREFIX]")
 def _symbols(interpreter: Interpreter, call: Call) -> Output:
     found = interpreter.session.symbols(call.args, 1000)
     lines = [f"{symbol.address:#018x}  {symbol.size:>6}  {symbol.kind:<8}  {symbol.name}" for symbol in found]

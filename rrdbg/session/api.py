@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from rrdbg.session.errors import Cancelled, NotFound, Unreadable, UsageError
 from rrdbg.session.numbers import Value
-from rrdbg.session.program import Difference, FrameInfo, LineVisit, Printed, SourceFile, Variable
+from rrdbg.session.program import Difference, FrameInfo, LineVisit, Printed, ProgramSymbol, SourceFile, Variable
 from rrdbg.session.rows import MemoryAccess, StepRow
 from rrdbg.session.values import (
     Bookmark,
@@ -60,6 +60,7 @@ __all__ = [
     "PointKind",
     "Position",
     "Printed",
+    "ProgramSymbol",
     "Progress",
     "ProgressCallback",
     "RegisterValue",
@@ -373,6 +374,15 @@ class Session(Protocol):
 
     def source_details(self) -> str:
         """Return what is known of the source file in which the selected frame stands, as gdb's `info source`."""
+
+    def program_symbols(self, kind: str, pattern: str = "", limit: int = 1000) -> Sequence[ProgramSymbol]:
+        """Return what the debug information describes, by file and name.
+
+        Args:
+            kind: "variable" or "function" (outside of functions), "type", or "scope".
+            pattern: Regular expression that the name contains; for "scope" the place in the code, default: here.
+            limit: Rows at most.
+        """
 
     def source(self, file: str) -> SourceFile:
         """Return the text of a source file. Raises NotFound, which says where it was looked for."""

@@ -73,7 +73,9 @@ def _resolved(kind: Type, depth: int) -> Type:
                 return QualifiedType(inner.target, tuple(dict.fromkeys((*kind.qualifiers, *inner.qualifiers))))
             return QualifiedType(inner, kind.qualifiers)
         case PointerType():
-            return PointerType(_resolved(kind.target, depth + 1), kind.kind, kind.size, kind.name)
+            # Rust names its pointers; a name of C's is one of the compiler's: __builtin_va_list
+            name = kind.name if kind.name.startswith(("*", "&")) else ""
+            return PointerType(_resolved(kind.target, depth + 1), kind.kind, kind.size, name)
         case ArrayType():
             return ArrayType(_resolved(kind.element, depth + 1), kind.count, kind.vector, kind.bound)
         case FunctionType():

@@ -78,6 +78,24 @@ class Printed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramSymbol:
+    """A variable, function or type of the program, as its debug information describes it."""
+
+    kind: str
+    """"variable", "function", "type" or "scope" (a variable that is visible at a place)."""
+    name: str
+    """Its name, with namespaces and classes."""
+    text: str
+    """Its declaration; for "scope" where it is, in gdb's words."""
+    file: str
+    """Source file that declares it, or empty."""
+    line: int
+    """Its line there, or 0."""
+    address: int | None = None
+    """Where it lies, for functions and variables."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A source file."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.ctypes_values import CValue
-from rrdbg.session.difference import Differences
+from rrdbg.session.variables_catalog import Catalog
 from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.location import Location, Memory, Piece, Pieces, Register
 from rrdbg.symbols.types import VoidType, strip
@@ -14,7 +14,7 @@ A0 = 10
 """Number of the first register that holds a result."""
 
 
-class Returning(Differences):
+class Returning(Catalog):
     """The part of a session that knows what functions return."""
 
     def _result_of(self, scope: Scope) -> str:

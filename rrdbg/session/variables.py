@@ -208,6 +208,8 @@ class Variables(Steps):
         symbol = self._symbols.around(address)
         if symbol is None:
             return ""
+        if not symbol.size and symbol.kind != "function" and not self._symbols.is_code(symbol.address):
+            return ""  # as in gdb: a label among data says nothing of what lies behind it
         # counter.0 is what a compiler makes of a static variable of a function; gdb shows its own name
         name = _MADE_UP.sub("", symbol.name) if symbol.kind == "object" else symbol.name
         offset = address - symbol.address

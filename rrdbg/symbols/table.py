@@ -105,6 +105,10 @@ class SymbolTable:
                 return found
         return None
 
+    def is_code(self, address: int) -> bool:
+        """Return whether an address lies in a section of code."""
+        return any(lo <= address - part.bias < hi for part in self._parts for lo, hi in part.sections.executable)
+
     def _around(self, address: int) -> Symbol | None:
         """Return the symbol that contains an address."""
         return self._first(address, lambda part, inside: part.moved(part.elf.around(inside)))

@@ -19,7 +19,7 @@ pytestmark = [needs_gdb, needs_gcc]
 GLOBALS = ("list", "*list.head", "list.head->next->name", "pool", "acc", "sink", "&pool[1]", "push", "stk[4000]@96")
 LABELS = re.compile(r"^pack_semiraw = <optimized out>\n?", re.MULTILINE)
 """Labels, which gdb takes for variables that were optimised out."""
-REGISTERS = ("$sp", "$pc", "$ra", "$s0", "$a0", "$gp", "$t0")
+REGISTERS = ("$sp", "$pc", "$ra", "$s0", "$a0", "$t0")
 
 
 def questions(ours: Ours, extra: Sequence[str]) -> list[str]:

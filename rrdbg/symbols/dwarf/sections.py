@@ -17,6 +17,7 @@ MAX_SECTIONS = 1 << 20
 """Sections of an image; firmware built with a section per function has thousands before it is linked."""
 
 SHF_ALLOC = 1 << 1
+SHF_EXECINSTR = 1 << 2
 _SHF_COMPRESSED = 1 << 11
 SHT_SYMTAB = 2
 SHT_NOBITS = 8
@@ -165,6 +166,11 @@ class Sections:
     def allocated(self) -> tuple[tuple[int, int], ...]:
         """The address ranges of what lies in memory."""
         return tuple((s.address, s.address + s.size) for s in self.headers if s.flags & SHF_ALLOC)
+
+    @cached_property
+    def executable(self) -> tuple[tuple[int, int], ...]:
+        """The address ranges of code."""
+        return tuple((s.address, s.address + s.size) for s in self.headers if s.flags & SHF_EXECINSTR)
 
 
 def _unpack(name: str, data: bytes, size: int) -> bytes:
