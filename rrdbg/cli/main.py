@@ -21,6 +21,7 @@ from rrdbg.cli import host
 SUBCOMMANDS = (
     "record",
     "replay",
+    "open",
     "verify",
     "tui",
     "serve",
@@ -38,7 +39,7 @@ SUBCOMMANDS = (
 )
 """Modules of this package, one per subcommand, in the order of the help text. Each has `add_parser` and `run`."""
 
-REPLAYING = ("replay", "verify", "tui", "serve", "gdb", "run", "export")
+REPLAYING = ("replay", "open", "verify", "tui", "serve", "gdb", "run", "export")
 """Those that run the guest of a trace, and with it devices that users wrote."""
 
 EPILOG = """\

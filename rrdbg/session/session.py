@@ -10,13 +10,13 @@ from typing import Self, cast
 
 from rrdbg.session.api import Bookmark, Note, Position, ProgressCallback, Session, VerifyResult
 from rrdbg.session.engine import Engine
-from rrdbg.session.returning import Returning
+from rrdbg.session.landing import Landing
 from rrdbg.session.source import TraceSource
 from rrdbg.session.userdata import UserData
 from rrdbg.symbols.table import SymbolTable
 
 
-class TraceSession(Returning):
+class TraceSession(Landing):
     """Every method of `Session`, over an engine that replays and what is known of the trace."""
 
     def __init__(self, engine: Engine, source: TraceSource, symbols: SymbolTable, user: UserData) -> None:

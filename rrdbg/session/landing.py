@@ -1,0 +1,153 @@
+"""Where a run went wrong: what somebody who opens a trace wants to see first.
+
+The rules, in this order:
+
+1. A trap loop: at the end the hart takes the same trap again and again, and nothing else happens.
+2. The end of the run was a panic: within the last steps a function ran whose name says so (panic, abort, assert, a
+   fault handler). The landing is where it was called.
+3. The guest exited with a code other than 0: where it did.
+4. An exception that was never returned from: the latest one before the end, if the run ended in its handler.
+5. Else the exit, or the end of the recording.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from rrdbg_core.cpu import layout as L
+
+from rrdbg.session.api import Stop, StopReason
+from rrdbg.session.csrs import cause_text
+from rrdbg.session.engine import Targets
+from rrdbg.session.returning import Returning
+
+PANICS = re.compile(
+    r"(?i)(?:^|_)(?:panic|abort|oops|bug_?check|assert(?:ion)?(?:_?(?:fail(?:ed|ure)?|func))?|stack_chk_fail|die|fatal"
+    r"|hard_?fault(?:_?handler)?|(?:kernel_?)?fault_?handler|unhandled(?:_\w+)?|(?:trap|unexpected)_?panic"
+    r"|rust_begin_unwind|terminate|xCeptionTerminate|vAssertCalled|k_sys_fatal_error_handler)(?:$|_|\.)"
+)
+"""Names of functions that nobody calls when all is well."""
+MAX_PANICS = 48
+"""Functions of such names that are looked for."""
+PANIC_REACH = 1 << 26
+"""Steps before the end in which a panic counts as its cause."""
+LOOP_TRAPS = 8
+"""Equal traps in a row that are a loop."""
+LOOP_SPACING = 1 << 16
+"""Steps between two traps of a loop, at most."""
+TRAP_REACH = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """Where to go, and why."""
+
+    position: int
+    why: str
+
+
+class Landing(Returning):
+    """The part of a session that finds where it went wrong."""
+
+    def land(self) -> Stop:
+        """Go to where the run went wrong: the last panic, trap loop or exit. The stop's text begins with the rule."""
+
+        def run() -> Stop:
+            landing = self._landing()
+            self._engine.seek(landing.position)
+            stop = self._stop(StopReason.SEEK, ())
+            return replace(stop, what=landing.why, text=f"{landing.why}\n{stop.text}")
+
+        return self._jump("looking for where it went wrong", self.end, run)
+
+    def _landing(self) -> _Landing:
+        info, end = self._source.info(), self.end
+        found = self._trap_loop(end) or self._panic(end)
+        if found is not None:
+            return found
+        if info.exit_code:
+            return _Landing(self._before_end(end), f"The guest exited with code {info.exit_code}.")
+        found = self._lost_exception(end)
+        if found is not None:
+            return found
+        if info.exit_code is not None:
+            return _Landing(self._before_end(end), f"The guest exited with code {info.exit_code}.")
+        return _Landing(end, f"End of the recording: {info.reason}.")
+
+    def _before_end(self, end: int) -> int:
+        """Return the position before the last step, by which the guest exited."""
+        return max(end - 1, 0)
+
+    def _trap_loop(self, end: int) -> _Landing | None:
+        """Return the first trap of a loop of equal exceptions at the end."""
+        traps: list[tuple[int, int, int]] = []
+        upper = end
+        while len(traps) < LOOP_TRAPS:
+            step = self._engine.last_hit(max(upper - LOOP_SPACING, 0), upper, Targets(exceptions=True))
+            if step is None:
+                return None
+            traps.append((step, *self._trap_key(step)))
+            if traps[-1][1:] != traps[0][1:]:
+                return None
+            upper = step
+        cause, pc = traps[0][1:]
+        first = self._first_of_loop(traps[-1][0], (cause, pc))
+        return _Landing(first, f"A trap loop: {cause_text(cause)} at {pc:#x} again and again until the end.")
+
+    def _trap_key(self, step: int) -> tuple[int, int]:
+        """Return cause and pc of a step that takes a trap. The guest then stands behind it."""
+        self._engine.seek(step)
+        pc = int(self._engine.hart[L.PC])
+        return self._trap_of(step) or 0, pc
+
+    def _first_of_loop(self, step: int, key: tuple[int, int]) -> int:
+        """Return the first of the equal traps that go on to a step. Long loops are taken in strides."""
+        floor = max(step - TRAP_REACH, 0)
+        rows = self._engine.traps(floor, step + 1)
+        first = step
+        for position, cause in reversed([(int(at), int(cause)) for at, cause in rows[-(1 << 16) :]]):
+            if first - position > LOOP_SPACING or cause != key[0]:
+                break
+            first = position
+        while first < step and self._trap_key(first) != key:
+            rows = rows[rows[:, 0] > first]
+            first = int(rows[0, 0])
+        return first
+
+    def _panic(self, end: int) -> _Landing | None:
+        """Return the call of a function that says by its name that something went wrong, if the run ended with it."""
+        names = {
+            symbol.address: symbol.name
+            for symbol in self._symbols.starting_with("", 1 << 20)
+            if symbol.kind != "object" and PANICS.search(symbol.name)
+        }
+        if not names:
+            return None
+        floor = max(end - PANIC_REACH, 0)
+        step = self._engine.last_hit(floor, end, Targets(tuple(sorted(names)[:MAX_PANICS])))
+        if step is None:
+            return None
+        # of panics that call each other, the first one
+        self._engine.seek(step)
+        levels = self._levels(64)
+        outer = next((level for level in reversed(levels) if PANICS.search(level.function)), levels[0])
+        self._engine.seek(step)
+        name = outer.function or names.get(int(self._engine.hart[L.PC]), "")
+        cfa = outer.cfa()
+        if outer.number and cfa is not None:
+            from rrdbg_core.errors import RrdbgError
+
+            try:
+                step = self._entered(outer, cfa)
+            except RrdbgError:
+                self._engine.seek(step)
+        return _Landing(step, f"A panic: {name} was called.")
+
+    def _lost_exception(self, end: int) -> _Landing | None:
+        """Return the exception in whose handling the run ended, ecalls left out."""
+        self._engine.seek(end)
+        for level in self._levels(64):
+            if level.trap.startswith("exception") and "ecall" not in level.trap and level.taken is not None:
+                return _Landing(level.taken, f"An exception that was not returned from: {level.trap}.")
+        return None
