@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import Condition, both, hart
+from rrdbg_core.isa import expr
 
 from rrdbg.session.decoding import Instruction, instruction
 from rrdbg.session.errors import NotFound
-from rrdbg.session.hunt import Goal, Hunt
+from rrdbg.session.hunt import SP, Goal, Hunt, any_of, at_privilege, not_below
 
 T0 = 5
 """Register that routines which save registers for others return through."""
@@ -57,18 +59,26 @@ class Frames(Hunt):
 
     def _back_in(self, frame: Frame, *addresses: int) -> Goal:
         """Return the goal of being at one of the addresses in the frame again, or further out."""
-        return Goal(addresses, lambda: (now := self._frame()).priv == frame.priv and now.sp >= frame.sp)
+        return Goal(
+            addresses,
+            lambda: (now := self._frame()).priv == frame.priv and now.sp >= frame.sp,
+            condition=at_privilege(frame.priv, not_below(SP, frame.sp)),
+        )
 
     def _after(self, frame: Frame, insn: Instruction) -> Goal:
         """Return the goal of having returned from a call."""
         address = frame.pc + insn.length
         if insn.rd == T0:
             # routines that save registers for others are called through t0 and move sp
-            return Goal((address,), lambda: self._frame().priv == frame.priv)
+            return Goal((address,), lambda: self._frame().priv == frame.priv, condition=at_privilege(frame.priv))
         return self._back_in(frame, address)
 
     def _exactly_in(self, frame: Frame, *addresses: int) -> Goal:
-        return Goal(addresses, lambda: (now := self._frame()).priv == frame.priv and now.sp == frame.sp)
+        return Goal(
+            addresses,
+            lambda: (now := self._frame()).priv == frame.priv and now.sp == frame.sp,
+            condition=at_privilege(frame.priv, expr.eq(SP, frame.sp)),
+        )
 
     def _taken_from(self, frame: Frame) -> Goal:
         """Return the goal of being where a trap was taken that has returned to `frame`.
@@ -83,7 +93,11 @@ class Frames(Hunt):
             priv = int(hart[L.MSTATUS]) >> 11 & 3
             return int(hart[L.MEPC]) in places and int(hart[L.X + 2]) == frame.sp and priv == frame.priv
 
-        return Goal(test=test, traps=True)
+        condition = both(
+            Condition(expr.eq((hart(L.MSTATUS) >> 11) & 3, frame.priv)),
+            Condition(expr.eq(SP, frame.sp) & any_of(hart(L.MEPC), sorted(places))),
+        )
+        return Goal(test=test, traps=True, condition=condition)
 
     def _trapped(self, step: int, pc: int) -> bool:
         """Return whether a step that has just been made, at `pc`, took a trap. The guest is at its end, before too."""
@@ -101,7 +115,11 @@ class Frames(Hunt):
             raise NotFound(
                 f"no function is known around {frame.pc:#x}", hint="`until LOCATION` runs to an address of your choice"
             )
-        goal = Goal((symbol.address,), lambda: self._engine.hart[L.X + 2] >= frame.sp)
+        goal = Goal(
+            (symbol.address,),
+            lambda: self._engine.hart[L.X + 2] >= frame.sp,
+            condition=Condition(not_below(SP, frame.sp)),
+        )
         if frame.pc == symbol.address:
             return self._activation(here)
         for _ in range(_NEAREST):

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.condition import Condition
+from rrdbg_core.cpu.condition import Condition, hart
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.isa import expr
+from rrdbg_core.isa.expr import Ex
 
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
@@ -48,18 +50,53 @@ class Hit:
     """The trap, in words."""
 
 
+SP = hart(L.X + 2)
+"""The stack pointer, in conditions."""
+
+
+def at_privilege(priv: int, *tests: Ex) -> Condition:
+    """Return the condition of being at a privilege while some other tests, which are 0 or 1, say yes."""
+    tree = expr.eq(hart(L.PRIV), priv)
+    for test in tests:
+        tree = tree & test
+    return Condition(tree)
+
+
+def not_below(value: Ex, bound: int) -> Ex:
+    """Return whether an address is not below another one."""
+    return expr.eq(expr.ltu(value, bound), 0)
+
+
+def any_of(value: Ex, numbers: Sequence[int]) -> Ex:
+    """Return whether a value is one of some numbers, at least one."""
+    if len(numbers) == 1:
+        return expr.eq(value, numbers[0])
+    half = len(numbers) // 2
+    return any_of(value, numbers[:half]) | any_of(value, numbers[half:])
+
+
+def always() -> bool:
+    """Return True: what a goal tests that tests nothing."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """An internal breakpoint or catchpoint."""
 
     addresses: tuple[int, ...] = ()
     """Where: instructions about to be executed."""
-    test: Callable[[], bool] = lambda: True
+    test: Callable[[], bool] = always
     """Whether it counts; called with the guest standing before the instruction, or behind the trap."""
     traps: bool = False
     """Whether steps that take a trap count, instead of addresses. Only backwards."""
     condition: Condition | None = None
     """The test as the engine judges it, if it can."""
+
+    @property
+    def judged_by_engine(self) -> bool:
+        """Whether the engine can tell when it is reached."""
+        return self.condition is not None or self.test is always
 
     def targets(self) -> Targets | Gated:
         """Return what the engine has to look for."""
@@ -228,7 +265,7 @@ class Hunt(Points):
     def _backward(self, floor: int, goal: Goal | None = None, points: Sequence[PointState] | None = None) -> Outcome:
         """Run back to the first stop, or to `floor`. The start position itself does not count."""
         active = self._active() if points is None else list(points)
-        if all(point.judged_by_engine for point in active) and (goal is None or goal.condition is not None):
+        if all(point.judged_by_engine for point in active) and (goal is None or goal.judged_by_engine):
             candidates = self._candidates(floor, active, goal)
         else:
             candidates = self._judged(floor, active, goal)

@@ -8,7 +8,7 @@ from rrdbg.session.api import Position, Stop, StopReason
 from rrdbg.session.decoding import Instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.frames import T0, Frame
-from rrdbg.session.hunt import Goal, Hit, Outcome
+from rrdbg.session.hunt import Goal, Hit, Outcome, at_privilege
 from rrdbg.session.points import PointState
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.program_source import ProgramSource
@@ -258,7 +258,7 @@ class Motion(ProgramSource):
         if not sites:
             return None
         if insn.through == T0:
-            return Goal(tuple(sites), lambda: self._frame().priv == frame.priv)
+            return Goal(tuple(sites), lambda: self._frame().priv == frame.priv, condition=at_privilege(frame.priv))
         return self._exactly_in(frame, *sites)
 
     def _stepped(self, outcome: Outcome, goal: int | None, *, reverse: bool = False) -> Stop:

@@ -16,16 +16,19 @@ makes `step` stop in functions without lines.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import PC, BadCondition, Condition, hart
+from rrdbg_core.isa import expr
+from rrdbg_core.isa.expr import Ex
 
 from rrdbg.session.api import Stop, StopReason
 from rrdbg.session.backtrace import Scopes, begins_at
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.hunt import Goal, Outcome
+from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_below
 from rrdbg.session.motion import Motion
 from rrdbg.session.stepping_code import Flow, Kind, Op, Ranges, inside
 from rrdbg.symbols.cfi import How
@@ -214,7 +217,11 @@ class Stepping(Motion):
             body = self._body(self.pc, extent[1])
             if body != self.pc:
                 priv, cfa = self._frame().priv, self._cfa_now()
-                goal = Goal((body,), lambda: self._frame().priv == priv and self._cfa_now() == cfa)
+                goal = Goal(
+                    (body,),
+                    lambda: self._frame().priv == priv and self._cfa_now() == cfa,
+                    condition=self._cfa_is((body,), priv, cfa),
+                )
                 return self._stepped(self._forward(self.end, goal), None)
         return self._stop(StopReason.STEP, ())
 
@@ -233,6 +240,32 @@ class Stepping(Motion):
         if row is not None and row.cfa.how is How.BASE and 0 < row.cfa.number < 32:
             return (int(hart[L.X + row.cfa.number]) + row.cfa.offset) & _M64
         return self._here_frame().cfa()
+
+    def _cfa_is(self, addresses: Sequence[int], priv: int, cfa: int | None, *others: Ex) -> Condition | None:
+        """Return the condition of being in the frame of a CFA at one of some addresses, or of something else.
+
+        None where more than registers must be looked at to tell.
+        """
+        bases: dict[tuple[int, int], list[int]] = {}
+        for address in addresses:
+            row = self._symbols.frame_rules(address)
+            if row is None or row.cfa.how is not How.BASE or not 0 < row.cfa.number < 32:
+                return None
+            bases.setdefault((row.cfa.number, row.cfa.offset), []).append(address)
+        if cfa is None or not bases:
+            return None
+        # what most addresses have in common holds where nothing else is said
+        tree: Ex | None = None
+        for (number, offset), places in sorted(bases.items(), key=lambda item: -len(item[1])):
+            here = expr.eq(hart(L.X + number) + offset, cfa)
+            tree = here if tree is None else expr.select(any_of(PC, places), here, tree)
+        assert tree is not None
+        for other in others:
+            tree = tree | other
+        try:
+            return at_privilege(priv, tree)
+        except BadCondition:
+            return None
 
     def _activation_here(self) -> Activation | None:
         """Return the activation in which the guest is; None where its frame cannot be told."""
@@ -276,7 +309,13 @@ class Stepping(Motion):
             targets.add(activation.returns_to)
         if len(targets) > MAX_TARGETS or not flow.within(ranges):
             return self._left_by_instructions(ranges, into)
-        goal = Goal(tuple(sorted(targets)), lambda: self._is_in(activation) or self._is_beyond(activation))
+        places, back = tuple(sorted(targets)), activation.returns_to
+        beyond = () if back is None else (expr.eq(PC, back) & not_below(SP, activation.cfa),)
+        goal = Goal(
+            places,
+            lambda: self._is_in(activation) or self._is_beyond(activation),
+            condition=self._cfa_is(places, activation.priv, activation.cfa, *beyond),
+        )
         while True:
             op = special.get(self.pc)
             if op is not None and not self._interrupt_due():
@@ -421,7 +460,12 @@ class Stepping(Motion):
         targets = entries | set(returns)
         if len(targets) > MAX_TARGETS or not ranges:
             return self._visit_by_instructions(position, base)
-        goal = Goal(tuple(sorted(targets)), lambda: self._is_in(activation))
+        places = tuple(sorted(targets))
+        goal = Goal(
+            places,
+            lambda: self._is_in(activation),
+            condition=self._cfa_is(places, activation.priv, activation.cfa),
+        )
         at = position
         while True:
             pc = self.pc

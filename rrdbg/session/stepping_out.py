@@ -15,7 +15,7 @@ from rrdbg.session.api import Location, Stop, StopReason
 from rrdbg.session.backtrace import Level
 from rrdbg.session.base import PRIVS
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.hunt import Goal, Outcome
+from rrdbg.session.hunt import SP, Goal, Outcome, at_privilege, not_below
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.stepping import Activation, Stepping
 from rrdbg.session.stepping_code import Ranges, inside
@@ -61,7 +61,9 @@ class SteppingOut(Stepping):
         """Return the goal of being back in a frame that waits for a call."""
         state, cfa = level.state, level.cfa()
         return Goal(
-            (state.address,), lambda: self._frame().priv == level.priv and (cfa is None or self._cfa_now() == cfa)
+            (state.address,),
+            lambda: self._frame().priv == level.priv and (cfa is None or self._cfa_now() == cfa),
+            condition=self._cfa_is((state.address,), level.priv, cfa),
         )
 
     def _return_of(self, level: Level) -> Goal:
@@ -82,6 +84,7 @@ class SteppingOut(Stepping):
         return Goal(
             (caller.state.address,),
             lambda: (now := self._frame()).priv == level.priv and (cfa is None or now.sp >= cfa),
+            condition=at_privilege(level.priv, *(() if cfa is None else (not_below(SP, cfa),))),
         )
 
     def _after_trap(self, interrupted: Level) -> Goal:
@@ -123,7 +126,11 @@ class SteppingOut(Stepping):
         scopes = self._symbols.debug.scopes(level.pc)
         extent = self._function(level.pc)
         start = scopes[-1].low_pc if scopes else extent[0] if extent else level.pc
-        goal = Goal((start,), lambda: self._frame().priv == level.priv and self._cfa_now() == cfa)
+        goal = Goal(
+            (start,),
+            lambda: self._frame().priv == level.priv and self._cfa_now() == cfa,
+            condition=self._cfa_is((start,), level.priv, cfa),
+        )
         here = self.pc == start and level.number == 0
         flow = self._flow_of(scopes[-1].ranges if scopes else (extent or (start, start + 2),))
         activation = Activation(cfa, level.priv, None, flow, start)
