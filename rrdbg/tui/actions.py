@@ -6,6 +6,8 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
+from textual.widgets import Static
+
 from rrdbg.session.program import FrameInfo
 from rrdbg.session.values import Point
 from rrdbg.tui.engine import Job
@@ -314,8 +316,13 @@ class Actions(OwnCommands):
     def action_search(self) -> None:
         """Search the console while a text is typed."""
         self.deck.reveal("console", focus=True)
+        self._open_prompt("", search=True)
+
+    def _open_prompt(self, text: str, *, search: bool) -> None:
+        self.edited = None
+        self.query_one("#colon", Static).update("/ " if search else ": ")
         self.screen.add_class("-prompting")
-        self.prompt_line.open("", search=True)
+        self.prompt_line.open(text, search=search)
 
     def action_verify(self) -> None:
         """Replay the whole trace against its digests."""
@@ -391,9 +398,7 @@ class Actions(OwnCommands):
 
     def action_prompt(self, text: str) -> None:
         """Open the command prompt with text typed already."""
-        self.edited = None
-        self.screen.add_class("-prompting")
-        self.prompt_line.open(text)
+        self._open_prompt(text, search=False)
 
     def action_help(self) -> None:
         """Show every key and command."""

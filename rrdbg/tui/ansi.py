@@ -162,7 +162,7 @@ def rows(data: bytes, width: int, start: int, stop: int | None = None) -> list[t
 
     Lines end at LF, and at a CR within a line, so that nothing is written over. Long lines are broken.
     """
-    result = []
+    result: list[tuple[int, int]] = []
     stop = len(data) if stop is None else stop
     while start < stop:
         end = data.find(b"\n", start, stop) + 1 or stop

@@ -53,6 +53,8 @@ def _compact(width: int, height: int, program: bool) -> tuple[Slot, ...]:
     below = min(max(height * 2 // 5, 5), 14) if height >= 11 else 0
     above = height - below
     code = ("source", "code") if program else ("code", "source")
+    beside: tuple[str, ...]
+    rest: tuple[str, ...]
     if program:
         beside, aside = ("locals", "stack", "watches"), 34 if width >= 76 else width // 2
         rest = ("console", "registers", "memory", "events", "marks", "breaks", "diff", "csrs", "log")

@@ -96,9 +96,11 @@ class ProgramReader:
         frames: Sequence[FrameInfo] = self._part(trouble, lambda: session.backtrace(FRAMES), ())
         location = frames[number].location if number < len(frames) else session.locate(session.pc)
         source, missing = self.source(location.file)
-        variables: list[Variable] = []
-        for kind in ("arg", "local"):
-            variables += self._part(trouble, lambda kind=kind: session.variables(kind), ())  # type: ignore[misc]
+        nothing: Sequence[Variable] = ()
+        variables = [
+            *self._part(trouble, lambda: session.variables("arg"), nothing),
+            *self._part(trouble, lambda: session.variables("local"), nothing),
+        ]
         watches = tuple(self._watch(watch) for watch in wish.watches)
         parts: dict[str, tuple[Variable, ...]] = {}
         self._open((*variables, *watches), wish.open, parts)
@@ -145,10 +147,14 @@ class ProgramReader:
             variable = waiting.pop(0)
             if variable.expression in parts:
                 continue
-            found = tuple(self._part([], lambda v=variable: self._session.children(v.expression), ()))  # type: ignore[misc]
+            found = self._children(variable.expression)
             parts[variable.expression] = found
             room -= len(found)
             waiting += [part for part in found if part.expandable and part.expression in opened]
+
+    def _children(self, expression: str) -> tuple[Variable, ...]:
+        nothing: Sequence[Variable] = ()
+        return tuple(self._part([], lambda: self._session.children(expression), nothing))
 
     def _texts(self, location: Location, source: SourceFile | None) -> dict[str, tuple[str, ...]]:
         files = {line.file for line in self.code(location.address) if line.file}

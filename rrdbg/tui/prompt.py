@@ -14,6 +14,10 @@ HISTORY = 500
 """Commands remembered."""
 
 
+COMMANDING = "command, Tab completes, help lists them"
+SEARCHING = "text in the console's output; capitals matter if there are any"
+
+
 class Prompt(Input):
     """Where commands are typed. Enter runs, Up and Down recall, Tab completes, Escape leaves."""
 
@@ -65,9 +69,7 @@ class Prompt(Input):
             super().__init__()
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(
-            id=id, placeholder="command, Tab completes, help lists them", compact=True, select_on_focus=False
-        )
+        super().__init__(id=id, placeholder=COMMANDING, compact=True, select_on_focus=False)
         self.history: list[str] = []
         """Commands entered, oldest first."""
         self.searching = False
@@ -78,6 +80,7 @@ class Prompt(Input):
     def open(self, text: str, *, search: bool = False) -> None:
         """Take the focus with `text` typed already."""
         self.searching = search
+        self.placeholder = SEARCHING if search else COMMANDING
         self.value = text
         self.cursor_position = len(text)
         self._recalled = len(self.history)

@@ -145,7 +145,7 @@ class CodePane(Pane):
         bright = self.style("current") if current else self.style("call") if call else self.style("text")
         stop = self.breakpoints.get(row.address)
         parts: Parts = [
-            ({True: "●", False: "○"}.get(stop, " "), self.style("error")),  # type: ignore[call-overload]
+            (" " if stop is None else "●" if stop else "○", self.style("error")),
             (self._arrow_part(index), self.style("accent")),
             ("▶" if current else "▷" if call else self._head(index), self.style("accent")),
             (f"{row.address:08x} ", bright if current else self.style("address")),

@@ -181,7 +181,7 @@ class SourcePane(Pane):
         stop = self._points.get(number)
         has_code = not self._code or number in self._code
         parts: Parts = [
-            ({True: "●", False: "○"}.get(stop, " "), self.style("error")),  # type: ignore[call-overload]
+            (" " if stop is None else "●" if stop else "○", self.style("error")),
             ("▶" if here else "▷" if call else " ", self.style("accent")),
             self._trail_part(past, future),
             (f"{number:>{self._digits}} ", self.style("address" if has_code else "dim") + back),
