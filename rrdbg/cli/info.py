@@ -69,6 +69,11 @@ def gather(trace: Trace) -> dict[str, Any]:
             image.model_dump(mode="json") | {"size": len(trace.images[image.digest])}
             for image in manifest.config.images
         ],
+        "sources": [
+            {"name": ref.name, "size": len(trace.images[ref.digest])}
+            for ref in manifest.sources
+            if ref.digest in trace.images
+        ],
         "devices": [device.model_dump(mode="json", exclude={"source"}) for device in manifest.config.devices],
         "start_icount": trace.start_icount,
         "end_icount": trace.end_icount,
@@ -122,6 +127,9 @@ def _lines(values: dict[str, Any]) -> list[str]:
     ]
     for image in values["images"]:
         rows.append(("image", f"{image['name']}: {image['kind']}, {count(image['size'])} bytes, {image['digest']}"))
+    if values["sources"]:
+        total = sum(source["size"] for source in values["sources"])
+        rows.append(("sources", f"{count(len(values['sources']))} files, {size(total)}"))
     for device in values["devices"]:
         at = f"in slot {device['slot']}" if device["slot"] is not None else f"at 0x{device['address'] or 0:x}"
         rows.append(("device", f"{device['name']}: {device['kind']} {at}"))

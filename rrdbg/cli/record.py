@@ -44,6 +44,9 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "--tui", action="store_true", help="watch the run in the debugger, pause it and walk back in it"
     )
     parser.add_argument("--theme", metavar="NAME", help="colours of the --tui")
+    parser.add_argument(
+        "--embed-sources", action="store_true", help="put the source files that the image names into the trace"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary on stderr")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, the console on stderr")
 

@@ -25,6 +25,7 @@ from rrdbg_core.trace.contents import image_digest
 from rrdbg.cli import host
 from rrdbg.cli.console import STDERR, STDOUT, Console
 from rrdbg.cli.devices import device_refs
+from rrdbg.cli.embedding import Embedded, embedded_sources
 from rrdbg.cli.images import PREFIX, resolve_image
 from rrdbg.cli.summary import exit_code, summary, summary_fields
 from rrdbg.cli.terminal import Compiling
@@ -47,19 +48,22 @@ class Plan:
     """What is typed at the guest."""
     output: str
     """The trace."""
+    sources: Embedded
+    """Source files that it carries."""
 
     def record(self, source: LiveSource, **watchers: Any) -> Recording:
         """Record; `watchers` are callbacks and the like of `rrdbg_core.replay.recorder.record`."""
         args = self.args
         return record(
             self.config,
-            self.images,
+            self.images | self.sources.contents,
             source,
             self.output,
             force=args.force,
             max_bytes=args.max_size,
             until=self.until,
             timeout_s=None if args.timeout is None else args.timeout / 1e9,
+            sources=self.sources.refs,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             creator=f"rrdbg {__version__}",
             **watchers,
@@ -88,7 +92,8 @@ def plan(args: argparse.Namespace) -> Plan:
     config = _config(args, image)
     until = _until(args.until)
     output = args.output or f"{path.stem}.rrt"
-    return Plan(args, config, {image.digest: content}, until, _console_input(args), output)
+    sources = embedded_sources(content, path) if args.embed_sources else Embedded()
+    return Plan(args, config, {image.digest: content}, until, _console_input(args), output, sources)
 
 
 def run_recording(args: argparse.Namespace) -> int:
@@ -112,6 +117,8 @@ def run_recording(args: argparse.Namespace) -> int:
     if not args.quiet:
         for line in summary(result, reason, todo.output, user.first_error):
             user.console.say(f"rrdbg: {line}")
+        if args.embed_sources:
+            user.console.say(f"rrdbg: {todo.sources.text()}")
     if args.json:
         print(json.dumps(summary_fields(result, reason, todo.output)))
     return exit_code(reason, result.ending.exit_code)

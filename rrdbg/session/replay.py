@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 
 from rrdbg_core.cpu.memory import RAM_BASE
@@ -139,6 +140,7 @@ def _source_of(replayer: Replayer, path: str) -> TraceSource:
         epochs=lambda: trace.epochs,
         verify=lambda pauses, seed, poll: _verify(trace, pauses, seed, poll),
         close=trace.close,
+        carried={ref.name: partial(trace.images.__getitem__, ref.digest) for ref in trace.manifest.sources},
     )
     return source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,12 +101,18 @@ class Sources:
         return self._known[file]
 
     def _find(self, file: str) -> Text | None:
+        found = self.content(file)
+        return Text(file, found[0], lines_of(found[1])) if found else None
+
+    def content(self, file: str) -> tuple[str, bytes] | None:
+        """Return where the content of a file comes from, a host path or "trace", and the content."""
         if file in self._carried:
-            return Text(file, "trace", lines_of(self._carried[file]()))
+            with contextlib.suppress(LookupError):  # a recording that was cut off may not hold it
+                return "trace", self._carried[file]()
         for path in self.places(file):
             data = _content(path)
             if data is not None:
-                return Text(file, path, lines_of(data))
+                return path, data
         return None
 
     def places(self, file: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -18,7 +18,7 @@ from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
 from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.thinning import Thinning
-from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot
+from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot, SourceRef
 from rrdbg_core.trace.output import TraceFull
 from rrdbg_core.trace.writer import TraceWriter
 
@@ -103,6 +103,7 @@ def record(
     on_compile: Callable[[str], None] | None = None,
     on_start: Callable[[], None] | None = None,
     control: Control | None = None,
+    sources: Sequence[SourceRef] = (),
     created: str = "",
     creator: str = "",
 ) -> Recording:
@@ -110,7 +111,7 @@ def record(
 
     Args:
         config: What the machine is made of.
-        images: Content of its images by digest.
+        images: Content of its images, and of `sources`, by digest.
         source: Where its events come from.
         path: The trace.
         force: Overwrite an existing one.
@@ -124,6 +125,7 @@ def record(
         on_compile: Told if the guest CPU has to be compiled first.
         on_start: Called once the trace can be opened, before the first step.
         control: What somebody who watches asks for: pauses, and to see the present.
+        sources: Source files that the trace is to carry.
         created: Wall clock at the start, for people.
         creator: Program and version, for people.
 
@@ -136,7 +138,7 @@ def record(
     """
     # the machine first: an image that cannot be loaded leaves no file behind
     machine = Machine(config, dict(images), source, progress=on_compile)
-    manifest = Manifest(config=config, created=created, creator=creator)
+    manifest = Manifest(config=config, sources=tuple(sources), created=created, creator=creator)
     source.attach(machine.devices)
     writer = TraceWriter(path, manifest, images, force=force, max_bytes=max_bytes)
     recorder = _Recorder(machine, source, writer, until or Until(), timeout_s, interrupt, control or Control())

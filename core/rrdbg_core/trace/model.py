@@ -31,6 +31,17 @@ class ParentRef(BaseModel):
     """Position of the branch."""
 
 
+class SourceRef(BaseModel):
+    """A source file of the guest's program that the trace carries."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Its name in the debug information."""
+    digest: str
+    """Name of its content, which is stored like an image."""
+
+
 class Manifest(BaseModel):
     """First chunk of every trace."""
 
@@ -42,6 +53,8 @@ class Manifest(BaseModel):
     """Position of the first snapshot; 0: power-on."""
     parent: ParentRef | None = None
     """For a branch: where it comes from."""
+    sources: tuple[SourceRef, ...] = ()
+    """Source files of the guest's program; replay does not need them."""
     created: str = ""
     """Wall clock at the start of the recording, ISO 8601, for people."""
     creator: str = ""
