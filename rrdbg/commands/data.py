@@ -79,8 +79,10 @@ def _output(interpreter: Interpreter, call: Call) -> Output:
     details="As `print`, but shows nothing for void. A recording cannot be made to run other code.",
 )
 def _call(interpreter: Interpreter, call: Call) -> Output:
-    output = _print(interpreter, call)
-    return Output() if output.text.endswith(" = void") else output
+    if call.args and interpreter.session.whatis(call.args) == "void":
+        interpreter.session.print_value(call.args)
+        return Output()
+    return _print(interpreter, call)
 
 
 @command(
@@ -467,7 +469,7 @@ def _diff(interpreter: Interpreter, call: Call) -> Output:
     found = session.difference(lo, words[1] if len(words) > 1 else session.icount, _SHOWN_CHANGES)
     lines = [f"{found.lo:_} to {found.hi:_}: {len(found.registers)} registers and {found.bytes:_} bytes of RAM differ"]
     lines += [f"{name:<15}{old:#x} -> {new:#x}" for name, old, new in found.registers]
-    lines += [line for change in found.memory for line in _change_lines(change)]
+    lines += [line for change in found.memory for line in _change_lines(session, change)]
     if len(found.memory) >= _SHOWN_CHANGES:
         lines.append("...")
     return Output("\n".join(lines), found)
@@ -486,15 +488,14 @@ def _before(session: Session) -> int:
     return before
 
 
-def _change_lines(change: Change) -> Iterator[str]:
+def _change_lines(session: Session, change: Change) -> Iterator[str]:
     """Yield a line for each number, of up to 8 bytes, that a change consists of."""
-    where = change.location
     for at in range(0, len(change.old), 8):
         old, new = change.old[at : at + 8], change.new[at : at + 8]
         if old == new:
             continue
-        offset = where.offset + at
-        name = f" <{where.symbol}{f'+{offset}' if offset else ''}>" if where.symbol else ""
+        where = session.locate(change.address + at).text if at else change.location.text
+        name = f" <{where}>" if where else ""
         digits = 2 * len(old) + 2
         before, after = (int.from_bytes(data, "little") for data in (old, new))
         yield f"{change.address + at:#x}{name}: {before:#0{digits}x} -> {after:#0{digits}x}"

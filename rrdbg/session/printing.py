@@ -82,12 +82,7 @@ class Options:
         Raises:
             UsageError: There is no such option, or no such value.
         """
-        key = name.replace("-", "_")
-        found = [field.name for field in fields(self) if field.name.startswith(key)] if key else []
-        key = key if key in found else found[0] if len(found) == 1 else key
-        if key not in found:
-            known = ", ".join(field.name.replace("_", "-") for field in fields(self))
-            raise UsageError(f"there is no print setting {name!r}", hint=f"settings: {known}")
+        key = self._key(name)
         old: bool | int = getattr(self, key)
         new: bool | int
         if isinstance(old, bool):
@@ -102,9 +97,19 @@ class Options:
             raise UsageError(f"a number or `unlimited` expected, not {text!r}")
         return replace(self, **{key: new})  # type: ignore[arg-type]
 
+    def _key(self, name: str) -> str:
+        """Return which option is meant by a name, or by the start of one. Raises UsageError."""
+        names = [field.name for field in fields(self)]
+        key = name.replace("-", "_")
+        found = [key] if key in names else [known for known in names if key and known.startswith(key)]
+        if len(found) != 1:
+            known = ", ".join(name.replace("_", "-") for name in names)
+            raise UsageError(f"there is no print setting {name!r}", hint=f"settings: {known}")
+        return found[0]
+
     def text(self, name: str) -> str:
         """Return an option's value as the user writes it."""
-        value: bool | int = getattr(self, name)
+        value: bool | int = getattr(self, self._key(name))
         if isinstance(value, bool):
             return "on" if value else "off"
         return "unlimited" if value == UNLIMITED else str(value)

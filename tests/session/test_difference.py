@@ -1,0 +1,84 @@
+"""What differs between two positions, held against all states."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from rrdbg_core.cpu.memory import PAGE_BYTES
+
+from rrdbg.session import difference as module
+from rrdbg.session.api import Session
+from rrdbg.session.errors import UsageError
+
+NAMES = ("pc", "sp", "s0", "s2", "a0", "t0", "t1", "mepc", "mcause", "mtvec")
+
+
+def state(session: Session, position: int) -> tuple[dict[str, int], bytes]:
+    session.goto(position)
+    info = session.info()
+    registers = {row.name: row.value for row in session.registers(["all"])}
+    whole = b"".join(
+        session.read_memory(info.ram_base + at, 1 << 20).data for at in range(0, min(info.ram_bytes, 2 << 20), 1 << 20)
+    )
+    return registers, whole
+
+
+def patched(memory: bytes, base: int, changes: list[tuple[int, bytes, bytes]]) -> bytes:
+    data = bytearray(memory)
+    for address, old, new in changes:
+        at = address - base
+        assert bytes(data[at : at + len(old)]) == old
+        data[at : at + len(new)] = new
+    return bytes(data)
+
+
+def test_it_tells_exactly_what_differs(session: Session) -> None:
+    chance = random.Random(1)
+    base, end = session.info().ram_base, session.info().end
+    for _ in range(12):
+        lo, hi = chance.randrange(end + 1), chance.randrange(end + 1)
+        before, old = state(session, lo)
+        after, new = state(session, hi)
+        here = session.icount
+        found = session.difference(lo, hi)
+        assert session.icount == here
+        assert (found.lo, found.hi) == (lo, hi)
+        assert found.bytes == int(np.count_nonzero(np.frombuffer(old, "u1") != np.frombuffer(new, "u1")))
+        told = {name: (was, now) for name, was, now in found.registers}
+        for name in NAMES:
+            expected = (before[name], after[name]) if before[name] != after[name] else None
+            assert told.get(name) == expected, name
+        rows = [(change.address, change.old, change.new) for change in found.memory]
+        assert patched(old, base, rows) == new
+        assert [address for address, _, _ in rows] == sorted({address for address, _, _ in rows})
+        assert all(change.location.address == change.address for change in found.memory)
+
+
+def test_bounds(session: Session) -> None:
+    end = session.info().end
+    assert session.difference(5, 5).bytes == 0
+    assert len(session.difference(0, end, 1).memory) == 1
+    assert session.difference(0, end, 0).memory == ()
+    with pytest.raises(UsageError):
+        session.difference(0, end + 1)
+    with pytest.raises(UsageError):
+        session.difference(0, end, -1)
+
+
+def test_many_pages_take_little_memory(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = session.info().end
+    expected = session.difference(1, end)
+    monkeypatch.setattr(module, "BATCH", 2)
+    held: list[int] = []
+    pages = module.Differences._pages
+
+    def watched(self: module.Differences, numbers: module.Pages) -> module.Bytes:
+        held.append(len(numbers))
+        return pages(self, numbers)
+
+    monkeypatch.setattr(module.Differences, "_pages", watched)
+    assert session.difference(1, end) == expected
+    assert held
+    assert max(held) * PAGE_BYTES <= module._CHUNK * PAGE_BYTES
