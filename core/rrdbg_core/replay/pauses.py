@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu import condition as conditions
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import Watch, WatchKind
+from rrdbg_core.cpu.condition import Condition
+from rrdbg_core.cpu.core import ALL, Gate, Watch, WatchKind
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
+from rrdbg_core.isa import expr
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource
 from rrdbg_core.replay.capsule import Capsule, capture, release, source_of
@@ -25,6 +28,13 @@ STRETCH = 2000
 """Steps that an operation runs on for, at most."""
 FEW = 20
 """Steps that are taken one by one."""
+_CONDITIONS = (
+    None,
+    Condition(conditions.ICOUNT & 1),
+    Condition(conditions.load(conditions.hart(L.X + 10), 8)),
+    Condition(expr.divu(conditions.PC, conditions.hart(L.X + 15))),
+)
+"""Conditions of gates: some hold, some do not, some cannot be judged."""
 
 
 @dataclass
@@ -117,16 +127,24 @@ def log_steps(walker: Walker, limit: int, rng: random.Random) -> None:
 
 
 def watch(walker: Walker, limit: int, rng: random.Random) -> None:
-    """Run a stretch with watchpoints and breakpoints that are passed over."""
+    """Run a stretch with watchpoints and breakpoints that are passed over, most of them under conditions."""
     core, machine = walker.machine.core, walker.machine
+    core.set_gates([Gate(what, ALL) for what in _CONDITIONS])
+    numbers = range(len(_CONDITIONS) + 1)
     written = machine.core.dirty_pages(1)
     pages = [int(rng.choice(written)) for _ in range(3)] if len(written) else [0]
     kinds = rng.choices((WatchKind.READ, WatchKind.WRITE, WatchKind.ACCESS, WatchKind.CHANGE), k=len(pages))
     places = [RAM_BASE + page * PAGE_BYTES + rng.randrange(0, PAGE_BYTES, 8) for page in pages]
-    core.set_watches([Watch(at, rng.choice((1, 8, 64)), kind) for at, kind in zip(places, kinds, strict=True)])
-    core.set_breakpoints([int(core.hart[L.PC]), *places])
-    core.watch_registers(rng.choice((0, 0, 1 << rng.randrange(1, 32))))
-    core.catch_traps(exceptions=rng.random() < 0.5, interrupts=rng.random() < 0.5)
+    core.set_watches(
+        [Watch(at, rng.choice((1, 8, 64)), kind, rng.choice(numbers)) for at, kind in zip(places, kinds, strict=True)]
+    )
+    breaks = [int(core.hart[L.PC]), *places]
+    core.set_breakpoints(breaks, rng.choices(numbers, k=len(breaks)))
+    register = rng.randrange(1, 32)
+    core.watch_registers(rng.choice((0, 0, 1 << register)), [(register, rng.choice(numbers[1:]))] * rng.randrange(2))
+    core.catch_traps(
+        exceptions=rng.random() < 0.5, interrupts=rng.random() < 0.5, gated=[(3, number) for number in numbers[1:]]
+    )
     core.search(True)
     machine.run(_somewhere(walker, limit, rng))
     core.search(False)
@@ -134,6 +152,12 @@ def watch(walker: Walker, limit: int, rng: random.Random) -> None:
     core.set_breakpoints(())
     core.watch_registers(0)
     core.catch_traps(exceptions=False, interrupts=False)
+    core.set_gates(())
+
+
+def arm(walker: Walker, limit: int, rng: random.Random) -> None:
+    """Let decoded code tell when it is run again."""
+    walker.machine.core.take_run()
 
 
 def single_steps(walker: Walker, limit: int, rng: random.Random) -> None:
@@ -148,5 +172,5 @@ def _somewhere(walker: Walker, limit: int, rng: random.Random) -> int:
     return min(walker.machine.icount + rng.randrange(STRETCH), limit)
 
 
-HARMLESS: list[Operation] = [look, drop_caches, snapshot, log_steps, watch, single_steps]
+HARMLESS: list[Operation] = [look, drop_caches, snapshot, log_steps, watch, arm, single_steps]
 """Operations in the same machine."""
