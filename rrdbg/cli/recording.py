@@ -131,11 +131,12 @@ def _run_live(args: argparse.Namespace) -> int:
         raise RrdbgError(f"{option} makes no sense with --tui", hint="the screen is taken", exit_code=ExitCode.USAGE)
     from rrdbg.cli.live import COMMAND
     from rrdbg.session.live import Broken, LiveRecorder
-    from rrdbg.tui.live import check_terminal, run_live
-    from rrdbg.tui.themes import check_theme
+    from rrdbg.tui.run import check_terminal
 
     check_terminal()
     if args.theme is not None:
+        from rrdbg.tui.themes import check_theme
+
         check_theme(args.theme)
     options = {name: value for name, value in vars(args).items() if not callable(value)}
     typed = isinstance(_console_input(args), HostInput)
@@ -146,9 +147,11 @@ def _run_live(args: argparse.Namespace) -> int:
     with Compiling(quiet=args.quiet) as compiling:
         recorder = LiveRecorder(COMMAND, options, compiling.start)
         try:
+            from rrdbg.tui.live import run_live  # while the recorder starts
+
             recorder.started()
         except BaseException:
-            recorder.kill()
+            recorder.abandon()
             raise
     try:
         code = run_live(recorder, typing=typed, theme=args.theme)

@@ -26,6 +26,9 @@ from rrdbg.session.values import ConsoleChunk
 PATIENCE_S = 30.0
 """How long a recorder may take to write the end of its trace before it is killed."""
 
+ABANDONED_S = 2.0
+"""The same for one that is still getting ready: it may be compiling the guest CPU."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -217,10 +220,10 @@ class LiveRecorder:
         assert self.outcome is not None
         return self.outcome
 
-    def kill(self) -> None:
-        """End the process at once, whatever it does; only for one that has not started."""
-        self._process.kill()
-        self._reap()
+    def abandon(self) -> None:
+        """End a recording that has not started to report: properly if it can be, else by force."""
+        self.stop()
+        self._reap(ABANDONED_S)
 
     # the pipe
 
@@ -271,13 +274,13 @@ class LiveRecorder:
             hint=f"what it had written until then replays: {self.path}" if self.path else None,
         )
 
-    def _reap(self) -> None:
+    def _reap(self, patience_s: float = PATIENCE_S) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -18,6 +18,7 @@ from rrdbg_core.errors import RrdbgError
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Static
@@ -31,19 +32,20 @@ from rrdbg.tui.keys import Key
 from rrdbg.tui.live_keys import ESCAPE, pasted, sent
 from rrdbg.tui.model import Overview, View
 from rrdbg.tui.panes.console import ConsolePane
-from rrdbg.tui.run import Opening, check_terminal, show
+from rrdbg.tui.run import Opening, show
 from rrdbg.tui.scale import TimeMap
 from rrdbg.tui.source import Source
 from rrdbg.tui.text import short_count, visible
 from rrdbg.tui.timeline import Timeline
-
-__all__ = ["LiveApp", "check_terminal", "run_live"]
 
 LOOK_HZ = 20
 """Looks a second at whether the trace has grown."""
 
 FOLLOW_PERIOD, GROW_PERIOD = 0.15, 1.0
 """Seconds between two looks at the present: while the cursor follows it, and while it stands elsewhere."""
+
+BADGE_PERIOD = 0.5
+"""Seconds between two drawings of the badge while only its numbers change."""
 
 AGAIN = 2.0
 """Seconds after which a look that failed is tried again."""
@@ -89,9 +91,10 @@ class LiveTimeline(Timeline):
 
     def tell(self, caption: str, badge: str, kind: str) -> None:
         """Write caption and badge; `kind` names the badge's style."""
-        self.caption = f"{caption}  {badge} " if badge else caption
-        self.badge, self.kind = badge, kind
-        self.refresh()
+        caption = f"{caption}  {badge} " if badge else caption
+        if (caption, badge, kind) != (self.caption, self.badge, self.kind):
+            self.caption, self.badge, self.kind = caption, badge, kind
+            self.refresh(Region(0, 0, self.size.width, 1))
 
     def _title(self) -> Strip:
         strip = super()._title()
@@ -180,7 +183,7 @@ class LiveApp(DebuggerApp):
         self._follower = Follower()
         self._landing = False
         self._growing = False
-        self._asked = self._grown = self._took = 0.0
+        self._asked = self._grown = self._took = self._badged = 0.0
         self._escaped = False
         self._pausing = False
 
@@ -204,10 +207,12 @@ class LiveApp(DebuggerApp):
             case Printed():
                 self._printed(report)
             case State():
-                if self.state is not None and report.paused != self.state.paused:
-                    self._asked = 0.0  # what stands or goes on is shown at once
+                turned = self.state is None or (report.paused, report.idle) != (self.state.paused, self.state.idle)
                 self.state = report
-                self._show_state()
+                if turned:
+                    self._asked = 0.0  # what stands or goes on is shown at once
+                if turned or time.monotonic() - self._badged >= BADGE_PERIOD:
+                    self._show_state()
             case Misuse():
                 self.deck.log_pane.write(f"the guest misused a device: {visible(report.text)}", "error")
             case Ended():
@@ -233,6 +238,7 @@ class LiveApp(DebuggerApp):
 
     def _show_state(self) -> None:
         """Write the badge: what the recording does, and how far the cursor is behind."""
+        self._badged = time.monotonic()
         state, badge, kind = self.state, "", "live"
         if self._over:
             badge, kind = "✘ broken off" if isinstance(self.recorder.outcome, Broken) else "■ ended", "over"
