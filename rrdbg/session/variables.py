@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rrdbg_core.cpu.condition import Condition
 
@@ -21,6 +22,7 @@ from rrdbg.session.ctypes_values import (
     is_integral,
     is_pointer,
     member_of,
+    number,
     referenced,
     unreadable,
 )
@@ -33,6 +35,7 @@ from rrdbg.session.printing import Options, Printer
 from rrdbg.session.printing_numbers import LETTERS
 from rrdbg.session.printing_types import ptype_text, type_text, whatis_text
 from rrdbg.session.steps import Steps
+from rrdbg.symbols.catalog import called_with
 from rrdbg.symbols.debuginfo import DebugVariable, Scope
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.location import Memory, OptimisedOut
@@ -81,12 +84,32 @@ class Variables(Steps):
         return tuple(self._variable(scene, variable) for variable in found)
 
     def _arguments(self, level: Level) -> tuple[Variable, ...]:
-        """Return a frame's arguments, for its line in the backtrace."""
+        """Return a frame's arguments, for its line in the backtrace: with what they were when it was called."""
         if level.scope is None:
             return ()
         scene = self._scene_of(level)
-        found = self._symbols.debug.arguments(level.scope, level.pc)
-        return tuple(self._variable(scene, variable) for variable in found)
+        found: list[Variable] = []
+        for variable in self._symbols.debug.arguments(level.scope, level.pc):
+            row = self._variable(scene, variable)
+            first = None if level.inlined else self._first_value(level, variable)
+            if first is None:
+                found.append(row)
+                continue
+            then = replace(row, name=f"{row.name}@entry", text=self._printer("").inner(first), address=None)
+            if row.text == then.text:  # as gdb shows one that has not changed: x=x@entry=5
+                found.append(replace(row, text=f"{then.name}={then.text}"))
+            else:
+                found += [row, then]
+        return tuple(found)
+
+    def _first_value(self, level: Level, variable: DebugVariable) -> CValue | None:
+        """Return what a scalar argument was when its function was called, if the caller says so."""
+        assert level.scope is not None
+        bare = strip(variable.type)
+        if isinstance(bare, StructType | ArrayType) or bare.size > 8:
+            return None
+        value = called_with(self._symbols.debug, variable, level.scope, level.state)
+        return None if value is None else number(variable.type, value)
 
     def _scene_of(self, level: Level) -> FrameScene:
         inner: Scope | None = level.scope if level.calls_inlined else None
@@ -185,16 +208,16 @@ class Variables(Steps):
         value = parsed.compute(self._scene())
         text = self._printer(letter).top(_readable(value))
         index = self._notebook.remember(value) if remember else None
-        number = _number_of(value)
+        plain = _number_of(value)
         return Printed(
             text,
             type_text(value.type),
             value.type.size,
             value.address,
-            None if number is None else number & (1 << 64) - 1,
+            None if plain is None else plain & (1 << 64) - 1,
             self._is_expandable(value),
             index,
-            number,
+            plain,
         )
 
     def _printer(self, letter: str) -> Printer:
@@ -210,8 +233,13 @@ class Variables(Steps):
             return ""
         if not symbol.size and symbol.kind != "function" and not self._symbols.is_code(symbol.address):
             return ""  # as in gdb: a label among data says nothing of what lies behind it
-        # counter.0 is what a compiler makes of a static variable of a function; gdb shows its own name
-        name = _MADE_UP.sub("", symbol.name) if symbol.kind == "object" else symbol.name
+        # counter.0 and sort.constprop.0 are what a compiler makes of names; gdb shows the program's own
+        name = symbol.name
+        if symbol.kind == "object":
+            name = _MADE_UP.sub("", name)
+        elif "." in name:
+            function = next(iter(self._symbols.debug.scopes(symbol.address)[-1:]), None)
+            name = function.name if function is not None and function.low_pc == symbol.address else name
         offset = address - symbol.address
         return f"{name}+{offset}" if offset else name
 

@@ -1,4 +1,4 @@
-"""All that debug information describes outside of functions: for lists that a regular expression cuts down."""
+"""All that debug information describes outside of functions, for lists; and what functions were called with."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from rrdbg.symbols.dwarf.data import DwarfError
 from rrdbg.symbols.dwarf.die import Die
 from rrdbg.symbols.dwarf.names import STRUCTURES, holder, qualified_name
 from rrdbg.symbols.dwarf.units import Unit
-from rrdbg.symbols.dwarf.variables import globals_of
+from rrdbg.symbols.dwarf.variables import globals_of, value_holder
+from rrdbg.symbols.location import FrameState
+from rrdbg.symbols.places import InRegister
 from rrdbg.symbols.scopes import DebugVariable, Scope
 from rrdbg.symbols.types import Type
 
+_OP_REG0 = 0x50
 _TYPES = (*STRUCTURES, D.TAG_ENUMERATION_TYPE, D.TAG_TYPEDEF, D.TAG_BASE_TYPE)
 
 
@@ -61,6 +64,21 @@ def all_types(debug: DebugInfo) -> Iterator[tuple[Type, str, int]]:
                 )
         except DwarfError as error:
             unit.problem = unit.problem or str(error)
+
+
+def called_with(debug: DebugInfo, argument: DebugVariable, function: Scope, state: FrameState) -> int | None:
+    """Return what an argument that is passed in a register was when its function was called, if its caller says so."""
+    place = debug.place(argument, function.low_pc)
+    if not isinstance(place, InRegister) or not 0 <= place.number < 32 or argument.die is None:
+        return None
+    loaded, die = argument.die
+    owner = value_holder(die)
+    if owner is None:
+        return None
+    try:
+        return debug._context(loaded, owner.unit).entry_value(bytes([_OP_REG0 + place.number]), state)
+    except (LookupError, DwarfError):
+        return None
 
 
 def _outer_types(unit: Unit) -> Iterator[Die]:
