@@ -321,7 +321,7 @@ class Actions(OwnCommands):
     def _open_prompt(self, text: str, *, search: bool) -> None:
         self.edited = None
         self.query_one("#colon", Static).update("/ " if search else ": ")
-        self.screen.add_class("-prompting")
+        self.query_one("#bar").add_class("-prompting")
         self.prompt_line.open(text, search=search)
 
     def action_verify(self) -> None:

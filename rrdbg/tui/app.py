@@ -425,7 +425,7 @@ class DebuggerApp(Actions):
 
     @on(Prompt.Left)
     def _close_prompt(self) -> None:
-        self.screen.remove_class("-prompting")
+        self.query_one("#bar").remove_class("-prompting")
         self.deck.focus_shown()
 
     @on(Prompt.Candidates)

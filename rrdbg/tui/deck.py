@@ -87,8 +87,10 @@ class Deck(Widget):
         """Show a pane in its slot, and give it the focus if asked."""
         if name not in PANES:
             return
+        shown = self.is_shown(name)
         self._plan.choose(name)
-        self._apply()
+        if not shown or self.maximised is not None:
+            self._apply()
         if focus:
             # At once: the next key may be for this pane already.
             self.screen.set_focus(self.query_one(f"#{name}", Pane))
