@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
@@ -75,6 +75,10 @@ class Inspect(SessionBase):
             symbol = self.lookup(expression.symbol)
             return symbol.address, symbol.size or 8
         return expression.watched(self)
+
+    def _shown_as(self, expression: Expression, length: int) -> Callable[[int], str] | None:
+        """Return what writes values of a watched expression, where its type is known."""
+        return None
 
     def _exit_code_here(self) -> int | None:
         """Return the guest's exit code, where it has exited."""

@@ -48,6 +48,8 @@ class PointState:
     """For a catchpoint: whether interrupts count."""
     condition: Expression | None = None
     """Must be true."""
+    shown: Callable[[int], str] | None = None
+    """Writes values of what is watched, where its type is known."""
     lowered: Condition | None = None
     """The same as the engine judges it, if it can."""
     enabled: bool = True
@@ -211,6 +213,7 @@ class Points(Locations):
         else:
             address, size = self._watch_place(expression)
             point.addresses, point.length = (address,), length or size
+            point.shown = self._shown_as(expression, point.length)
             if not 0 < point.length <= MAX_WATCHED or address + point.length > 1 << 64:
                 raise UsageError(
                     f"cannot watch {point.length:_} bytes at {address:#x}", hint=f"at most {MAX_WATCHED:_}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from rrdbg_core.cpu.condition import Condition
@@ -255,7 +255,18 @@ class Variables(Steps):
             return ptype_text(kind)
         return whatis_text(kind, named=parsed.is_type(scene))
 
-    # conditions
+    # points
+
+    def _shown_as(self, expression: Expression, length: int) -> Callable[[int], str] | None:
+        """Return what writes values of a watched expression, where its type is known."""
+        kind = expression.compute(self._scene()).type
+        if strip(kind) in SYMBOLS or kind.size != length or not 0 < length <= 8:
+            return None
+
+        def shown(bits: int) -> str:
+            return self._printer("").top(number(kind, bits))
+
+        return shown
 
     def _lower(self, condition: Expression, pc: int | None) -> Condition | None:
         """Return a condition as the engine judges it where the guest stands at `pc`, or anywhere."""

@@ -59,9 +59,10 @@ def _watch_text(hit: Hit, reverse: bool) -> str:
     head = f"{_WATCH[hit.point.kind]} {hit.point.number}: {hit.point.what}\n"
     if hit.old is None or hit.new is None:
         return f"{head}\n{hit.access} at {hit.address or 0:#x}"
+    text = hit.point.shown or _number
     if hit.old == hit.new:
-        return f"{head}\nValue = {_number(hit.new)}"
-    return f"{head}\nOld value = {_number(old or 0)}\nNew value = {_number(new or 0)}"
+        return f"{head}\nValue = {text(hit.new)}"
+    return f"{head}\nOld value = {text(old or 0)}\nNew value = {text(new or 0)}"
 
 
 def _number(value: int) -> str:
