@@ -82,6 +82,7 @@ def await_end(path: Path) -> str:
     while True:
         with Trace.open(path) as trace:
             if not trace.recording:
+                trace.refresh()  # it may have ended behind what was read
                 return trace.ending.reason if trace.ending is not None else ""
         assert time.monotonic() < end
         time.sleep(0.01)
