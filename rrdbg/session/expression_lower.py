@@ -468,5 +468,6 @@ def _shifted(operator: str, x: Ex, count: Ex, kind: BaseType) -> Ex:
         raise _No
     signed = is_signed(kind)
     inside = x << count if operator == "<<" else expr.sar(x, count) if signed else x >> count
-    outside = expr.select(expr.lts(x, 0), -1, 0) if operator == ">>" and signed else lift(0)
+    # the value matters there too: where it cannot be read, the condition cannot be judged
+    outside = expr.sar(x, 63) if operator == ">>" and signed else x & 0
     return expr.select(expr.ltu(count, kind.size * 8), inside, outside)

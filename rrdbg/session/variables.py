@@ -140,6 +140,8 @@ class Variables(Steps):
         self._check_open()
         scene = self._scene()
         value = referenced(parse(expression).compute(scene))
+        if not self._is_expandable(value):
+            return ()
         text = expression.strip()
         return tuple(self._parts(value, text if _SIMPLE.fullmatch(text) else f"({text})", scene))
 
