@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import rrdbg
-from tests.gdb.driver import Gdb, needs_gdb
+from tests.gdb.driver import GDB, PATIENCE_S, Gdb, needs_gdb
 from tests.gdb.recordings import compile_program, needs_gcc, record
 from tests.guests.manifest import elf
 
@@ -236,3 +237,42 @@ def test_ctrl_c_in_a_long_search(tmp_path: Path) -> None:
             assert gdb.icount == 400_000_000
             assert pc.split("=")[1] == gdb.ask("print $pc")[0].split("=")[1]
         assert "T05" in gdb.ask("stepi" if gdb.icount == 0 else "reverse-stepi")[0]
+
+
+def test_machine_interface(hello: Path) -> None:
+    """What VS Code, CLion and Emacs speak."""
+    command = f"target-select remote | {sys.executable} -m rrdbg gdb --stdio {hello}"
+    commands = [
+        command, "break-insert main", "exec-continue", "exec-next", "exec-step-instruction", "exec-next --reverse",
+        "exec-continue --reverse", "exec-continue", "stack-list-frames", "data-list-register-values x 32",
+        "data-evaluate-expression $icount", "thread-info", "data-read-memory-bytes $sp 16", "target-detach", "gdb-exit",
+    ]  # fmt: skip
+    assert GDB is not None
+    with subprocess.Popen(
+        [GDB, "-q", "-nx", "-i=mi"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = ""
+        watchdog = threading.Timer(PATIENCE_S, process.kill)
+        watchdog.start()
+        for number, text in enumerate(commands):
+            process.stdin.write(f"{number}-{text}\n")
+            process.stdin.flush()
+            wanted = f"{number}^"
+            while wanted not in said:
+                line = process.stdout.readline()
+                assert line, said
+                said += line
+            moves = text.startswith("exec-")
+            while moves and said.rfind("*stopped") < said.rfind(wanted):
+                line = process.stdout.readline()
+                assert line, said
+                said += line
+        watchdog.cancel()
+    assert "^error" not in said
+    stops = re.findall(r'\*stopped,reason="([a-z-]+)"', said)
+    step, hit = "end-stepping-range", "breakpoint-hit"
+    assert stops == [hit, step, step, hit, hit]
+    assert said.count("*stopped") == 1 + 6  # at the start, and where the recording begins there is no reason
+    assert 'value="8298"' in said
