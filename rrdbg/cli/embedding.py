@@ -45,19 +45,23 @@ class Embedded:
         return "; ".join(parts)
 
 
-def embedded_sources(image: bytes, path: Path) -> Embedded:
+def embedded_sources(image: bytes, path: Path, folder: Path | None = None) -> Embedded:
     """Return the source files of an image, looked for where the debug information says, beside it and here.
 
     Args:
         image: The image's content.
         path: Its file.
+        folder: The folder to look in instead of these; the compiler's own headers are then left alone.
     """
     from rrdbg.symbols.sources import Sources
     from rrdbg.symbols.table import SymbolTable
 
     table = SymbolTable([image], [path.name])
     files = table.source_files()
-    sources = Sources(lambda: files, None, (str(path.resolve().parent), os.getcwd()))
+    if folder is not None:
+        files = {name: place for name, place in files.items() if not os.path.isabs(os.path.join(place, name))}
+    beside = (str(path.resolve().parent), os.getcwd()) if folder is None else (str(folder),)
+    sources = Sources(lambda: files, None, beside)
     found: dict[str, bytes] = {}
     result = Embedded()
     for name in sorted(files):

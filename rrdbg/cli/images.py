@@ -16,6 +16,13 @@ def _folder() -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
+def guest_sources() -> Path | None:
+    """Return the folder that the sources of the bundled guests lie in; None if they are not there."""
+    package = Path(__file__).resolve().parents[1]
+    folders = (package / "_guests" / "sources", package.parent / "guests")
+    return next((folder for folder in folders if (folder / "lib").is_dir()), None)
+
+
 def bundled_guests() -> dict[str, Path]:
     """Return the guests that rrdbg brings along: name to ELF. Those of the tests are called tiny/NAME."""
     folder = _folder()

@@ -45,7 +45,9 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--theme", metavar="NAME", help="colours of the --tui")
     parser.add_argument(
-        "--embed-sources", action="store_true", help="put the source files that the image names into the trace"
+        "--embed-sources",
+        action="store_true",
+        help="put the source files that the image names into the trace (always done for guest:NAME)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary on stderr")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, the console on stderr")

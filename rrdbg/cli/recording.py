@@ -26,7 +26,7 @@ from rrdbg.cli import host
 from rrdbg.cli.console import STDERR, STDOUT, Console
 from rrdbg.cli.devices import device_refs
 from rrdbg.cli.embedding import Embedded, embedded_sources
-from rrdbg.cli.images import PREFIX, resolve_image
+from rrdbg.cli.images import PREFIX, guest_sources, resolve_image
 from rrdbg.cli.summary import exit_code, summary, summary_fields
 from rrdbg.cli.terminal import Compiling
 from rrdbg.cli.user import STDIN, User
@@ -92,7 +92,10 @@ def plan(args: argparse.Namespace) -> Plan:
     config = _config(args, image)
     until = _until(args.until)
     output = args.output or f"{path.stem}.rrt"
-    sources = embedded_sources(content, path) if args.embed_sources else Embedded()
+    bundled = guest_sources() if args.image.startswith(PREFIX) else None
+    sources = Embedded()
+    if args.embed_sources or bundled is not None:
+        sources = embedded_sources(content, path, bundled)
     return Plan(args, config, {image.digest: content}, until, _console_input(args), output, sources)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from rrdbg.cli.embedding import embedded_sources
+from rrdbg.cli.images import guest_sources
 from tests.guests.manifest import BIN, GUESTS, LONG, ROWS, elf
 
 GCC = shutil.which("riscv64-unknown-elf-gcc")
@@ -36,6 +39,21 @@ def test_elf_names_its_sources(name: str) -> None:
     for file in files:
         assert not file.startswith("/"), file
         assert (GUESTS / file).is_file() or (GUESTS / "lib" / file).is_file() or (GUESTS / "tiny" / file).is_file()
+
+
+def test_the_sources_of_all_guests_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces of bundled guests carry them, wherever they are recorded; a wheel holds them too."""
+    monkeypatch.chdir(tmp_path)
+    folder = guest_sources()
+    assert folder is not None
+    wheel = tomllib.loads((GUESTS.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shipped = [name.removeprefix("guests/") for name in wheel["force-include"]]
+    for name in ROWS:
+        found = embedded_sources(elf(name).read_bytes(), elf(name), folder)
+        assert not found.missing
+        assert not found.left_out
+        for ref in found.refs:
+            assert any(ref.name == place or ref.name.startswith(f"{place}/") for place in shipped), ref.name
 
 
 def test_some_guests_take_a_thousand_million_steps() -> None:
