@@ -57,7 +57,8 @@ def embedded_sources(image: bytes, path: Path, folder: Path | None = None) -> Em
     from rrdbg.symbols.table import SymbolTable
 
     table = SymbolTable([image], [path.name])
-    files = table.source_files()
+    # <built-in> and the like are no files
+    files = {name: place for name, place in table.source_files().items() if not name.startswith("<")}
     if folder is not None:
         files = {name: place for name, place in files.items() if not os.path.isabs(os.path.join(place, name))}
     beside = (str(path.resolve().parent), os.getcwd()) if folder is None else (str(folder),)
