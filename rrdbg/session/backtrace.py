@@ -262,22 +262,25 @@ class Backtrace(Frames):
         current = self._here_physical()
         position = self._engine.icount
         frames: list[Frame] = []
+        exact = False  # whether the trace showed the last frame: no doubt about it
         while True:
             yield current
             state = current.state
             frames.append(state)
-            if endless(frames) or self._is_outermost(state, len(frames)):
+            if (not exact and endless(frames)) or self._is_outermost(state, len(frames)):
                 return
             after = self._beyond_trap(state, position)
-            if after is not None:
-                assert after.taken is not None
-                current, position, frames = after, after.taken, []
-                continue
-            caller = self._plausible(state.caller())
-            if caller is not None:
-                current = _Physical(caller, current.priv, None)
-                continue
-            after = self._by_trace(current, frames, position)
+            exact = after is not None
+            # code without call frame information: the trace knows best, as long as it is near
+            if after is None and state.row is None and current.position is not None:
+                after = self._by_trace(current, frames, position)
+                exact = after is not None
+            if after is None:
+                caller = self._plausible(state.caller())
+                after = _Physical(caller, current.priv, None) if caller is not None else None
+            if after is None and current.position is None:
+                after = self._by_trace(current, frames, position)
+                exact = after is not None
             if after is None:
                 return
             if after.taken is not None:
@@ -473,7 +476,7 @@ class Backtrace(Frames):
         if level.calls_inlined:
             return bool(level.line)
         row = self._symbols.line(level.state.pc)
-        return row is not None and not level.state.called and row.address == level.state.address
+        return row is not None and not level.state.called and row.address == level.state.address and row.statement
 
 
 def begins_at(scope: Scope, pc: int) -> bool:
