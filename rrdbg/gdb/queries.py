@@ -114,6 +114,8 @@ class Queries:
             case b"threads":
                 document = description.threads_xml(self._session.when())
             case b"exec-file":
+                if not self._files.program:
+                    raise Refused("the trace's images are no ELF files")
                 document = self._files.program.encode()
             case _:
                 return b""

@@ -175,6 +175,8 @@ class Runner:
         if len(places) < len(stop.points):
             # one of the user's own, set with `monitor`: gdb does not know it
             self._say(f"{stop.text}\n")
+            if not places:
+                return self.reply(0)
         watches = [place for place in places if not place.is_break]
         if watches:
             return self._accessing(stop, watches)

@@ -151,6 +151,12 @@ def test_files(talk: Talk) -> None:
     assert talk(f"vFile:close:{fd}") == b"F-1,9"
 
 
+def test_no_program(session: Session) -> None:
+    stub = Stub(session, Files(lambda: {"firmware.bin": b"no ELF"}))
+    assert (stub.handle(b"qXfer:exec-file:read::0,1000") or b"").startswith(b"E")
+    assert stub.handle(f"vFile:open:{b'/firmware.bin'.hex()},0,0".encode()) == b"F3"
+
+
 @pytest.mark.parametrize(
     ("packet", "answer"),
     [
@@ -310,6 +316,7 @@ def test_the_users_own_points_stop_and_are_named(talk: Talk) -> None:
     talk.console.clear()
     reply = talk("c")
     assert pc_of(reply) == talk.session.lookup("main").address
+    assert fields(reply)["signal"] == "00"
     assert "swbreak" not in fields(reply)
     assert "Breakpoint 1, " in "".join(talk.console)
     assert "main" in talk.monitor("info breakpoints")
