@@ -30,6 +30,8 @@ from .walks import HIT
 from .wild import DATA_BYTES, wild
 
 CSRS = {"mcause": L.MCAUSE, "mepc": L.MEPC, "mstatus": L.MSTATUS, "mtval": L.MTVAL, "priv": L.PRIV}
+CONSTANT = {"mstatus": 2 << 32}
+"""What reads of a CSR show beside its state: U mode has 64 bits."""
 ROW = 10
 """Stops in a row: a loop of traps has a thousand that are alike."""
 _USED = ["ra", "sp", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s2", "s4", "s5", "s6", "a0", "a1", "a2", "a3"]
@@ -81,8 +83,11 @@ def term(rng: random.Random, run: Run) -> tuple[str, Callable[[Place], int], lis
             return f"${ABI[number]}", lambda place: signed(place.x(number)), [0, 1, signed(somewhere.x(number))]
         case 1:
             name, index = rng.choice(list(CSRS.items()))
-            value = int(history.harts[somewhere.position][index])
-            return f"${name}", lambda place: int(place.history.harts[place.position][index]), [0, value]
+
+            def csr(place: Place) -> int:
+                return int(place.history.harts[place.position][index]) | CONSTANT.get(name, 0)
+
+            return f"${name}", csr, [0, csr(somewhere)]
         case 2:
             at = run.guest.symbols["data"] + rng.randrange(DATA_BYTES - 8)
             kind, size = rng.choice([("u8", 1), ("i8", 1), ("u16", 2), ("i16", 2), ("u32", 4), ("i32", 4), ("i64", 8)])
