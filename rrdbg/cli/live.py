@@ -171,6 +171,8 @@ class Live:
         if reason == "interrupted" and not self._signalled:
             reason = "user"
         lines = summary(result, reason, plan.output, self._first_misuse)
+        if args.embed_sources:
+            lines.insert(-1, plan.sources.text())
         code = exit_code(reason, result.ending.exit_code)
         self._reporter.send("ended", (result.ending.icount, int(code), tuple(lines)))
 

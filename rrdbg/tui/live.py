@@ -35,7 +35,7 @@ from rrdbg.tui.panes.console import ConsolePane
 from rrdbg.tui.run import Opening, show
 from rrdbg.tui.scale import TimeMap
 from rrdbg.tui.source import Source
-from rrdbg.tui.text import short_count, visible
+from rrdbg.tui.text import clip, short_count, visible
 from rrdbg.tui.timeline import Timeline
 
 LOOK_HZ = 20
@@ -87,23 +87,27 @@ class LiveTimeline(Timeline):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.badge, self.kind = "", "live"
+        self.told = ("", "", "live")
+        """What is open, the badge, and the name of the badge's style."""
 
-    def tell(self, caption: str, badge: str, kind: str) -> None:
-        """Write caption and badge; `kind` names the badge's style."""
-        caption = f"{caption}  {badge} " if badge else caption
-        if (caption, badge, kind) != (self.caption, self.badge, self.kind):
-            self.caption, self.badge, self.kind = caption, badge, kind
+    def tell(self, what: str, badge: str, kind: str) -> None:
+        """Say what is open and what becomes of it."""
+        if (what, badge, kind) != self.told:
+            self.told = what, badge, kind
             self.refresh(Region(0, 0, self.size.width, 1))
 
     def _title(self) -> Strip:
+        what, badge, kind = self.told
+        if badge:  # a long name is cut, the badge is not
+            room = max(self.size.width // 2, 20) - cell_len(badge) - 3
+            self.caption = f"{clip(what, room)}  {badge} "
         strip = super()._title()
-        start = strip.text.find(f" {self.badge} ") if self.badge else -1
-        if start < 0:  # no room
+        place = strip.text.find(f" {badge} ") if badge else -1
+        if place < 0:
             return strip
-        start, end = cell_len(strip.text[:start]), cell_len(strip.text[:start]) + cell_len(self.badge) + 2
-        badge = Segment(f" {self.badge} ", self._base + self.get_component_rich_style(f"timeline--badge-{self.kind}"))
-        return Strip.join([strip.crop(0, start), Strip([badge]), strip.crop(end)])
+        start = cell_len(strip.text[:place])
+        shown = Segment(f" {badge} ", self._base + self.get_component_rich_style(f"timeline--badge-{kind}"))
+        return Strip.join([strip.crop(0, start), Strip([shown]), strip.crop(start + cell_len(badge) + 2)])
 
 
 class Typing(Static):

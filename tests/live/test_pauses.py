@@ -84,7 +84,7 @@ def paused(
     record(*parts, source, path, until=Until(icount=steps), control=control, on_progress=control.on_progress)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 60))])
 @pytest.mark.parametrize("guest", ["shell", "storm", "race"])
 def test_a_hundred_pauses_leave_no_mark(guest: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def console() -> ConsoleInput:

@@ -191,6 +191,14 @@ async def test_a_reset_and_a_literal_escape(tmp_path: Path) -> None:
         assert payload == b"\x01\x03"
 
 
+async def test_a_long_name_leaves_room_for_the_badge(tmp_path: Path) -> None:
+    async with showing("guest:shell", "-o", tmp_path / f"{'long' * 30}.rrt", size=(60, 24)) as run:
+        await run.sees("$ ▏")
+        await run.until(lambda: "… " in run.title and "● LIVE" in run.title)
+        await run.press("P")
+        await run.until(lambda: "⏸ PAUSED" in run.title)
+
+
 async def test_input_from_a_script_cannot_be_typed(tmp_path: Path) -> None:
     keys = write(tmp_path / "keys.txt", 'on "$ ": help\\n\n')
     async with showing("guest:shell", "-o", tmp_path / "a.rrt", "--input-script", keys, typing=False) as run:
