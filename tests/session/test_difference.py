@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rrdbg_core.cpu.memory import PAGE_BYTES
 
+import rrdbg
 from rrdbg.session import difference as module
 from rrdbg.session.api import Session
 from rrdbg.session.errors import UsageError
+from tests.gdb.recordings import record
 
 NAMES = ("pc", "sp", "s0", "s2", "a0", "t0", "t1", "mepc", "mcause", "mtvec")
 
@@ -54,6 +57,20 @@ def test_it_tells_exactly_what_differs(session: Session) -> None:
         assert patched(old, base, rows) == new
         assert [address for address, _, _ in rows] == sorted({address for address, _, _ in rows})
         assert all(change.location.address == change.address for change in found.memory)
+
+
+def test_over_many_pages(tmp_path: Path) -> None:
+    with rrdbg.open(record("hello", tmp_path)) as session:
+        end = session.info().end
+        pages = 0
+        for lo, hi in ((0, end), (end, end // 3), (end // 5, end // 4), (end // 2, end // 2 + 500)):
+            _, old = state(session, lo)
+            _, new = state(session, hi)
+            found = session.difference(lo, hi, 100_000)
+            rows = [(change.address, change.old, change.new) for change in found.memory]
+            assert patched(old, session.info().ram_base, rows) == new
+            pages = max(pages, len({address // PAGE_BYTES for address, _, _ in rows}))
+    assert pages > 2
 
 
 def test_bounds(session: Session) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import CannotJudge, Condition, reader
@@ -73,6 +74,7 @@ def home_of(seed: int) -> Home:
     return Home(values | {2: DATA + 16}, {"main": CODE, "table": DATA}, chance.randbytes(64))
 
 
+@settings(max_examples=300)
 @given(EXPRESSIONS, st.integers(0, 1 << 32))
 def test_conditions_say_what_the_evaluator_says(text: str, seed: int) -> None:
     home = home_of(seed)
@@ -84,6 +86,29 @@ def test_conditions_say_what_the_evaluator_says(text: str, seed: int) -> None:
         assert answer == expected or answer is None, text
         if expected is None:
             assert answer is None, text
+
+
+EDGES = """
+-5 < 3; (int)$a0 < 0; ~0 >> 1 == -1
+(short)$a1 * 3 < 7; 1 << 31 < 0; (i8)$a0 >> 7
+-1 < 1u; -1l < 1u; (unsigned)-1 < 0
+(u8)$t0 - 300 < 0; (int)$a0 / 3 == (long)(int)$a0 / 3; (int)$a0 % 7 < 0
+-7 / 2 == -3; 1 << ($a0 & 40); -1 >> $a1
+1u << 32; (char)$a0 == (i8)$a0; *(int *)table < 0
+*(i8 *)(table + 3) < 0; (bool)$a0 == 2; 2147483647 + 1 < 0
+0xffffffff + 1; (long *)$a0 + 1 == (char *)$a0 + 8; $sp - 16 == table
+(int *)$a0 - (int *)$a1 < 0; !!$a0 == ($a0 != 0); ($a0 ? -1 : 0) < 0
+$a0 > $a1 == $a1 < $a0; - -$t0 == $t0
+"""
+
+
+@pytest.mark.parametrize("text", re.split(r"[;\n]\s*", EDGES.strip()))
+def test_edges(text: str) -> None:
+    for seed in range(40):
+        home = home_of(seed)
+        condition = lower(parse(text), home.scene(), CODE, lambda address: None)
+        assert condition is not None
+        assert judged(condition, home) == said(text, home)
 
 
 @pytest.mark.parametrize(
