@@ -161,6 +161,8 @@ def test_other_symbols(hello: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc to find the engine's process in")
 def test_the_engine_dies(hello: Path) -> None:
     with serve(hello, "--port", "0") as served, Client(served.port) as client:
+        assert client.ask(b"Z0,80000100,4") == b"OK"
+        assert client.ask(b"vCont;s").startswith(b"T05")
         for pid in served.children():
             os.kill(pid, signal.SIGKILL)
         client.send(frame(b"vCont;s"))
