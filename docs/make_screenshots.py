@@ -55,39 +55,42 @@ class Walk:
 
     async def command(self, line: str) -> None:
         """Type a command line."""
-        await self.press(":")
+        await self.type(":", line)
+
+    async def type(self, key: str, line: str) -> None:
+        """Press a key that asks for something, and type it."""
+        await self.press(key)
         self.app.prompt_line.value = line
         await self.press("enter")
 
 
 async def shell(walk: Walk) -> None:
     """Stand in the middle of what the user typed, zoomed in."""
-    await walk.press("g")
-    walk.app.prompt_line.value = "goto 62%"
-    await walk.press("enter", "+", "+", "+", "s", "s", "n")
+    await walk.type("g", "goto 62%")
+    await walk.press("+", "+", "+", "s", "s", "n")
 
 
 async def storm(walk: Walk) -> None:
     """Stand in an interrupt handler, with interrupts, output and entropy around."""
     await walk.command("break timer_interrupt")
     await walk.command("goto 33%")
-    await walk.press("c", "m")
-    walk.app.prompt_line.value = "bookmark timer"
-    await walk.press("enter", *"+" * 12, *"ssss", "5")
+    await walk.press("c")
+    await walk.type("m", "bookmark timer")
+    await walk.press(*"+" * 12, *"ssss", "5")
 
 
 async def heap(walk: Walk) -> None:
-    """Stand at the write that damaged the heap, found backwards from the failure (docs/case-study.md)."""
+    """Stand at the write that damaged the heap, found backwards from the failure."""
     await walk.press("end")
-    found = re.search(rb"block (0x[0-9a-f]+)", walk.app.deck.console.data)
-    assert found is not None, walk.app.deck.console.data
-    block = found[1].decode()
     await walk.command("bookmark failure")
-    await walk.command(f"watch *(u64*){block}")
-    await walk.command(f"memory {block}")
+    await walk.command("tbreak heap_free")
+    await walk.press("C")
+    await walk.command("watch ((struct header *)memory - 1)->size")
+    await walk.command("memory memory - 16")
     await walk.press("C")
     await walk.command("bookmark culprit")
-    await walk.command("x/s $a3")
+    await walk.command("display at - to")
+    await walk.command("display *(struct header *)at")
     await walk.press("8", "1", "escape")
 
 

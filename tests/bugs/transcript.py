@@ -65,8 +65,6 @@ class Transcript:
 def refreshed(text: str) -> str:
     """Return a document with its transcripts as they are now."""
     with tempfile.TemporaryDirectory() as folder:
-        # as in a checkout, where the sources of the guests are
-        (Path(folder) / "guests").symlink_to(Path(__file__).parents[2] / "guests")
         typed = Transcript(Path(folder))
         with contextlib.chdir(folder), contextlib.closing(typed):
             return BLOCK.sub(lambda match: _block(typed, match[0]), text)
