@@ -95,7 +95,7 @@ class Case:
         config, images = self.config()
         machine = Machine(config, images, LiveSource(config))
         machine.run(self.within[0])
-        machine.core.set_breakpoints(sorted(self.labels()))
+        machine.core.set_breakpoints(sorted(self.culprits()))
         at = At(machine, {name: address for name, (address, _) in self.symbols().items()})
         found = []
         while machine.run(self.within[1]) is StopReason.BREAKPOINT:

@@ -11,7 +11,7 @@ from rrdbg_core.machine.events import Event
 
 T = TypeVar("T")
 KEPT_BYTES = 16 << 20
-"""Memory for decoded items of one kind."""
+"""Memory for decoded items of one kind, as a rule."""
 EVENT_BYTES = 256
 """About what an event takes in memory, its payload aside."""
 
@@ -48,11 +48,18 @@ class LazySequence(Sequence[T]):
         length: Returns how many there are now.
         make: Returns one.
         cost: Returns about how many bytes one takes.
+        budget: Memory for those that are kept.
     """
 
-    def __init__(self, length: Callable[[], int], make: Callable[[int], T], cost: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        length: Callable[[], int],
+        make: Callable[[int], T],
+        cost: Callable[[int], int],
+        budget: int = KEPT_BYTES,
+    ) -> None:
         self._length = length
-        self._cache = Cache(make, cost, KEPT_BYTES)
+        self._cache = Cache(make, cost, budget)
 
     def __len__(self) -> int:
         return self._length()

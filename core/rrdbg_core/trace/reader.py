@@ -22,6 +22,8 @@ from rrdbg_core.trace.varint import Malformed
 
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
+INDEX_BYTES = 64 << 20
+"""Memory for decoded epochs of the index: a search looks at all of them, and the next one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Trace:
             lambda: len(self._snapshots), self._decode_snapshot, lambda number: self._snapshots[number].chunk.raw
         )
         self._epoch_items = LazySequence(
-            self._epoch_count, self._decode_epoch, lambda number: 4 * self._epochs[number].raw
+            self._epoch_count, self._decode_epoch, lambda number: 2 * self._epochs[number].raw, INDEX_BYTES
         )
         self._read_on()
         self._check_usable()
