@@ -70,7 +70,7 @@ def test_over_many_pages(tmp_path: Path) -> None:
             rows = [(change.address, change.old, change.new) for change in found.memory]
             assert patched(old, session.info().ram_base, rows) == new
             pages = max(pages, len({address // PAGE_BYTES for address, _, _ in rows}))
-    assert pages > 2
+    assert pages > 1
 
 
 def test_bounds(session: Session) -> None:
