@@ -39,6 +39,7 @@ MAX_HISTORY = 10_000
 MAX_FROZEN = 1 << 20
 """Bytes of the largest one."""
 _LINES_TRIED = 50
+_FRAMES_TRIED = 64
 _RESERVED = ("_", "__", "_exitcode")
 _ENCODINGS = {
     "char": Encoding.UNSIGNED_CHAR,
@@ -186,10 +187,9 @@ class FrameScene:
             return self.variable(found)
         functions = debug.function_named(scope)
         for function in functions:
-            own = (*debug.locals(function, function.low_pc), *debug.arguments(function, function.low_pc))
-            local = next((item for item in own if item.name == name), None)
+            local = self._local_of(function, name)
             if local is not None:
-                return self.variable(local)
+                return local
         whole = debug.function_named(f"{scope}::{name}")
         if whole:
             return CValue(whole[0].type, Memory(whole[0].low_pc), self.state)
@@ -200,6 +200,29 @@ class FrameScene:
             return self._function_of_file(scope, name)
         where = f"function {scope!r}" if functions else "current context"
         raise NotFound(f"no symbol {name!r} in {where}" if functions else f"no symbol {scope!r} in {where}")
+
+    def _local_of(self, function: Function, name: str) -> CValue | None:
+        """Return a variable of a function: a static one, or one of the innermost frame that runs it."""
+        debug = self.debug
+        frame: Frame | None = self.state
+        for _ in range(_FRAMES_TRIED):
+            if frame is None:
+                break
+            if any(scope.key == function.key for scope in debug.scopes(frame.pc)):
+                found = _of_name((*debug.locals(function, frame.pc), *debug.arguments(function, frame.pc)), name)
+                if found is not None:
+                    return CValue(debug.concrete(found.type, frame), debug.locate(found, frame), frame)
+                break
+            frame = frame.caller()
+        # a block that the function's start is not in has statics too
+        lines = self._world.symbols.lines_between(function.low_pc, max(hi for _, hi in function.ranges))
+        for pc in (function.low_pc, *(row.address for row in lines[:_LINES_TRIED])):
+            found = _of_name((*debug.locals(function, pc), *debug.arguments(function, pc)), name)
+            if found is not None and found.kind == "static":
+                return self.variable(found)
+            if found is not None:
+                raise NotFound(f"no frame is currently executing in block {function.name}")
+        return None
 
     def _variable_of_file(self, file: str, name: str) -> DebugVariable | None:
         """Return a variable that a source file declares outside of functions."""
@@ -319,3 +342,7 @@ def builtin(name: str) -> BaseType:
         return BaseType(name, 1, Encoding.BOOLEAN)
     encoding = Encoding.SIGNED if kind.signed else Encoding.UNSIGNED
     return BaseType(name, kind.size, _ENCODINGS.get(name, encoding))
+
+
+def _of_name(variables: tuple[DebugVariable, ...], name: str) -> DebugVariable | None:
+    return next((variable for variable in variables if variable.name == name), None)

@@ -49,7 +49,7 @@ class Symbols(SymbolTable):
     def __init__(self, symbols: dict[str, int]) -> None:
         super().__init__([])
         kinds = {True: "object", False: "function"}
-        self.named = lambda name: (  # type: ignore[assignment, method-assign]
+        self.named = lambda name: (  # type: ignore[assignment]
             Symbol(name, symbols[name], 8, kinds[symbols[name] < CODE]) if name in symbols else None
         )
 
