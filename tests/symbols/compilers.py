@@ -27,7 +27,9 @@ def need(tool: str) -> str:
 
 def compiled(folder: Path, sources: Sequence[str], *flags: str) -> Path:
     """Compile and link sources of `tests/symbols/sources`; the same flags are compiled once per folder."""
-    name = "_".join([Path(sources[0]).stem, *(flag.strip("-").replace("=", "") for flag in flags)])
+    name = "_".join(
+        [*(Path(source).stem for source in sources[:2]), *(flag.strip("-").replace("=", "") for flag in flags)]
+    )
     path = folder / f"{name}.elf"
     if not path.exists():
         compiler = need("riscv64-unknown-elf-g++" if sources[0].endswith("cpp") else GCC)
