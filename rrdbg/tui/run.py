@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from rrdbg.tui.app import DebuggerApp
 
+LAST_RESORT = 5.0
+"""Seconds that the interface may take to end after a signal."""
+
 
 def open_trace(path: str, progress: ProgressCallback, symbols: Sequence[str] = ()) -> Source:
     """Open a trace with the engine in a process of its own. Slow: loads the engine."""
@@ -88,14 +91,24 @@ def check_terminal() -> None:
 
 @contextlib.contextmanager
 def _signals_end(app: App[int]) -> Iterator[None]:
-    """Let signals that end a program end the interface first, or the terminal would stay as it is: mouse, raw mode."""
+    """Let signals that end a program end the interface first, or the terminal would stay as it is: mouse, raw mode.
+
+    Where the terminal is gone, Textual may wait for ever for it to take what it has to draw; then there is nothing to
+    put back, and the process just ends.
+    """
     import asyncio
+
+    last_resort: list[threading.Timer] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise KeyboardInterrupt from None
+        if not last_resort:
+            last_resort.append(threading.Timer(LAST_RESORT, os._exit, (int(ExitCode.INTERRUPTED),)))
+            last_resort[0].daemon = True
+            last_resort[0].start()
         loop.call_soon_threadsafe(lambda: app.exit(return_code=int(ExitCode.INTERRUPTED)))
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -103,6 +116,8 @@ def _signals_end(app: App[int]) -> Iterator[None]:
     try:
         yield
     finally:
+        for timer in last_resort:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

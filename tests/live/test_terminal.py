@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,36 @@ def test_a_signal_ends_the_recording_cleanly(tmp_path: Path, name: str, code: in
     assert await_end(tmp_path / "a.rrt") == "interrupted"
     with Trace.open(tmp_path / "a.rrt") as trace:
         assert trace.damage == ""
+
+
+def test_the_terminal_goes_away(tmp_path: Path) -> None:
+    image = write(tmp_path / "spin.elf", spinning())
+    with Terminal("record", image, "--tui", "-o", tmp_path / "a.rrt") as user:
+        user.expect("● LIVE")
+        user.expect("80000000")
+        for fd in (user.master, user.slave):
+            os.close(fd)
+        user.master = user.slave = -1
+        assert user.process.wait(60) == ExitCode.INTERRUPTED
+    assert await_end(tmp_path / "a.rrt") == "interrupted"
+
+
+def test_an_interface_that_hangs_is_ended_by_a_signal_all_the_same() -> None:
+    """As Textual may when its terminal is gone."""
+    script = """
+        import asyncio, os, signal
+        from rrdbg.tui import run
+        run.LAST_RESORT = 0.05
+        class Stuck:
+            def exit(self, return_code): pass
+        async def main():
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(1000)
+        with run._signals_end(Stuck()):
+            asyncio.run(main())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=60)
+    assert done.returncode == ExitCode.INTERRUPTED
 
 
 def test_leaving_to_the_shell_pauses(tmp_path: Path) -> None:
