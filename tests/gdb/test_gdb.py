@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rrdbg
+from tests.cli.support import run
 from tests.gdb.driver import GDB, PATIENCE_S, Gdb, needs_gdb
 from tests.gdb.recordings import compile_program, needs_gcc, record
 from tests.guests.manifest import elf
@@ -276,3 +277,15 @@ def test_machine_interface(hello: Path) -> None:
     assert stops == [hit, step, step, hit, hit]
     assert said.count("*stopped") == 1 + 6  # at the start, and where the recording begins there is no reason
     assert 'value="8298"' in said
+
+
+def test_launched_with_the_trace(hello: Path) -> None:
+    commands = ["goto 50%", "print $icount", "stepi", "back", "print $icount", "forward", "when", "print $icount"]
+    arguments = [word for command in commands for word in ("-ex", command)]
+    done = run("gdb", hello, "--launch", "-nx", "-batch", *arguments)
+    assert done.code == 0, done.err
+    said = done.out.decode()
+    assert re.findall(r"^\$\d = (\d+)$", said, re.MULTILINE) == ["4460", "0", "4461"]
+    assert "Position: 4_461 of 8_920" in said + done.err
+    # with gdb's own child nothing has to be kept from the host's files
+    assert "steps written" in str(run("gdb", hello, "--launch", "-nx", "-batch", "-ex", "monitor export /dev/null"))
