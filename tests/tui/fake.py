@@ -353,6 +353,9 @@ class FakeSession:
             raise NotFound(f"no source file {file}: looked in /home/src", hint="set substitute-path OLD NEW")
         return self.sources[file]
 
+    def substitute_path(self, old: str, new: str) -> None:
+        self.calls.append(f"substitute {old} {new}")
+
     def line_visits(self, before: int, after: int) -> Sequence[LineVisit]:
         if not self.debug:
             return []
