@@ -27,9 +27,8 @@ def need(tool: str) -> str:
 
 def compiled(folder: Path, sources: Sequence[str], *flags: str) -> Path:
     """Compile and link sources of `tests/symbols/sources`; the same flags are compiled once per folder."""
-    name = "_".join(
-        [*(Path(source).stem for source in sources[:2]), *(flag.strip("-").replace("=", "") for flag in flags)]
-    )
+    words = [Path(source).stem for source in sources] + [flag.strip("-").replace("=", "") for flag in flags]
+    name = "_".join(words)
     path = folder / f"{name}.elf"
     if not path.exists():
         compiler = need("riscv64-unknown-elf-g++" if sources[0].endswith("cpp") else GCC)

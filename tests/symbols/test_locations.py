@@ -387,13 +387,26 @@ def test_why_an_overwritten_argument_is_not_known(program: SymbolTable) -> None:
         found = debug.locate(variable, Frame(pc, {}, {}, 0x1000, caller))
         assert isinstance(found, OptimisedOut)
         assert reason in found.reason
-    # hop() jumps to recurse(): the call that returns to main_loop led to hop
-    (outer,) = debug.function_named("main_loop")
-    site = next(at for at in range(outer.low_pc, outer.ranges[-1][1]) if (call := debug.call_site(at))
-                and call.target == "hop")  # fmt: skip
-    found = debug.locate(variable, Frame(pc, {}, {}, 0x1000, Frame(site - 1, {}, {}, 0x2000)))
+    # a call of tail(), which jumps to shadow(), does not lead to recurse()
+    found = debug.locate(variable, Frame(pc, {}, {}, 0x1000, Frame(call_of(debug, "tail") - 1, {}, {}, 0x2000)))
     assert isinstance(found, OptimisedOut)
     assert "a tail call hides" in found.reason
+
+
+def call_of(debug: DebugInfo, function: str) -> int:
+    """Return where main_loop's call of a function returns to."""
+    (outer,) = debug.function_named("main_loop")
+    addresses = range(outer.low_pc, outer.ranges[-1][1])
+    return next(at for at in addresses if (call := debug.call_site(at)) and call.target == function)
+
+
+def test_what_a_function_was_jumped_to_with(program: SymbolTable) -> None:
+    """hop(a) leaves by a jump to recurse(a & 3, ...): the call that returns to main_loop was hop's."""
+    debug = program.debug
+    variable, pc = place_of(debug, "recurse", "n", b"\xa3")
+    memory = {0x2000 - offset: 7 for offset in range(1, 400)}
+    caller = Frame(call_of(debug, "hop") - 1, dict.fromkeys(range(1, 32), 7), memory, 0x2000)
+    assert debug.locate(variable, Frame(pc, {}, {}, 0x1000, caller)) == Value(7 & 3)
 
 
 def test_variable_length_arrays(tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ class Resolver:
             raise LookupError("it was overwritten, and the caller does not describe its call")
         loaded, unit, die, _ = call
         context = UnitContext(loaded, unit, self)
-        self._check_target(state, caller, die, context)
+        jump = self._through_jumps(state, caller, die, context)
+        if jump is not None:
+            die, caller, context = jump
         for child in die.children():
             if child.tag in _PARAMETERS and matches(child):
                 expression = child.block(D.AT_CALL_VALUE) or child.block(D.AT_GNU_CALL_SITE_VALUE)
@@ -218,16 +220,49 @@ class Resolver:
             return value
         raise LookupError(getattr(found, "reason", "") or "it was overwritten, and so was what it was called with")
 
-    def _check_target(self, state: FrameState, caller: FrameState, call: Die, context: UnitContext) -> None:
-        """Raise LookupError unless the call leads to the frame's function, not to one that jumped there."""
+    def _through_jumps(
+        self, state: FrameState, caller: FrameState, call: Die, context: UnitContext
+    ) -> tuple[Die, FrameState, UnitContext] | None:
+        """Return the tail call that led to a frame's function, and the frame that made it; None: there was none.
+
+        Raises:
+            LookupError: It is not certain which one it was.
+        """
         found = self._find(state.pc)
         if found is None:
             raise LookupError("it was overwritten, and its function is not described")
         loaded, _, node = found
+        jump = None
         if not self._leads_to(call, node, loaded, caller, context):
-            raise LookupError("it was overwritten, and a tail call hides what it was called with")
+            jump = self._only_jump(call, node, loaded, state, caller)
+            if jump is None:
+                raise LookupError("it was overwritten, and a tail call hides what it was called with")
         if self._may_jump_to_itself(loaded, node):
             raise LookupError("it was overwritten, and a tail call may hide what it was called with")
+        return jump
+
+    def _only_jump(
+        self, call: Die, node: Node, loaded: Loaded, state: FrameState, caller: FrameState
+    ) -> tuple[Die, FrameState, UnitContext] | None:
+        """Return the tail call by which a called function leads to another one, when there is just one way."""
+        origin = call_origin(call)
+        between = self._function(loaded, origin) if origin is not None else None
+        if between is None:
+            return None
+        ways = []
+        for die in self.calls(between).tail:
+            target = call_origin(die)
+            if target is None or not is_function(target, node):
+                return None  # it may lead there by a way round
+            ways.append(die)
+        if len(ways) != 1:
+            return None
+        pc = ways[0].address(D.AT_CALL_PC)
+        if pc is None:
+            behind = ways[0].address(D.AT_CALL_RETURN_PC) or ways[0].address(D.AT_LOW_PC)
+            pc = entry_of(between) if behind is None else behind - 1
+        unit = ways[0].unit
+        return ways[0], Jumped(state, caller, pc + loaded.bias), UnitContext(loaded, unit, self)
 
     def _leads_to(self, call: Die, node: Node, loaded: Loaded, caller: FrameState, context: UnitContext) -> bool:
         origin = call_origin(call)
@@ -270,6 +305,40 @@ def _register(expression: bytes) -> int | None:
     if op in (0x90, 0xA5, 0xF5):  # regx, regval_type and GNU's
         return uleb(expression, 1)[0]
     return None
+
+
+_KEPT = frozenset((2, 3, 4, 8, 9, *range(18, 28), 40, 41, *range(50, 60)))
+"""Registers that a function gives back as it found them: sp, gp, tp, s0 to s11, fs0 to fs11 (RISC-V ELF psABI)."""
+
+
+class Jumped:
+    """The frame of a function that has left by a tail call; a `FrameState`. Its stack is given back already."""
+
+    def __init__(self, state: FrameState, caller: FrameState, pc: int) -> None:
+        self._state = state
+        self._caller = caller
+        self._pc = pc
+
+    @property
+    def pc(self) -> int:
+        """An address inside of the jump."""
+        return self._pc
+
+    def register(self, number: int) -> int | None:
+        """Return a register that the function gave back, None for the others."""
+        return self._caller.register(number) if number in _KEPT else None
+
+    def read(self, address: int, length: int) -> bytes:
+        """Read memory."""
+        return self._state.read(address, length)
+
+    def cfa(self) -> int | None:
+        """Return the canonical frame address, which is that of the function that was jumped to."""
+        return self._state.cfa()
+
+    def caller(self) -> FrameState | None:
+        """Return the frame that the call returns to."""
+        return self._caller
 
 
 def is_function(origin: Die, node: Node) -> bool:
