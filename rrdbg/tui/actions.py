@@ -318,6 +318,11 @@ class Actions(OwnCommands):
         self.deck.reveal("console", focus=True)
         self._open_prompt("", search=True)
 
+    def action_match(self, direction: int) -> None:
+        """Look at the next or the previous match in the console."""
+        if not self.deck.console.go_on(direction):
+            self.say("nothing was found: / searches the console")
+
     def _open_prompt(self, text: str, *, search: bool) -> None:
         self.edited = None
         self.query_one("#colon", Static).update("/ " if search else ": ")

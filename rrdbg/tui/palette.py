@@ -24,7 +24,7 @@ class TableProvider(Provider):
         entries: list[tuple[str, str, Callable[[], Any]]] = [
             (key.title, f"key {key.shown}" if key.keys else "no key", partial(app.run_action, key.action))
             for key in app.keys
-            if not key.scope and not key.action.startswith(HIDDEN)
+            if key.scope != "pane" and not key.action.startswith(HIDDEN)
         ]
         entries += [
             (name, text, partial(app.action_prompt, f"{name} "))

@@ -283,7 +283,7 @@ async def test_a_trace_that_does_not_open_ends_the_application() -> None:
 
     app = DebuggerApp("x.rrt", fails)
     async with app.run_test() as pilot:
-        for _ in range(100):
+        for _ in range(3000):
             await pilot.pause()
             if app.failure is not None:
                 break

@@ -163,3 +163,13 @@ async def test_the_guest_colours_its_text(width: int) -> None:
         await run.until(lambda: run.app.deck.console.complete and run.position == 200_000)
         line = run.app.deck.console.line(0, 60)
         assert [text for text, style in line if style.color == Color.from_ansi(1)] == ["red"]
+
+
+async def test_matches_are_reached_from_elsewhere() -> None:
+    async with running(session=Printer(total=200_000)) as run:
+        await run.until(lambda: run.app.deck.console.complete)
+        await run.app.run_action("match(1)")
+        await run.sees("nothing was found")
+        await run.press("slash", *"three", "enter", "9")
+        await run.app.run_action("match(-1)")
+        await run.sees("/three  40/40")
