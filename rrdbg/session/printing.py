@@ -11,6 +11,7 @@ from rrdbg.session.ctypes_values import (
     M64,
     SYMBOLS,
     CValue,
+    at,
     component,
     element_of,
     integer,
@@ -23,9 +24,9 @@ from rrdbg.session.ctypes_values import (
 from rrdbg.session.errors import Unreadable, UsageError
 from rrdbg.session.expression_evaluator import present_members
 from rrdbg.session.printing_numbers import NameOf, address_text, number_text
-from rrdbg.session.printing_strings import char_text, string_text
+from rrdbg.session.printing_strings import char_text, string_text, wide_text
 from rrdbg.symbols.escape import harmless
-from rrdbg.symbols.location import Contents, Gap, Memory
+from rrdbg.symbols.location import Contents, Gap, Memory, evaluate
 from rrdbg.symbols.types import (
     ArrayType,
     BaseType,
@@ -38,6 +39,7 @@ from rrdbg.symbols.types import (
     QualifiedType,
     StructType,
     Type,
+    TypedefType,
     UnknownType,
     VoidType,
     declare,
@@ -140,6 +142,7 @@ class Printer:
         self._static_member = static_member
         self._read = read
         self._budget = MAX_TEXT
+        self._bases: list[Type] = []
 
     # the whole
 
@@ -149,7 +152,7 @@ class Printer:
         Raises:
             Unreadable: It lies where no memory is.
         """
-        self._budget = MAX_TEXT
+        self._budget, self._bases = MAX_TEXT, []
         bare = strip(value.type)
         missing = self._missing(value, bare)
         if missing:
@@ -161,7 +164,7 @@ class Printer:
 
     def inner(self, value: CValue) -> str:
         """Return a value as it is shown in lists of variables: what cannot be read is told in its place."""
-        self._budget = MAX_TEXT
+        self._budget, self._bases = MAX_TEXT, []
         try:
             return self.text(value, 0, dereference=True)
         except Unreadable as error:
@@ -211,7 +214,7 @@ class Printer:
             case FunctionType():
                 return self._function(value, bare)
             case MemberPointerType():
-                return self._formatted(value, bare) if self._letter else str(integer(value))
+                return self._formatted(value, bare) if self._letter else self._member_pointer(value, bare)
             case VoidType():
                 return "void"
             case UnknownType():
@@ -266,19 +269,19 @@ class Printer:
             return {0: "false", 1: "true"}.get(number, str(number))
         if is_character(bare):
             return f"{number} {char_text(number)}"
-        if bare.encoding is Encoding.UTF:
-            printable = 32 <= number < 0x11_0000 and chr(number).isprintable()
-            return (
-                f"{number} {'U' if bare.size == 4 else 'u'}'{harmless(chr(number)) if printable else f'{number:#x}'}'"
-            )
+        if bare.encoding is Encoding.UTF or _named(value.type, "wchar_t"):
+            letter = {"char16_t": "u", "char32_t": "U"}.get(bare.name, "U" if bare.encoding is Encoding.UTF else "L")
+            return f"{number} {letter}{wide_text(number)}"
         return str(number)
 
     def _enum(self, value: CValue, bare: EnumType) -> str:
         number = integer(value)
+        around = bare.name if bare.scoped else bare.name.rpartition("::")[0]
+        prefix = f"{around}::" if around else ""
         for name, known in bare.enumerators:
             if known == number:
-                return name
-        flags = [(name, bit) for name, bit in bare.enumerators if bit]
+                return harmless(prefix + name)
+        flags = [(prefix + name, bit) for name, bit in bare.enumerators if bit]
         if not flags or any(bit < 0 or bit & (bit - 1) for _, bit in flags):
             return str(number)
         if number == 0:
@@ -290,7 +293,7 @@ class Printer:
                 number &= ~bit
         if number:
             names.append(f"unknown: {number:#x}")
-        return f"({' | '.join(names)})"
+        return harmless(f"({' | '.join(names)})")
 
     def _function(self, value: CValue, bare: FunctionType) -> str:
         address = value.address or 0
@@ -340,6 +343,13 @@ class Printer:
         except Unreadable as error:
             inner = _error_text(error)
         return f"{text}: {inner}" if text else inner
+
+    def _member_pointer(self, value: CValue, bare: MemberPointerType) -> str:
+        # Itanium C++ ABI, 2.3: of data the offset, -1 for none; of methods the address, or 1 and the vtable's offset
+        number = int.from_bytes(value.contents.data[:8], "little")
+        if isinstance(strip(bare.target), FunctionType):
+            return "NULL" if number == 0 else address_text(number, self._name_of)
+        return "NULL" if number == M64 else str(number)
 
     # arrays
 
@@ -423,6 +433,10 @@ class Printer:
         based = False
         for member in members:
             if member.is_base:
+                if member.is_virtual:  # an object has a virtual base once, however often it is inherited
+                    if member.type in self._bases:
+                        continue
+                    self._bases.append(member.type)
                 based = True
                 pieces.append(f"<{harmless(_name(member.type))}> = {self._member(value, member, depth)}")
                 continue
@@ -438,13 +452,35 @@ class Printer:
 
     def _member(self, value: CValue, member: Member, depth: int, holder: StructType | None = None) -> str:
         if member.is_static:
-            found = self._static_member(holder, member.name) if holder is not None and not depth else None
+            found = self._static_member(holder, member.name) if holder is not None else None
             if found is None:
-                return "<optimized out>" if not depth else "<same as static member of an already seen type>"
+                return "<optimized out>"
+            if isinstance(strip(found.type), StructType) and depth:
+                return "<same as static member of an already seen type>"
             return self.text(found, depth + 1)
         if member.is_virtual:
-            return "<virtual base class>"
+            base = virtual_base(value, member)
+            return "<invalid address>" if base is None else self.text(base, depth + 1)
         return self.text(member_of(value, member), depth + 1)
+
+
+def virtual_base(value: CValue, member: Member) -> CValue | None:
+    """Return a virtual base class of an object, which its virtual table locates; None: it cannot be found."""
+    if value.address is None or value.state is None:
+        return None
+    place = evaluate(member.expression, value.state, None, (value.address,))
+    if not isinstance(place, Memory) or not value.state.read(place.address, 1):
+        return None
+    return at(member.type, place.address, value.state)
+
+
+def _named(kind: Type, name: str) -> bool:
+    """Return whether a type has a name, be it through typedefs."""
+    while isinstance(kind, TypedefType | QualifiedType):
+        if isinstance(kind, TypedefType) and kind.name == name:
+            return True
+        kind = kind.target
+    return isinstance(kind, BaseType) and kind.name == name
 
 
 def _run(data: bytes, at: int, count: int, size: int, piece: bytes) -> int:

@@ -21,6 +21,13 @@ def char_text(code: int) -> str:
     return f"'{escaped(code & 255, chr(39))}'"
 
 
+def wide_text(code: int) -> str:
+    """Return a wide character's code as a C character."""
+    if 128 <= code < 0x11_0000 and chr(code).isprintable() and not 0xD800 <= code < 0xE000:
+        return f"'{chr(code)}'"
+    return char_text(code) if 0 <= code < 256 else f"'\\x{code & 0xFFFF_FFFF:x}'"
+
+
 def string_text(data: bytes, *, elements: int = 0, repeats: int = 0, ellipsis: bool = False) -> str:
     """Return bytes as a C string; a character that comes often in a row is counted.
 

@@ -161,7 +161,7 @@ class _Writer:
             if labelled and method.access != access:
                 access = method.access
                 lines.append(f"{'    ' * level}  {access}:")
-            lines.append(indent + _method_text(method))
+            lines.append(indent + _method_text(kind, method))
         if not members and not methods and not variants:
             lines.append(f"{indent}<no data fields>")
         self._left -= len(lines)
@@ -229,6 +229,8 @@ def _is_listed(member: Member) -> bool:
 def _needs_labels(kind: StructType, members: list[Member], methods: list[Method]) -> bool:
     """Return whether `public:` and the like are written: where not everything has the kind's own access."""
     own = "private" if kind.kind == "class" else "public"
+    if own == "public" and any(member.artificial for member in kind.members):  # which gdb takes for private
+        return True
     return not _all_are(own, members, methods)
 
 
@@ -243,10 +245,15 @@ def _base_text(kind: StructType, base: Member) -> str:
     return harmless(f"{base.access} {virtual}{name}")
 
 
-def _method_text(method: Method) -> str:
+def _method_text(holder: StructType, method: Method) -> str:
     static = "static " if method.is_static else ""
+    whole = declare(method.type, "\0")  # the parameters, without what comes before the name
+    name = method.name + whole.partition("\0")[2] if whole.count("\0") == 1 else f"{method.name}()"
+    plain = holder.name.partition("<")[0].rpartition("::")[2]
+    if method.name.startswith("~") or method.name.partition("<")[0] == plain:  # it has no result
+        return harmless(f"{name};")
     virtual = "virtual " if method.is_virtual else ""
-    return f"{static}{virtual}{harmless(declare(method.type, method.name))};"
+    return harmless(f"{static}{virtual}{declare(method.type.result)} {name};")
 
 
 def _enum_text(kind: EnumType) -> str:
