@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rrdbg_core.errors import RrdbgError
 
-from tests.symbols.compilers import GCC, ask_gdb, need
+from tests.symbols.compilers import GCC, ask_gdb, compiled, need
 
 from .static import Static
 
@@ -135,3 +135,29 @@ def test_settings(image: Path, static: Static) -> None:
                 assert static.printed(text) == expected, f"set print {name} {value}: {text}"
         finally:
             static.options = before
+
+
+CLASSES = """
+sink numbers shapes colour plain reference rvalue truth
+wide c16 c32 diamond ns::variable member_pointer method_pointer numbers.items[1]
+numbers.inner ns::Base::count (ns::Colour)7 ns::Colour::Green ns::One &reference &rvalue rvalue+1
+*(ns::Shape*)&numbers ((ns::Shape*)&numbers)->width ((ns::Shape*)&numbers)->tag (ns::Base*)(ns::Shape*)&numbers (ns::Other*)(ns::Shape*)&numbers sizeof(ns::Shape) numbers.items reference.tag
+wide+1
+"""
+
+
+def test_classes(tmp_path: Path) -> None:
+    path = compiled(tmp_path, ["classes.cpp"], "-O0", "-g")
+    static = Static(path)
+    # gdb shows the object of a method's type as the constant pointer that it is
+    questions = [
+        (command, "", text) for text in CLASSES for command in ("output", "whatis") if text != "method_pointer"
+    ]
+    commands = [f"{command} {text}" for command, _, text in questions]
+    theirs = ask_gdb(path, ["set language c++", *commands])[1:]
+    found = [
+        f"{question}\n  gdb:   {expected}\n  rrdbg: {answer}"
+        for question, expected, answer in zip(questions, theirs, answers(static, questions), strict=True)
+        if expected != answer
+    ]
+    assert "\n".join(found) == ""
