@@ -141,8 +141,8 @@ CLASSES = """
 sink numbers shapes colour plain reference rvalue truth
 wide c16 c32 diamond ns::variable member_pointer method_pointer numbers.items[1]
 numbers.inner ns::Base::count (ns::Colour)7 ns::Colour::Green ns::One &reference &rvalue rvalue+1
-*(ns::Shape*)&numbers ((ns::Shape*)&numbers)->width ((ns::Shape*)&numbers)->tag (ns::Base*)(ns::Shape*)&numbers (ns::Other*)(ns::Shape*)&numbers sizeof(ns::Shape) numbers.items reference.tag
-wide+1
+*(ns::Shape*)&numbers ((ns::Shape*)&numbers)->width ((ns::Shape*)&numbers)->tag (ns::Base*)(ns::Shape*)&numbers
+(ns::Other*)(ns::Shape*)&numbers sizeof(ns::Shape) numbers.items reference.tag wide+1
 """
 
 
@@ -150,9 +150,8 @@ def test_classes(tmp_path: Path) -> None:
     path = compiled(tmp_path, ["classes.cpp"], "-O0", "-g")
     static = Static(path)
     # gdb shows the object of a method's type as the constant pointer that it is
-    questions = [
-        (command, "", text) for text in CLASSES for command in ("output", "whatis") if text != "method_pointer"
-    ]
+    texts = [text for text in CLASSES.split() if text != "method_pointer"]
+    questions = [(command, "", text) for text in texts for command in ("output", "whatis")]
     commands = [f"{command} {text}" for command, _, text in questions]
     theirs = ask_gdb(path, ["set language c++", *commands])[1:]
     found = [
