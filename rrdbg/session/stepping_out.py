@@ -68,15 +68,19 @@ class SteppingOut(Stepping):
 
     def _return_of(self, level: Level) -> Goal:
         """Return the goal of having returned from a frame's function."""
+        cfa, state = level.cfa(), level.state
         number = level.number + 1
-        while True:
-            found = self._levels(number + 1)
-            if len(found) <= number:
-                raise self._no_caller(level)
-            if found[number].state is not level.state:
-                break
+        found = self._levels(number + 1)
+        while len(found) > number and found[number].state is state:
             number += 1
-        caller, cfa = found[number], level.cfa()
+            found = self._levels(number + 1)
+        if len(found) > number:
+            caller = found[number]
+        else:  # main is the last frame that is shown, but it was called all the same
+            behind = self._plausible(state.caller())
+            if behind is None:
+                raise self._no_caller(level)
+            caller = replace(level, state=behind, trap="")
         if caller.trap:
             return self._after_trap(caller)
         if caller.state.address == 0:
