@@ -6,13 +6,14 @@ by address; nothing is run before it is asked for.
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, lru_cache
 
+from rrdbg.symbols.dwarf.data import DwarfError
+from rrdbg.symbols.dwarf.sections import Sections
 from rrdbg.symbols.escape import describe
 
 MAX_REMEMBERED = 1 << 10
@@ -159,8 +160,8 @@ class Reader:
 class CallFrames:
     """The call frame information of one ELF image. None: it has no rows."""
 
-    def __init__(self, image: bytes) -> None:
-        self._image = image
+    def __init__(self, image: bytes | Sections) -> None:
+        self._elf = image if isinstance(image, Sections) else Sections(image)
         self.problem = ""
         """What is damaged, in half a sentence; empty when all is well. Known once something was looked up."""
         self.row = lru_cache(maxsize=1 << 14)(self._row)
@@ -209,22 +210,17 @@ class CallFrames:
         return [entry.start for entry in entries], entries
 
     def _sections(self) -> list[tuple[str, int, bytes]]:
-        if self._image[:4] != b"\x7fELF":
-            return []
-        from elftools.elf.elffile import ELFFile
-
         found = []
-        try:
-            elf = ELFFile(io.BytesIO(self._image))
-            if elf.elfclass != 64 or not elf.little_endian:
-                return []
-            # what was written for debuggers comes first: at one address it wins
-            for name in (".debug_frame", ".eh_frame"):
-                section = elf.get_section_by_name(name)
-                if section is not None and section["sh_type"] != "SHT_NOBITS":
-                    found.append((name, int(section["sh_addr"]), bytes(section.data())))
-        except Exception as error:  # whatever the parser stumbles over costs backtraces, never the trace
-            self.problem = f"its call frame information cannot be read ({describe(error)})"
+        # what was written for debuggers comes first: at one address it wins
+        for name in (".debug_frame", ".eh_frame"):
+            section = self._elf.find(name)
+            try:
+                data = self._elf.get(name)
+            except DwarfError as error:
+                self.problem = f"its call frame information cannot be read ({error})"
+                continue
+            if data:
+                found.append((name, section.address if section is not None else 0, data))
         return found
 
 

@@ -178,7 +178,7 @@ class _Part:
 
     @cached_property
     def frames(self) -> CallFrames:
-        return CallFrames(self.sections.image)
+        return CallFrames(self.sections)
 
     def moved(self, symbol: Symbol | None) -> Symbol | None:
         if symbol is None or not self.bias:
