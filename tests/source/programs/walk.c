@@ -8,7 +8,12 @@ typedef unsigned long u64;
 volatile u64 ticks, sink;
 static u64 table[8] = {3, 1, 4, 1, 5, 9, 2, 6};
 
-static inline __attribute__((always_inline)) u64 square(u64 x) {
+#ifdef PLAIN
+#define INLINE __attribute__((noinline))
+#else
+#define INLINE inline __attribute__((always_inline))
+#endif
+static INLINE u64 square(u64 x) {
   u64 y = x * x;
   sink = y;
   return y;
