@@ -21,7 +21,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("leave", "code"), [(":quit\r", 0), ("\x03\x03", 0), ("SIGTERM", 130)])
 def test_the_terminal_is_left_as_it_was(trace: Path, leave: str, code: int) -> None:
     with Terminal("tui", trace) as terminal:
-        terminal.expect("80000000")
+        terminal.expect("start.S:8")
         if leave.startswith("SIG"):
             terminal.signal(leave)
         else:
