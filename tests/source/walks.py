@@ -25,7 +25,7 @@ needs_gcc = pytest.mark.skipif(GCC is None, reason="no riscv64-unknown-elf-gcc (
 def build(name: str, folder: Path, *flags: str) -> Path:
     """Compile a program of this folder and record it; return the trace, beside the ELF."""
     assert GCC is not None
-    elf = folder / f"{name}{''.join(flags)}.elf"
+    elf = folder / f"{name}{''.join(flag.partition('/')[0] for flag in flags)}.elf"
     subprocess.run(
         [GCC, "-march=rv64imac_zicsr_zifencei", "-mabi=lp64", "-mcmodel=medany", "-ffreestanding", "-fno-pic",
          "-nostdlib", "-static", "-Wl,--build-id=none,--no-warn-rwx-segments", "-T", str(GUESTS / "lib" / "kernel.ld"),
