@@ -65,7 +65,6 @@ class Gdb:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
-        self._count = 0
         self._seen = b""
         try:
             self.ask("set prompt", *_SETTINGS, *settings)

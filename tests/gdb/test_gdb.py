@@ -142,7 +142,10 @@ def plain_answers() -> dict[str, list[str]]:
     return {}
 
 
-@pytest.mark.parametrize("off", OFF)
+QUICK = ("everything", "acknowledgements", "no vCont")
+
+
+@pytest.mark.parametrize("off", [off if off in QUICK else pytest.param(off, marks=pytest.mark.slow) for off in OFF])
 def test_gdb_has_nothing_to_complain(heap: Path, off: str, plain_answers: dict[str, list[str]]) -> None:
     with Gdb(heap, elf=elf("heap"), settings=[*OFF[off], "set logging file /dev/null", "set debug remote 1"]) as gdb:
         answers = gdb.ask(*SCRIPT)

@@ -15,10 +15,15 @@ from tests.gdb.recordings import compile_program, needs_gcc, record
 
 pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
 
-BUILDS = [("calls", "-O0"), ("ticks", "-Og"), ("ticks", "-O2")]
+BUILDS = [
+    pytest.param(("calls", "-O0"), marks=pytest.mark.slow, id="calls-O0"),
+    pytest.param(("calls", "-O2"), marks=pytest.mark.slow, id="calls-O2"),
+    pytest.param(("ticks", "-Og"), id="ticks-Og"),
+    pytest.param(("ticks", "-O2"), marks=pytest.mark.slow, id="ticks-O2"),
+]
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: "".join(build))
+@pytest.fixture(scope="module", params=BUILDS)
 def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     name, flags = request.param
     folder = tmp_path_factory.mktemp(name)
@@ -105,14 +110,14 @@ def test_several_at_once(pair: Pair) -> None:
     pair.run(0, [*points, *CONTINUES, *CONTINUES])
 
 
-@pytest.mark.parametrize("share", [10, 60, 85])
+@pytest.mark.parametrize("share", [10, 60])
 def test_instructions(pair: Pair, share: int) -> None:
     steps = ["stepi", "stepi 3", "reverse-stepi", "stepi 40", "reverse-stepi 25", "stepi 2", "reverse-stepi 30"]
     pair.gdb.ask("maintenance packet Qqemu.sstep=0x1")  # into interrupts, as rrdbg's stepi
     pair.run(f"{share}%", [*steps, *steps])
 
 
-@pytest.mark.parametrize("share", [10, 60, 85])
+@pytest.mark.parametrize("share", [10, 60])
 def test_calls_as_one(pair: Pair, share: int) -> None:
     steps = ["nexti", "nexti 4", "reverse-nexti", "nexti 12", "reverse-nexti 7"]
     pair.gdb.ask("maintenance packet Qqemu.sstep=0x7")
