@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rrdbg_core.errors import RrdbgError
 
+from rrdbg.session.errors import NotFound, Unreadable, UsageError
 from tests.symbols.compilers import GCC, ask_gdb, compiled, need
 
 from .static import Static
@@ -160,3 +163,29 @@ def test_classes(tmp_path: Path) -> None:
         if expected != answer
     ]
     assert "\n".join(found) == ""
+
+
+WORDS = """
+-> :: << >> && == ++ sizeof node_t head n1 arr m str ptr vp fp big o un
+bi col RED add table cx ld gd fx em z0 nul bad i128 vec next value in 0 1
+-1 1.5 300000 'a' "s" $x $ int unsigned values.c u8 (*) 1ul 0x80000000 (char*) struct node
+"""
+PIECES = st.sampled_from([*"+-*/%&|^~!()[].,?:=@<>{}", *WORDS.split()])
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PIECES, min_size=1, max_size=9).map(" ".join), st.sampled_from(["", *LETTERS]))
+def test_whatever_is_typed_is_answered(static: Static, text: str, letter: str) -> None:
+    """Only errors that say what is wrong, in one line."""
+    told = []
+    for answer in (lambda: static.printed(text, letter), lambda: static.whatis(text), lambda: static.ptype(text)):
+        try:
+            told.append(answer())
+        except (UsageError, NotFound, Unreadable) as error:
+            told.append(error.message)
+            assert_one_line(error.message)
+    assert all(told)
+
+
+def assert_one_line(text: str) -> None:
+    assert "\n" not in text
