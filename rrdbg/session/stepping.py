@@ -38,6 +38,8 @@ from rrdbg.symbols.unwind import Frame
 
 MAX_TARGETS = 48
 """Ways out of a line that are run to at once; a line with more goes instruction by instruction."""
+NEAR = 1 << 12
+"""Steps in which a way back looks first: a short search is a quick one."""
 MAX_VISITS = 100_000
 """Lines that a way back may pass that are no place to stop at."""
 _M64 = (1 << 64) - 1
@@ -479,12 +481,17 @@ class Stepping(Motion):
                 if before is not None:
                     return _Visit(at, before if before >= 0 else None, elsewhere=True)
                 self._engine.seek(at)
-            if not self._backward(0, goal, ()).goal:
+            if not self._back_to(goal):
                 return _Visit(None, None)
             at = self.icount
             if self.pc in entries and not inside(ranges, self.pc):
                 self._nexti_run(())
                 return _Visit(min(self.icount, position), at)
+
+    def _back_to(self, goal: Goal) -> bool:
+        """Go back to the latest place before here that is a goal: mostly it is near."""
+        near = max(self.icount - NEAR, 0)
+        return self._backward(near, goal, ()).goal or (near > 0 and self._backward(0, goal, ()).goal)
 
     def _returned_at(self, position: int) -> int | None:
         """Return the step of the return that led to a position, if it was one from a function that has lines."""
