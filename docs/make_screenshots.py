@@ -86,11 +86,12 @@ async def heap(walk: Walk) -> None:
     await walk.command("tbreak heap_free")
     await walk.press("C")
     await walk.command("watch ((struct header *)memory - 1)->size")
-    await walk.command("memory memory - 16")
     await walk.press("C")
     await walk.command("bookmark culprit")
+    await walk.command("memory at")
     await walk.command("display at - to")
     await walk.command("display *(struct header *)at")
+    await walk.command("info breakpoints")
     await walk.press("8", "1", "escape")
 
 
