@@ -102,6 +102,23 @@ def test_exactly_the_words_that_were_written(kind: type[Core], seed: int) -> Non
 
 
 @KINDS
+def test_pages_alone(kind: type[Core]) -> None:
+    core = kind(RAM_BYTES)
+    start(core, [asm("sd", 0, 5, 6), asm("sd", 0, 5, 6, 8), asm("sd", 0, 7, 6), asm("sd", 0, 5, 6, 16)])
+    core.hart[L.X + 5], core.hart[L.X + 7] = DATA, DATA + 0x3000
+    core.take_written()
+    core.run(2)
+    page = (DATA - RAM) >> 12
+    assert core.take_pages().tolist() == [page]
+    assert core.take_pages().tolist() == []
+    core.run(3)
+    assert core.take_pages().tolist() == [page + 3]
+    core.run(4)
+    # the words of before come along
+    assert taken(core) == {page: 0b111}
+
+
+@KINDS
 def test_the_last_bytes_of_ram(kind: type[Core]) -> None:
     core = kind(RAM_BYTES)
     start(core, [asm("sd", 0, 5, 6, -8), asm("sb", 0, 5, 6, -1)])

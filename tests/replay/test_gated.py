@@ -13,8 +13,8 @@ from rrdbg_core.cpu import condition as C
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Condition, reader
 from rrdbg_core.isa import expr
+from rrdbg_core.replay import pages, search
 from rrdbg_core.replay import replayer as replayers
-from rrdbg_core.replay import search
 from rrdbg_core.replay.ladder import Ladder
 from rrdbg_core.replay.replayer import Replayer
 from rrdbg_core.replay.targets import Gated, Targets
@@ -197,3 +197,39 @@ def test_looking_things_up_can_be_cancelled(heap_trace: Path, replayer: Open) ->
     nowhere = Targets(breaks=(0x8000_0002,))
     assert list(search.windows(0, here.end, [], nowhere, epochs, asked.append)) == []
     assert asked == [epoch.start for epoch in reversed(epochs)]
+
+
+def test_a_restore_that_is_cancelled_in_the_middle_does_no_harm(
+    heap_trace: Path, replayer: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so for a rung that is being made."""
+
+    class Enough(Exception):
+        pass
+
+    monkeypatch.setattr(pages, "BATCH", 3)
+    monkeypatch.setattr(replayers, "POLL_S", 0.0)
+    here = replayer(heap_trace)
+    places = [3_000_000, 9_000_000, 20_000_000]
+    expected = straight(replayer(heap_trace), places)
+    rng = random.Random(3)
+    cancelled = 0
+    for _ in range(60):
+        left = [rng.randrange(40)]
+
+        def tick(icount: int, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Enough
+
+        here.poll = tick
+        try:
+            here.seek(rng.choice(places))
+        except Enough:
+            cancelled += 1
+        here.poll = lambda icount: None
+        if rng.random() < 0.3:
+            place = rng.choice(places)
+            here.seek(place)
+            assert here.machine.digest() == expected[place]
+    assert cancelled > 10

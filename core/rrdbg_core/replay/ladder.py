@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,21 +97,26 @@ class Ladder:
         ]
         return max(found, default=None)
 
-    def restore(self, position: int) -> None:
-        """Put the machine back to a rung or snapshot."""
+    def restore(self, position: int, between: Callable[[], None] = lambda: None) -> None:
+        """Put the machine back to a rung or snapshot.
+
+        Args:
+            position: Where it lies.
+            between: Called now and then if it takes long; may raise, and then the machine is in no state at all.
+        """
         self._pages.look()
         rung = self._rungs.get(position)
         if rung is None:
             number = bisect_left(self.snapshot_icounts, position)
             snapshot = self._trace.snapshots[number]
             self._rebase(number)
-            self._pages.load(self._base_ids)
+            self._pages.load(self._base_ids, between)
             state, events = snapshot.state, snapshot.events
         else:
             self._rebase(rung.base)
             want = self._base_ids.copy()
             want[rung.pages] = rung.ids
-            self._pages.load(want)
+            self._pages.load(want, between)
             state, events = rung.state, rung.events
         self._machine.restore(state)
         self._source.seek(events)
@@ -130,14 +136,18 @@ class Ladder:
             self._rebase(number)
             self._pages.declare(self._base_ids)
 
-    def keep(self) -> None:
-        """Make a rung of where the machine stands, if there is none."""
+    def keep(self, between: Callable[[], None] = lambda: None) -> None:
+        """Make a rung of where the machine stands, if there is none.
+
+        Args:
+            between: Called now and then if it takes long; may raise, and then there is no rung.
+        """
         icount = self._machine.icount
         if icount in self._rungs or icount in self.snapshot_icounts[bisect_left(self.snapshot_icounts, icount) :][:1]:
             return
         self._pages.look()
         pages = np.flatnonzero(self._pages.have != self._base_ids)
-        self._pages.copy(pages)
+        self._pages.copy(pages, between)
         ids = self._pages.have[pages]
         rung = Rung(icount, self._source.position, self._machine.save(), self._base, pages, ids, blocks_of(ids))
         self._rungs[icount] = rung

@@ -6,6 +6,8 @@ in memory, block << 32 | row. `UNKNOWN` is what the guest has written since it w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,15 +41,14 @@ class PageIds:
 
     def look(self) -> None:
         """Learn which pages were written since the last look."""
-        written, _, _ = self._core.take_written()
-        self.have[written] = UNKNOWN
+        self.have[self._core.take_pages()] = UNKNOWN
 
     def declare(self, ids: Ids) -> None:
         """Say what RAM holds now."""
-        self._core.take_written()
+        self._core.take_pages()
         self.have[:] = ids
 
-    def copy(self, pages: npt.NDArray[np.int64]) -> int | None:
+    def copy(self, pages: npt.NDArray[np.int64], between: Callable[[], None] = lambda: None) -> int | None:
         """Copy those of `pages` that are written or whose copy was dropped; return the new block, if there is one.
 
         `have` names all of them afterwards.
@@ -62,9 +63,14 @@ class PageIds:
         targets = pages[stale]
         if not len(targets):
             return None
+        content = np.empty((len(targets), PAGE_BYTES), np.uint8)
+        for start in range(0, len(targets), BATCH):
+            if start:
+                between()
+            content[start : start + BATCH] = self._core.memory.rows()[targets[start : start + BATCH]]
         block = self._next_block
         self._next_block += 1
-        self._blocks[block] = self._core.memory.rows()[targets]
+        self._blocks[block] = content
         self.bytes += len(targets) * PAGE_BYTES
         self.have[targets] = block * _MEMORY + np.arange(len(targets))
         return block
@@ -73,13 +79,20 @@ class PageIds:
         """Forget a block of copies."""
         self.bytes -= len(self._blocks.pop(block)) * PAGE_BYTES
 
-    def load(self, want: Ids) -> None:
-        """Make RAM hold other content. `look` comes first."""
+    def load(self, want: Ids, between: Callable[[], None] = lambda: None) -> None:
+        """Make RAM hold other content. `look` comes first.
+
+        Args:
+            want: What RAM is to hold.
+            between: Called between two batches of pages; may raise, and then RAM holds some of either.
+        """
         pages = np.flatnonzero(self.have != want)
         for start in range(0, len(pages), BATCH):
+            if start:
+                between()
             some = pages[start : start + BATCH]
             self._core.load_pages(some, self._content(some, want[some]))
-        self._core.take_written()
+        self._core.take_pages()
         self.have[pages] = want[pages]
 
     def _content(self, pages: npt.NDArray[np.int64], ids: Ids) -> U8:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +126,8 @@ class Replayer:
         assert below is not None
         here = self.icount
         if not self._clean or not below - RESTORE_STEPS <= here <= icount:
-            self._ladder.restore(below)
+            self._clean = False
+            self._ladder.restore(below, partial(self._look_up, below))
             self._checker.moved()
             self.machine.core.take_traps()
             self._clean = True
@@ -307,7 +309,7 @@ class Replayer:
             if stop == boundary:
                 self._ladder.passed(stop)
                 if ladder != 0:
-                    self._ladder.keep()
+                    self._ladder.keep(partial(self._look_up, stop))
 
     def _adapt(self, seconds: float, steps: int) -> None:
         """Choose chunks that take about half of the time between two polls."""
