@@ -43,6 +43,8 @@ TOKEN_BYTES = 24
 """Bytes of randomness in the address."""
 GRACE_S = 5.0
 """How long the interface of a closed tab may take to end."""
+CLOSE_S = 2.0
+"""How long a browser may take to agree that its websocket is closed."""
 MAX_CELLS = 1000
 """Most columns or rows that a browser may ask for."""
 FONT_PX = 16
@@ -68,7 +70,8 @@ class Tab(AppService):
             download_manager=DownloadManager(),
         )
         self._argv = command
-        self._websocket = websocket
+        self.websocket = websocket
+        """The tab."""
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> asyncio.subprocess.Process:
         environment = self._build_environment(width, height) | {"TEXTUAL_DRIVER": DRIVER}
@@ -105,25 +108,26 @@ class Tab(AppService):
                 if kind in handlers:
                     await handlers[kind](payload)
         with contextlib.suppress(ConnectionError):
-            await self._websocket.close()
+            await self.websocket.close()
 
     async def stop(self) -> None:
-        """End the interface, by force if it does not end by itself."""
+        """End the interface, by force if it does not end by itself. May be called again."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        await self.send_meta({"type": "quit"})
-        with contextlib.suppress(OSError, RuntimeError):
-            self.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), GRACE_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if process.returncode is None:
+            await self.send_meta({"type": "quit"})
+            with contextlib.suppress(OSError, RuntimeError):
+                self.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), GRACE_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
         if self._task is not None:
+            # it ends with the output of the process, unless the tab does not take it
+            await asyncio.wait({self._task}, timeout=1.0)
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
 
 class Server:
@@ -279,7 +283,7 @@ class Server:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if len(self.tabs) >= TABS:
             return web.Response(status=503, text=f"{TABS} tabs are open already: close one\n", headers=_headers())
-        websocket = web.WebSocketResponse(heartbeat=15)
+        websocket = web.WebSocketResponse(heartbeat=15, timeout=CLOSE_S)
         tab = Tab(self.command, websocket)
         self.tabs.add(tab)
         try:
@@ -292,8 +296,10 @@ class Server:
         except ConnectionError:
             pass  # the tab is gone
         finally:
-            self.tabs.discard(tab)
-            await asyncio.shield(tab.stop())
+            try:
+                await asyncio.shield(tab.stop())
+            finally:
+                self.tabs.discard(tab)
         return websocket
 
     async def _take(self, tab: Tab, websocket: web.WebSocketResponse, text: str) -> None:
@@ -314,10 +320,13 @@ class Server:
             pass
 
     async def _close_tabs(self, app: web.Application) -> None:
-        for tab in list(self.tabs):
-            with contextlib.suppress(ConnectionError):
-                await tab._websocket.close(message=b"the server ends")
-        await asyncio.gather(*(tab.stop() for tab in list(self.tabs)))
+        await asyncio.gather(*(self._close(tab) for tab in list(self.tabs)))
+
+    @staticmethod
+    async def _close(tab: Tab) -> None:
+        with contextlib.suppress(ConnectionError):
+            await tab.websocket.close(message=b"the server ends")
+        await tab.stop()
 
 
 def is_loopback(host: str) -> bool:

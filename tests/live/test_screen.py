@@ -169,8 +169,7 @@ async def test_a_paused_guest_takes_what_was_typed_when_it_goes_on(tmp_path: Pat
         assert run.app.following
         await run.key("ctrl+a", "p")
         await run.sees("RAM from")
-        assert run.app.state is not None
-        assert run.app.state.icount > icount
+        await run.until(lambda: run.app.state is not None and run.app.state.icount > icount)
         await run.key("ctrl+a", "x")
         await run.until(lambda: not run.app.typing)
         await run.press("home")
