@@ -17,7 +17,8 @@ from rrdbg.session.base import PRIVS
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.hunt import SP, Goal, Outcome, at_privilege, not_below
 from rrdbg.session.positions import looks_like_position
-from rrdbg.session.stepping import Activation, Stepping
+from rrdbg.session.stepping import Activation
+from rrdbg.session.stepping_back import SteppingBack
 from rrdbg.session.stepping_code import Ranges, inside
 from rrdbg.symbols.debuginfo import Scope
 
@@ -25,7 +26,7 @@ WINDOWS = (1 << 6, 1 << 10, 1 << 14, 1 << 18)
 """Steps that are looked at one by one for where a range of addresses is left; the last one again and again."""
 
 
-class SteppingOut(Stepping):
+class SteppingOut(SteppingBack):
     """The part of a session that leaves functions and ranges."""
 
     # finish
