@@ -22,7 +22,7 @@ MAX_FRAMES = 10_000
     Group.STACK,
     "show the frames of the stack",
     "[full] [COUNT | -COUNT]",
-    aliases=("bt", "where"),
+    aliases=("bt", "ba", "where"),
     details=(
         "COUNT: only the innermost ones; -COUNT: only the outermost ones. `full` shows the local variables too. "
         "The stack goes on through traps into what they interrupted."

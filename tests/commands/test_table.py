@@ -11,9 +11,9 @@ from rrdbg.session.errors import UsageError
 
 # what gdb's users type, and what it means there
 GDB = {
-    "s": "stepi", "si": "stepi", "stepi": "stepi", "n": "nexti", "ni": "nexti", "fin": "finish", "c": "continue",
-    "fg": "continue", "u": "until", "adv": "advance", "rc": "reverse-continue", "rs": "reverse-stepi",
-    "rsi": "reverse-stepi", "rn": "reverse-nexti", "rni": "reverse-nexti", "reverse-step": "reverse-stepi",
+    "s": "step", "si": "stepi", "stepi": "stepi", "n": "next", "ni": "nexti", "fin": "finish", "c": "continue",
+    "fg": "continue", "u": "until", "adv": "advance", "rc": "reverse-continue", "rs": "reverse-step",
+    "rsi": "reverse-stepi", "rn": "reverse-next", "rni": "reverse-nexti", "reverse-step": "reverse-step",
     "reverse-fin": "reverse-finish", "b": "break", "br": "break", "brea": "break", "tb": "tbreak", "tbr": "tbreak",
     "hb": "break", "wa": "watch", "rw": "rwatch", "aw": "awatch", "cat": "catch", "cond": "condition", "ig": "ignore",
     "d": "delete", "del": "delete", "en": "enable", "dis": "disable", "disas": "disassemble", "disass": "disassemble",
@@ -23,7 +23,7 @@ GDB = {
     "undisp": "undisplay", "d br": "delete breakpoints", "d display": "delete display", "h": "help", "q": "quit",
     "exit": "quit", "so": "source", "ec": "echo",
     # rrdbg's own
-    "g": "goto", "goto": "goto", "seek": "goto", "ba": "back", "forw": "forward", "when": "when", "ver": "verify",
+    "g": "goto", "goto": "goto", "seek": "goto", "ba": "backtrace", "forw": "forward", "when": "when", "ver": "verify",
     "exp": "export", "boo": "bookmark", "no": "note", "i bo": "info bookmarks", "i notes": "info notes",
     "i ev": "info events", "i tr": "info trace", "i con": "info console", "ti": "tick", "tick": "tick",
 }  # fmt: skip
