@@ -9,7 +9,8 @@ from typing import Protocol
 
 from rrdbg_core.errors import RrdbgError
 
-from rrdbg.session.api import ConsoleChunk, EventRow, Point, PointKind, Session, Stop, StopReason
+from rrdbg.session.api import Cancelled, ConsoleChunk, EventRow, Point, PointKind, Session, Stop, StopReason
+from rrdbg.session.errors import EngineDied
 from rrdbg.tui.lanes import COUNTED, Lanes
 from rrdbg.tui.model import BLOCK, MarkRow, Memory, Overview, View
 from rrdbg.tui.program import ProgramReader
@@ -140,6 +141,8 @@ class Source:
         for block in blocks:
             try:
                 result[block] = self.session.read_memory(block, BLOCK).data or None
+            except (Cancelled, EngineDied):
+                raise
             except RrdbgError:  # an address that cannot be read is shown as such, not reported
                 result[block] = None
         return Memory(self.session.icount, result)
