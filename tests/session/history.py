@@ -46,6 +46,11 @@ class History:
     def end(self) -> int:
         return len(self.steps)
 
+    @property
+    def cut(self) -> int | None:
+        """Where a trace of the same guest has to end; None: where the guest does."""
+        return self.end if self.exit_code is None else None
+
     def read(self, position: int, address: int, length: int) -> bytes:
         """Return memory at a position, as far as it is RAM."""
         start = address - RAM_BASE

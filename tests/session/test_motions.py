@@ -31,7 +31,7 @@ def test_a_random_walk(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(24))
 def test_a_random_walk_along_a_trace(seed: int, tmp_path: Path) -> None:
     guest, history = recorded(seed % 12)
-    make_trace(guest.elf, tmp_path / "run.rrt")
+    make_trace(guest.elf, tmp_path / "run.rrt", until=history.cut)
     with rrdbg.open(tmp_path / "run.rrt") as session:
         assert session.info().end == history.end
         walk(session, history, guest, seed)
@@ -42,7 +42,7 @@ def test_a_random_walk_along_a_trace(seed: int, tmp_path: Path) -> None:
 def test_more_random_walks(seed: int, tmp_path: Path) -> None:
     guest = random_guest(seed)
     history = record(guest.elf)
-    make_trace(guest.elf, tmp_path / "run.rrt")
+    make_trace(guest.elf, tmp_path / "run.rrt", until=history.cut)
     walk(session_over(history, tmp_path), history, guest, seed)
     with rrdbg.open(tmp_path / "run.rrt") as session:
         walk(session, history, guest, seed + 1)
