@@ -116,8 +116,10 @@ def _signals_end(app: App[int]) -> Iterator[None]:
     try:
         yield
     finally:
-        for timer in last_resort:
-            timer.cancel()
+        # a thread of Textual's that still reads a terminal that is gone would keep the process for ever
+        if not any(thread.name == "textual-input" for thread in threading.enumerate()):
+            for timer in last_resort:
+                timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
