@@ -70,7 +70,9 @@ class Connection:
         data = text.encode(errors="replace")
         step = MAX_PAYLOAD // 2 - 16
         for at in range(0, len(data), step):
-            self._send(b"O" + data[at : at + step].hex().encode())
+            with self._writing:
+                self._last = frame(b"O" + data[at : at + step].hex().encode())
+                self._put_out(self._last)
 
     def end(self) -> None:
         """Let go of the client. From any thread."""
@@ -96,7 +98,6 @@ class Connection:
         try:
             while (item := self._items.get()) is not None:
                 self._answer(stub, item)
-                self._answered += 1
         finally:
             self.end()
             self._drain()
@@ -109,11 +110,14 @@ class Connection:
     def _answer(self, stub: Stub, item: Packet | Signal) -> None:
         if isinstance(item, Packet):
             answer = self._handle(stub, item.payload)
-            if answer is not None:
-                self._send(answer)
             self._decoder.checking = stub.client.acknowledging
         else:
-            self._send(b"E.the packet is too long")
+            answer = b"E.the packet is too long"
+        with self._writing:  # who has the answer may ask for it again at once
+            self._answered += 1
+            if answer is not None:
+                self._last = frame(answer)
+                self._put_out(self._last)
 
     def _handle(self, stub: Stub, payload: bytes) -> bytes | None:
         try:
@@ -124,16 +128,16 @@ class Connection:
             self._log(f"internal error at packet {payload[:80]!r}, please report it:\n{traceback.format_exc()}")
             return b"E01"
 
-    def _send(self, payload: bytes) -> None:
-        self._last = frame(payload)
-        self._write(self._last)
-
     def _write(self, data: bytes) -> None:
+        with self._writing:
+            self._put_out(data)
+
+    def _put_out(self, data: bytes) -> None:
+        """Send; `_writing` is held."""
         if self._gone.is_set():
             return
         try:
-            with self._writing:
-                self._stream.write(data)
+            self._stream.write(data)
         except OSError:
             self._gone.set()  # the reader finds that out as well
 
@@ -189,9 +193,11 @@ class Connection:
             self._interrupt()
         elif item is Signal.BROKEN:
             self._write(b"-")
-        elif item is Signal.NAK and acknowledging and self._answered == self._received and self._last:
-            # while a packet is worked at, it is impatience: the answer will come
-            self._write(self._last)
+        elif item is Signal.NAK and acknowledging:
+            with self._writing:
+                # while a packet is worked at, it is impatience: the answer will come
+                if self._answered == self._received and self._last:
+                    self._put_out(self._last)
 
     def _put(self, item: Packet | Signal | None) -> None:
         """Queue an item; a client that is far ahead has to wait, unless the connection ends."""
