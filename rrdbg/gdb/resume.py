@@ -109,11 +109,15 @@ class Runner:
         return due is not None and due == (self.here["icount"], backwards)
 
     def _run(self, move: Callable[[], bytes]) -> bytes:
+        start = self.here["icount"]
         self._points.settle()
         try:
             return self.attend(move)
         except Cancelled:
-            self._say(f"Interrupted; back where it started, at position {self._session.icount:_}.\n")
+            self.here.forget()
+            here = self.here["icount"]
+            where = f"; back where it started, at position {here:_}" if here == start else f" at position {here:_}"
+            self._say(f"Interrupted{where}.\n")
             return self.reply(SIGINT)
         except EngineDied:
             raise

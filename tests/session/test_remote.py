@@ -193,6 +193,26 @@ def test_a_cancellation_is_never_lost(long_trace: Path) -> None:
             assert session.icount == session.info().end
 
 
+def test_only_what_takes_long_is_cancelled(long_trace: Path) -> None:
+    """A cancellation that was meant for a motion may meet the look-ups around it: they end as if there were none."""
+    with open_remote(long_trace) as session:
+        remote: Any = session
+
+        def cancel_the_next_call() -> None:
+            remote._channel.send({"cancel": remote._number + 1})
+
+        cancel_the_next_call()
+        point = session.add_break(session.registers(["pc"])[0].value)
+        cancel_the_next_call()
+        session.delete_point(point.number)
+        cancel_the_next_call()
+        with pytest.raises(Cancelled):
+            session.goto("end")
+        assert session.icount == 0
+        session.goto("end")
+        assert session.icount == session.info().end
+
+
 def test_an_engine_that_dies(long_trace: Path) -> None:
     session = open_remote(long_trace)
     process = session._process  # type: ignore[attr-defined]
