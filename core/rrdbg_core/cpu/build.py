@@ -37,6 +37,8 @@ _KEPT_SECONDS = 90 * 24 * 3600
 """Age at which a kernel is dropped when another is written."""
 ENTRY = "rrdbg_kernel"
 """Symbol of the kernel: u64 (table of pointers, icount to run to)."""
+HANDLERS = "rrdbg_handlers"
+"""Symbol of the table of handlers, see cpu/dispatch.py."""
 DISPATCH = "rrdbg_dispatch"
 """Symbol of the dispatch loop, see cpu/dispatch.py."""
 RVC, DECODE, VARIANTS = "rrdbg_rvc", "rrdbg_decode", "rrdbg_variants"
@@ -48,8 +50,8 @@ One name that is not found leaves every one of them at address 0, without a word
 """
 
 
-def cache_directory() -> Path:
-    """Return the directory of compiled kernels, made if need be.
+def cache_directory(kind: str = "kernels") -> Path:
+    """Return the directory of one kind of compiled code, made if need be.
 
     Raises:
         OSError: It cannot be made.
@@ -60,7 +62,7 @@ def cache_directory() -> Path:
         import platformdirs
 
         root = platformdirs.user_cache_dir("rrdbg")
-    path = Path(root) / "kernels"
+    path = Path(root) / kind
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.stat()
     if hasattr(os, "getuid") and (info.st_uid != os.getuid() or info.st_mode & 0o022):
@@ -179,6 +181,8 @@ class Kernel:
     """Address of the decoder's table."""
     variants: int
     """Address of the table of compressed and near ops."""
+    handlers: int
+    """Address of the table of handlers, in which regions have their places."""
     engine: Any
     """What owns the memory."""
 
@@ -202,6 +206,6 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         run = prototype(engine.get_function_address(ENTRY))
-        rvc, decode, variants = (engine.get_global_value_address(name) for name in (RVC, DECODE, VARIANTS))
-        _loaded.append(Kernel(run, rvc, decode, variants, engine))
+        addresses = (engine.get_global_value_address(name) for name in (RVC, DECODE, VARIANTS, HANDLERS))
+        _loaded.append(Kernel(run, *addresses, engine))
     return _loaded[0]

@@ -37,7 +37,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 25
+POINTERS = 27
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -242,6 +242,8 @@ class Core:
         self._tlb = np.zeros(4096, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
         self._lines = np.zeros(pages + 1, np.uint64)
+        self._samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
+        self._region_lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -254,6 +256,7 @@ class Core:
             *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
+            *(self._samples, self._region_lines),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data

@@ -19,15 +19,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.build import DISPATCH
+from rrdbg_core.cpu.build import DISPATCH, HANDLERS
 from rrdbg_core.cpu.emitter import Emitter
-from rrdbg_core.cpu.ops import ARMED_OP, FIRST_OP, OPS, Op
+from rrdbg_core.cpu.ops import ARMED_OP, OPS, REGION_OP, Op
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
 
 ARGS = "ptr %h, ptr %ip, i64 %n, i64 %w, ptr %tlb, ptr %ram, i64 %pcb, ptr %ops"
 _PAGE_MASK = -4096
 _DONE, _DONE_OUT = 0, 1
-_HART, _RAM, _DEC, _TLB, _XTLB, _DIRTY = 0, 2, 3, 6, 7, 18  # in the table of pointers, see native/names.py
+_HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _DIRTY, _RUN = (
+    0,
+    1,
+    2,
+    3,
+    6,
+    7,
+    18,
+    24,
+)  # in the table of pointers, see native/names.py
 _WRITE_TLB_BYTES = 8 * 1024
 _FETCH_PAGE_BYTES = 8 * 2056
 
@@ -45,20 +54,37 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "decode_slot": (2, ()),
     "at_break": (2, ()),
     "started": (3, ()),
+    "resolve": (2, ()),
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
+# in the table of handlers, behind the ops' handlers
+GO, LEAVE, RESOLVE, FIRST_REGION = 256, 257, 258, 264
+"""Places in the table of handlers, behind those of the ops."""
+MAX_REGIONS = 8192
+"""Regions that a process may hold."""
 
 
 class _Handler(Emitter):
     """The text of one handler."""
 
-    def __init__(self, name: str, attributes: str = "") -> None:
-        super().__init__(f"define internal preserve_nonecc i64 @{name}({ARGS}) {attributes}")
+    def __init__(
+        self, name: str, attributes: str = "", *, convention: str = "preserve_nonecc", args: str = ARGS
+    ) -> None:
+        super().__init__(f"define internal {convention} i64 @{name}({args}) {attributes}")
 
     # ---- operands --------------------------------------------------------------------------------------------------
     def word(self, offset: int) -> str:
         """Return a pointer to word `offset` of the hart."""
         return self.let(f"getelementptr i64, ptr %h, i64 {offset}")
+
+    def table(self, index: int) -> str:
+        """Return entry `index` of the table of pointers."""
+        table = self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
+        return self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr {table}, i64 {index}')}")
+
+    def mach(self, offset: int) -> str:
+        """Return word `offset` of the machine."""
+        return self.let(f"load i64, ptr {self.let(f'getelementptr i64, ptr {self.table(_MACH)}, i64 {offset}')}")
 
     def register(self, shift: int) -> str:
         """Return a pointer to the register that the slot names at bit `shift`."""
@@ -124,6 +150,11 @@ class _Handler(Emitter):
 
     def go(self, target: str, n: str = "%n") -> None:
         """Go on at address `target`, in whatever page."""
+        ip, pcb = self.lookup(target, n)
+        self.next(ip, pcb, n)
+
+    def lookup(self, target: str, n: str = "%n") -> tuple[str, str]:
+        """Return ip and pcb of address `target`; if the TLB does not know them, go on there without coming back."""
         entry = self.let(f"and i64 {self.let(f'lshr i64 {target}, 8')}, {255 << 4}")
         xtlb = self.let(f"load ptr, ptr {self.word(L.XTLB_AT)}")
         tag_at = self.let(f"getelementptr i8, ptr {xtlb}, i64 {entry}")
@@ -131,13 +162,13 @@ class _Handler(Emitter):
         hit, miss = self.fresh("hit"), self.fresh("miss")
         same = self.let(f"icmp eq i64 {self.let(f'load i64, ptr {tag_at}')}, {page}")
         self.do(f"br i1 {same}, label %{hit}, label %{miss}, !prof !1")
+        self.label(miss)
+        self.tail("@refetch", "%ip", n, target)
         self.label(hit)
         base = self.let(f"load i64, ptr {self.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
         offset = self.let(f"shl i64 {self.let(f'and i64 {target}, 4095')}, 2")
         ip = self.let(f"inttoptr i64 {self.let(f'add i64 {base}, {offset}')} to ptr")
-        self.next(ip, self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}"), n)
-        self.label(miss)
-        self.tail("@refetch", "%ip", n, target)
+        return ip, self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}")
 
     def helper(self, names: Mapping[str, str], name: str, args: list[str]) -> str:
         """Call a numba function: its result goes through a pointer, and nothing in it raises."""
@@ -160,8 +191,7 @@ class _Handler(Emitter):
     def reload(self) -> None:
         """Go on where a helper has set CUR_PAGE, CUR_DB and CUR_IP; what was done was not a step."""
         page, db, ip = (self.let(f"load i64, ptr {self.word(at)}") for at in (L.CUR_PAGE, L.CUR_DB, L.CUR_IP))
-        table = self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
-        dec = self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr {table}, i64 {_DEC}')}")
+        dec = self.table(_DEC)
         base = self.let(f"ptrtoint ptr {self.let(f'getelementptr i64, ptr {dec}, i64 {db}')} to i64")
         slot = self.let(f"getelementptr i64, ptr {dec}, i64 {ip}")
         pcb = self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}")
@@ -263,10 +293,7 @@ def _special(names: Mapping[str, str]) -> str:
     fetch.go(fetch.pc("%ip"), fetch.let("add i64 %n, 1"))
 
     stop = _Handler("op_2", "cold")
-    table = stop.let(f"load ptr, ptr {stop.word(L.TABLE_AT)}")
-    mach = stop.let(f"load ptr, ptr {stop.let(f'getelementptr ptr, ptr {table}, i64 1')}")
-    limit = stop.let(f"load i64, ptr {stop.let(f'getelementptr i64, ptr {mach}, i64 {L.INNER_LIMIT}')}")
-    icount = stop.let(f"sub i64 {stop.let(f'sub i64 {limit}, %n')}, 1")
+    icount = stop.let(f"sub i64 {stop.let(f'sub i64 {stop.mach(L.INNER_LIMIT)}, %n')}, 1")
     status = stop.helper(names, "at_break", [stop.pc("%ip"), icount])
     stop.do(f"br i1 {stop.let(f'icmp eq i64 {status}, {_DONE}')}, label %pass, label %out")
     stop.label("out")
@@ -303,10 +330,41 @@ def _special(names: Mapping[str, str]) -> str:
     return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, leave))
 
 
+def _regions(names: Mapping[str, str]) -> str:
+    """Return the handler of OP_REGION, and what compiled regions call.
+
+    `region_go` goes on at address w, `region_leave` at address ip, with w for the slot there whatever the page holds:
+    it may hold the very region that has been left. For both, n counts the next step too. `region_resolve` see
+    `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
+    """
+    enter = _Handler("region")
+    number = enter.let(f"and i64 {enter.let('lshr i64 %w, 8')}, 65535")
+    function = enter.let(f"load ptr, ptr {enter.let(f'getelementptr ptr, ptr %ops, i64 {number}')}")
+    enter.tail(function, "%ip", "%n", "%w")
+
+    go = _Handler("region_go")
+    go.go("%w")
+
+    leave = _Handler("region_leave")
+    pc = leave.let("ptrtoint ptr %ip to i64")
+    leave.do(f"br i1 {leave.let('icmp eq i64 %n, 0')}, label %out, label %more, !prof !0")
+    leave.label("out")
+    leave.tail("@leave", "null", "0", str(_DONE), pc)
+    leave.label("more")
+    ip, pcb = leave.lookup(pc)
+    half = leave.let(f"lshr i64 {leave.let(f'sub i64 {pc}, {leave.mach(L.RAM_BASE)}')}, 1")
+    leave.do(f"store i8 1, ptr {leave.let(f'getelementptr i8, ptr {leave.table(_RUN)}, i64 {half}')}")
+    entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
+    leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
+
+    resolve = _Handler("region_resolve", convention="preserve_mostcc", args="ptr %h, i64 %address, i64 %what")
+    resolve.do(f"ret i64 {resolve.helper(names, 'resolve', ['%address', '%what'])}")
+    return "\n".join(f.text() for f in (enter, go, leave, resolve))
+
+
 def _slot_index(f: _Handler) -> str:
     """Return the number of the slot at %ip."""
-    table = f.let(f"load ptr, ptr {f.word(L.TABLE_AT)}")
-    dec = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {table}, i64 {_DEC}')}")
+    dec = f.let(f"ptrtoint ptr {f.table(_DEC)} to i64")
     distance = f.let(f"sub i64 {f.let('ptrtoint ptr %ip to i64')}, {dec}")
     return f.let(f"lshr i64 {distance}, 3")
 
@@ -356,7 +414,8 @@ define i64 @{DISPATCH}(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
   %quarter = lshr i64 %ip_word, 2
   %pcb = sub i64 %pc, %quarter
   %left = sub i64 %n, 1
-  %status = call preserve_nonecc i64 @op_1(ptr %h, ptr %ip, i64 %left, i64 0, ptr %tlb, ptr %ram, i64 %pcb, ptr @ops)
+  %status = call preserve_nonecc i64 @op_1(
+    ptr %h, ptr %ip, i64 %left, i64 0, ptr %tlb, ptr %ram, i64 %pcb, ptr @{HANDLERS})
   ret i64 %status
 }}
 
@@ -374,10 +433,12 @@ def dispatch_source(names: Mapping[str, str]) -> str:
         names: Symbols of the numba functions in `HELPERS`.
     """
     parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
-    parts.append(_special(names))
+    parts += [_special(names), _regions(names)]
     parts += [_handler(op, names) for op in OPS]
-    handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (FIRST_OP - ARMED_OP)
+    handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (REGION_OP - ARMED_OP) + ["region"]
     handlers += [f"op_{op.number}" for op in OPS]
     handlers += ["op_3"] * (256 - len(handlers))
+    handlers += ["region_go", "region_leave", "region_resolve", *["op_3"] * (FIRST_REGION - RESOLVE - 1)]
+    handlers += ["op_3"] * MAX_REGIONS
     table = ", ".join(f"ptr @{name}" for name in handlers)
-    return "".join(parts) + f"@ops = internal constant [256 x ptr] [{table}]\n" + _ENTRY
+    return "".join(parts) + f"@{HANDLERS} = global [{len(handlers)} x ptr] [{table}]\n" + _ENTRY

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rrdbg_core.cpu import layout
-from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRY, RVC, VARIANTS, Progress
+from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRY, HANDLERS, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
 from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA
@@ -154,7 +154,7 @@ def compile_kernel(progress: Progress | None = None) -> bytes:
     for result in results.values():
         module.link_in(llvm.parse_assembly(result.library.get_llvm_str()))
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name not in (ENTRY, RVC, DECODE, VARIANTS):
+        if not value.is_declaration and value.name not in (ENTRY, RVC, DECODE, VARIANTS, HANDLERS):
             value.linkage = llvm.Linkage.internal
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

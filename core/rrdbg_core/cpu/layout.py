@@ -100,10 +100,17 @@ WATCHES = 65  # rows of watched memory
 WATCH_ROWS = 66  # rows of watches of all kinds
 REG_WATCH = 67  # bit r: some row is about register r
 CATCH = 68  # bit 0: some row is about exceptions, bit 1: about interrupts
+WINDOW_AT = 71  # position at which the next window of samples starts
+WINDOW_PERIOD = 72  # steps between two windows, 0 for none
+SAMPLES = 73  # words in the sample buffer
+STALE = 74  # 1: a store has changed code of which a region is made
+FLUSHES = 75  # how often the kernel has forgotten all decoded code
 DUE = 70  # position at which something besides the guest happens next; 0: at the end of the run
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
+WINDOW_STEPS = 64  # of a window of samples
+SAMPLE_BUFFER = 1 << 14
 LOG_WORDS = 16  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses
 
 # ---- tables of what stops a run; each has a pointer of its own, see cpu/native/names.py ------------------------------

@@ -19,8 +19,10 @@ from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS
 ILLEGAL_OP = 3
 ARMED_OP = 4
 """The first of four ops of slots that tell when they are run, see `armed`."""
-FIRST_OP = 8
-"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, and four times OP_ARMED, see native/names.py."""
+REGION_OP = 8
+"""What stands where a region can be entered, see cpu/regions."""
+FIRST_OP = 9
+"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, four times OP_ARMED, and OP_REGION, see native/names.py."""
 FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F")
 """Formats, in the order in which the decoder numbers them."""
 

@@ -23,6 +23,7 @@ from rrdbg_core.cpu.intrinsics import (
 )
 from rrdbg_core.cpu.native.caches import code_stored
 from rrdbg_core.cpu.native.names import (
+    ALIGNED,
     CODE,
     DIRTY,
     DONE,
@@ -31,10 +32,13 @@ from rrdbg_core.cpu.native.names import (
     EXIT_MMIO_WRITE,
     EXITED,
     FLAGS,
+    FOR_WRITE,
     GEN,
     HART,
     JUMPED,
+    LINES,
     MACH,
+    NOWHERE,
     OFFSET,
     PAGE,
     PAGE_MASK,
@@ -42,6 +46,7 @@ from rrdbg_core.cpu.native.names import (
     READ,
     READ_FAULT,
     RGEN,
+    SIZE_BITS,
     TLB,
     TRAPPED,
     WATCHED_R,
@@ -154,6 +159,54 @@ def watched_tlb_knows(c, address, size, kind):
 
 
 @njit
+def holds_code(c, offset, size):
+    """Return True if a store, which lies in one page, meets a line with decoded code."""
+    page = offset >> U(12)
+    if U(bytes_at(c, FLAGS)[page]) & CODE == U(0):
+        return False
+    lines = words_at(c, LINES)[page]
+    last = offset + size - U(1)
+    return (lines >> ((offset >> U(6)) & U(63)) | lines >> ((last >> U(6)) & U(63))) & U(1) != U(0)
+
+
+@njit
+def is_plain_store(c, address, size):
+    """Return True if a store to RAM, which lies in one page, has no consequences but that the page gets dirty."""
+    offset = address - words_at(c, MACH)[L.RAM_BASE]
+    return not is_watched(c, address, size) and not holds_code(c, offset, size)
+
+
+@njit
+def mark_dirty(c, offset, size):
+    """Note which words of RAM a store changes."""
+    dirty = bytes_at(c, DIRTY)
+    store1(dirty, offset >> U(3), U(1))
+    store1(dirty, (offset + size - U(1)) >> U(3), U(1))
+
+
+@njit
+def fill_tlb(c, address, kind, partly):
+    """Let the next access to the page of `address` pass by the TLB.
+
+    Args:
+        kind: READ or WRITE.
+        partly: The flags of pages some lines of which need a look at every access.
+    """
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    if m[L.STEPPING] != U(0) or pmp(c, address & PAGE_MASK, PAGE, kind, data_priv(h)) != U(1):
+        return
+    tlb = words_at(c, TLB)
+    entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
+    if kind == WRITE:
+        entry += WRITE_TLB
+    if U(bytes_at(c, FLAGS)[(address - m[L.RAM_BASE]) >> U(12)]) & partly != U(0):
+        entry += WATCHED_TLB
+    tlb[entry] = address & PAGE_MASK
+    tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+
+
+@njit
 def slow_load(c, slot, address, size, signed, left):
     """Do a load that missed the TLB."""
     h = words_at(c, HART)
@@ -191,13 +244,7 @@ def slow_load(c, slot, address, size, signed, left):
     flags = bytes_at(c, FLAGS)
     if (U(flags[page]) | U(flags[last])) & WATCHED_R != U(0):
         seen(c, READ, address, size, value, value, left)
-    if m[L.STEPPING] == U(0) and pmp(c, address & PAGE_MASK, PAGE, READ, data_priv(h)) == U(1):
-        tlb = words_at(c, TLB)
-        entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
-        if U(flags[page]) & WATCHED_R != U(0):
-            entry += WATCHED_TLB
-        tlb[entry] = address & PAGE_MASK
-        tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    fill_tlb(c, address, READ, WATCHED_R)
     return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
 
 
@@ -211,12 +258,10 @@ def write_ram(c, address, size, value, left):
     last = (offset + size - U(1)) >> U(12)
     old = load_ram(ram, offset, size)
     store_ram(ram, offset, size, value)
+    mark_dirty(c, offset, size)
     flags = bytes_at(c, FLAGS)
     written = u32_at(c, GEN)
-    dirty = bytes_at(c, DIRTY)
     written[page] = np.uint32(m[L.GENERATION])
-    store1(dirty, offset >> U(3), U(1))
-    store1(dirty, (offset + size - U(1)) >> U(3), U(1))
     both = U(flags[page])
     first = size
     if last != page:
@@ -231,9 +276,7 @@ def write_ram(c, address, size, value, left):
         log_access(m, WRITE, address, size, load_ram(ram, offset, size))
     if both & WATCHED_W != U(0):
         seen(c, WRITE, address, size, old, load_ram(ram, offset, size), left)
-        if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] != U(0):
-            return DONE_OUT
-    return DONE
+    return DONE_OUT if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] | m[L.STALE] != U(0) else DONE
 
 
 @njit
@@ -245,7 +288,7 @@ def slow_store(c, slot, address, size, left):
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
     if watched_tlb_knows(c, address, size, WRITE_TLB):
-        if is_watched(c, address, size):
+        if not is_plain_store(c, address, size):
             return write_ram(c, address, size, value, left)
         offset = address - m[L.RAM_BASE]
         store_ram(bytes_at(c, RAM), offset, size, value)
@@ -262,14 +305,39 @@ def slow_store(c, slot, address, size, left):
             return DONE_OUT
         return status
     status = write_ram(c, address, size, value, left)
-    page = (address - m[L.RAM_BASE]) >> U(12)
-    flags = U(bytes_at(c, FLAGS)[page])
-    plain = flags & CODE == U(0) and m[L.STEPPING] == U(0)
-    if plain and pmp(c, address & PAGE_MASK, PAGE, WRITE, data_priv(h)) == U(1):
-        tlb = words_at(c, TLB)
-        entry = WRITE_TLB + tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
-        if flags & WATCHED_W != U(0):
-            entry += WATCHED_TLB
-        tlb[entry] = address & PAGE_MASK
-        tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    fill_tlb(c, address, WRITE, WATCHED_W | CODE)
     return status
+
+
+@njit
+def resolve(c, address, what):
+    """Return the offset in RAM of an access that missed the TLB, for a compiled region, which then makes it.
+
+    All that the access does beside moving bytes is done here. If it is more than a plain access to one page (a device,
+    a fault, something that is watched or looked at, a store to code), nothing is done: NOWHERE.
+    """
+    m = words_at(c, MACH)
+    size = what & SIZE_BITS
+    if (address & OFFSET) + size > PAGE or m[L.STEPPING] != U(0):
+        return NOWHERE
+    if what & ALIGNED != U(0) and address & (size - U(1)) != U(0):
+        return NOWHERE
+    write = what & FOR_WRITE != U(0)
+    kind = WRITE if write else READ
+    known = watched_tlb_knows(c, address, size, WRITE_TLB if write else U(0))
+    if not known and check_access(c, address, size, kind) != DONE:
+        return NOWHERE
+    offset = address - m[L.RAM_BASE]
+    page = offset >> U(12)
+    if write:
+        if not is_plain_store(c, address, size):
+            return NOWHERE
+        u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
+        mark_dirty(c, offset, size)
+        fill_tlb(c, address, WRITE, WATCHED_W | CODE)
+    else:
+        if is_watched(c, address, size):
+            return NOWHERE
+        u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
+        fill_tlb(c, address, READ, WATCHED_R)
+    return offset

@@ -18,6 +18,7 @@ from rrdbg_core.cpu.native.names import (
     NO_TAG,
     OP_FETCH,
     OP_UNDECODED,
+    REGION_LINES,
     STRIDE,
     TLB,
     WATCHED_TLB,
@@ -52,6 +53,7 @@ def flush_decoded(c):
     flags = bytes_at(c, FLAGS)
     lines = words_at(c, LINES)
     used = m[L.POOL_USED]
+    m[L.FLUSHES] += U(1)
     i = U(2)
     while i < used:
         page = U(drev[i])
@@ -75,6 +77,9 @@ def code_stored(c, page, offset, size):
     last = (offset + size - U(1)) >> U(6)
     if ((lines[page] >> first) & U(1)) | ((lines[page] >> last) & U(1)) == U(0):
         return
+    regions = words_at(c, REGION_LINES)[page]
+    if ((regions >> first) & U(1)) | ((regions >> last) & U(1)) != U(0):
+        words_at(c, MACH)[L.STALE] = U(1)
     dec = words_at(c, DEC)
     base = U(u32_at(c, DMAP)[page]) * STRIDE
     slot = offset >> U(1)

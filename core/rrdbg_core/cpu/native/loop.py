@@ -18,6 +18,7 @@ from rrdbg_core.cpu.native.names import (
     HART,
     JUMPED,
     MACH,
+    SAMPLES,
     TRAP_BUFFER,
     TRAPPED,
     U,
@@ -57,10 +58,40 @@ def check_word(c):
 
 @njit
 def buffers_full(m):
-    """Return True if the machine has to empty a buffer before the next step."""
+    """Return True if there is something for `Core` to do before the next step."""
+    if m[L.STALE] != U(0):
+        return True
     if m[L.CHECKS] >= CHECK_BUFFER or m[L.TRAPS] >= TRAP_BUFFER:
         return True
     return m[L.LOG_LIMIT] != U(0) and m[L.LOG_ROWS] >= m[L.LOG_LIMIT]
+
+
+@njit
+def next_stretch(c, icount, inner):
+    """Return up to where the dispatch loop may run: to a window of samples, or for a step of it, or to `inner`."""
+    m = words_at(c, MACH)
+    period = m[L.WINDOW_PERIOD]
+    start = m[L.WINDOW_AT]
+    if icount < start:
+        if start - icount <= period << U(1):
+            return start if start < inner else inner
+        start = icount  # the guest was put back
+        m[L.WINDOW_AT] = start
+    rows = m[L.SAMPLES]
+    if icount - start >= U(L.WINDOW_STEPS) or rows + U(2) > U(L.SAMPLE_BUFFER):
+        # a pseudo-random distance, so that the windows do not fall into step with the guest
+        distance = (icount * U(0x9E3779B97F4A7C15)) >> U(32)
+        m[L.WINDOW_AT] = icount + (period >> U(1)) + (distance * period >> U(32))
+        return inner
+    samples = words_at(c, SAMPLES)
+    if icount == start:
+        samples[rows] = U(0)
+        rows += U(1)
+    if m[L.MMIO_STATE] < U(2):  # else the step was noted when it was begun
+        samples[rows] = words_at(c, HART)[L.PC]
+        rows += U(1)
+    m[L.SAMPLES] = rows
+    return icount + U(1)
 
 
 @njit
@@ -97,6 +128,8 @@ def kernel(c, limit):
             inner = (icount | U(0xFFFF)) + U(1)
             if stepping != U(0):
                 inner = icount + U(1)
+            elif m[L.WINDOW_PERIOD] != U(0):
+                inner = next_stretch(c, icount, inner)
             if inner > limit:
                 inner = limit
             m[L.INNER_LIMIT] = inner

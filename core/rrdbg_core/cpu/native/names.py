@@ -24,7 +24,7 @@ U = np.uint64
 # the table of pointers
 HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for _i in range(12))
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
-BREAKS, WATCHES, GATES, WATCHED, RUN = (U(_i) for _i in range(20, 25))
+BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_LINES = (U(_i) for _i in range(20, 27))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
@@ -53,6 +53,7 @@ NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
 OP_ARMED = U(4)  # four of them, see `armed` in cpu/ops.py
+OP_REGION = U(8)  # op | number of a function in the table of handlers << 8 | number of the entry << 32
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 
 CODE, WATCHED_R, WATCHED_W = U(1), U(2), U(4)  # flags of a RAM page
@@ -75,6 +76,9 @@ FMT_R, FMT_I, FMT_SH6, FMT_SH5, FMT_S, FMT_B, FMT_U, FMT_J, FMT_CSR, FMT_CSRI, F
 OLD_X = U(400)  # the registers before a step that is looked at
 STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(440), U(441), U(442), U(443)
 REGISTER_HIT, TRAP_HIT = U(1 << 32), U(2 << 32)  # HIT_INDEX beyond the watches
+
+NOWHERE = U(0xFFFF_FFFF_FFFF_FFFF)  # no offset in RAM, see `resolve`
+SIZE_BITS, FOR_WRITE, ALIGNED = U(15), U(1 << 4), U(1 << 5)  # what `resolve` is asked for
 
 NO, HOLDS, UNJUDGED = U(0), U(1), U(2)  # verdicts, see cpu/condition_code.py
 
