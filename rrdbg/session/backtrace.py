@@ -275,13 +275,15 @@ class Backtrace(Frames):
             if after is None and state.row is None and current.position is not None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
-            if after is None:
-                caller = self._plausible(state.caller())
-                after = _Physical(caller, current.priv, None) if caller is not None else None
+            caller = state.caller() if after is None else None
+            if caller is not None and self._plausible(caller):
+                after = _Physical(caller, current.priv, None)
             if after is None and current.position is None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
             if after is None:
+                if caller is not None and state.row is not None:
+                    yield _Physical(caller, current.priv, None)  # what lies where the return address was
                 return
             if after.taken is not None:
                 position, frames = after.taken, []
@@ -304,12 +306,12 @@ class Backtrace(Frames):
         entry = self._symbols.entry
         return symbol is not None and entry is not None and self._symbols.around(entry) == symbol
 
-    def _plausible(self, caller: Frame | None) -> Frame | None:
-        """Return a caller if it is code, or where gdb would stop too."""
-        if caller is None or caller.address == 0:
-            return caller
+    def _plausible(self, caller: Frame) -> bool:
+        """Return whether a caller is code, or where gdb would stop too."""
+        if caller.address == 0:
+            return True
         data = self._engine.read(caller.pc & ~1, 2, False)
-        return caller if len(data) == 2 and data != b"\0\0" else None
+        return len(data) == 2 and data != b"\0\0"
 
     # code
 

@@ -44,6 +44,7 @@ from rrdbg.symbols.types import (
     VoidType,
     declare,
     strip,
+    unqualified,
 )
 
 MAX_TEXT = 1 << 20
@@ -510,11 +511,10 @@ def _name(kind: Type) -> str:
 
 def _is_plain_string(kind: Type) -> bool:
     """Return whether a pointer is a `char *`, whose text tells its type."""
+    kind = unqualified(kind)
     if not isinstance(kind, PointerType) or kind.kind != "*":
         return False
-    target = kind.target
-    while isinstance(target, QualifiedType):
-        target = target.target
+    target = unqualified(kind.target)
     return isinstance(target, BaseType) and target.name == "char"
 
 

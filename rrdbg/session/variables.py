@@ -111,6 +111,11 @@ class Variables(Steps):
         value = called_with(self._symbols.debug, variable, level.scope, level.state)
         return None if value is None else number(variable.type, value)
 
+    def _scene(self) -> FrameScene:
+        if self.frame or self._hidden:  # an inlined call may end up in the same place as the frame
+            return self._scene_of(self._level())
+        return super()._scene()
+
     def _scene_of(self, level: Level) -> FrameScene:
         inner: Scope | None = level.scope if level.calls_inlined else None
         return FrameScene(self._world, lambda: level.state, inner)

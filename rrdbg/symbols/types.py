@@ -368,6 +368,16 @@ def unqualified(kind: Type) -> Type:
     return kind
 
 
+def resolved(kind: Type) -> Type:
+    """Return the type behind typedefs, with the qualifiers that it and they have."""
+    found: list[str] = []
+    while isinstance(kind, TypedefType | QualifiedType):
+        if isinstance(kind, QualifiedType):
+            found += kind.qualifiers
+        kind = kind.target
+    return qualified(kind, *found) if found else kind
+
+
 def qualified(kind: Type, *qualifiers: str) -> Type:
     """Return a type with more qualifiers; of an array they are its elements'."""
     if isinstance(kind, ArrayType):

@@ -348,7 +348,6 @@ def is_function(origin: Die, node: Node) -> bool:
         return True
     if not origin.flag(D.AT_EXTERNAL):
         return False
-    mine, its = linkage_name(origin), linkage_name(node.die)
-    if mine or its:
-        return mine == its
-    return plain_name(origin) == plain_name(node.die) and any(entry.flag(D.AT_EXTERNAL) for entry in entries)
+    # GCC declares memset as __builtin_memset, with memset for its linkage name
+    mine, its = (linkage_name(die) or plain_name(die) for die in (origin, node.die))
+    return mine == its and any(entry.flag(D.AT_EXTERNAL) for entry in entries)

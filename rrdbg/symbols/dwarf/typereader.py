@@ -119,7 +119,8 @@ class TypeReader:
             return self._structure(die)
         if tag in _POINTERS:
             size = die.number_of(D.AT_BYTE_SIZE, 8)
-            name = die.text(D.AT_NAME)
+            # GCC calls the pointer of C's va_list __builtin_va_list, which nobody has to know
+            name = "" if die.unit.language in ("c", "c++") else die.text(D.AT_NAME)
             return PointerType(self.type_of(die), _POINTERS[tag], size if 0 < size <= MAX_BASE_BYTES else 8, name)
         if tag == D.TAG_BASE_TYPE:
             return base_type(die)
