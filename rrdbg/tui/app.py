@@ -231,7 +231,7 @@ class DebuggerApp(Actions):
     def _tell_damage(self, overview: Overview) -> None:
         self._told = overview.damage
         self.timeline.caption = f"rrdbg  {self.trace_name}  ⚠ damaged"
-        self.timeline.refresh()
+        self.timeline.redraw()
         self.deck.log_pane.write(overview.damage, "error")
         self.deck.reveal("log", focus=False)
         self.say(overview.damage.splitlines()[0], "error")
@@ -266,7 +266,7 @@ class DebuggerApp(Actions):
             for row in rows:
                 self.timeline.time.learn(row.icount, row.virtual_ns, jump=True)
             self.deck.events.extend(rows, total)
-            self.timeline.refresh()
+            self.timeline.redraw()
             if self.view is not None:
                 self.deck.events.show(self.view.position)
             if rows and first + len(rows) < min(total, EVENTS_SHOWN):

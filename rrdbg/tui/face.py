@@ -131,7 +131,7 @@ class Face(App[int]):
         deck.source.set_points(points)
         if self.view is not None:
             deck.code.breakpoints = self.view.breakpoints
-            deck.code.refresh()
+            deck.code.redraw()
 
     def refresh_program(self) -> None:
         """Ask for the stack, the variables and the source of what is shown; a newer wish replaces an older one."""

@@ -110,13 +110,13 @@ class SourcePane(Pane):
             for point in points
             if point.kind is PointKind.BREAK and point.location is not None and point.location.file == name
         }
-        self.refresh()
+        self.redraw()
 
     def set_trail(self, trail: Trail) -> None:
         """Take the lines executed around the cursor."""
         self._trail = trail
         self._past, self._future = ranks(trail.visits, trail.position)
-        self.refresh()
+        self.redraw()
 
     def _take(self, source: SourceFile | None, missing: str) -> None:
         self._missing = missing if source is None else ""
