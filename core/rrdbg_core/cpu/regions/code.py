@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
@@ -81,11 +82,18 @@ class CodePages:
         return found
 
 
+_decode_word = lru_cache(maxsize=1 << 14)(decode)
+
+
 def _decode(page: bytes, pc: int) -> Step:
     offset = pc & PAGE_MASK
     word = int.from_bytes(page[offset : offset + 4], "little")
     length = 4 if word & 3 == 3 else 2
-    decoded = decode(word) if not offset & 1 and offset + length <= PAGE_BYTES else None
+    decoded = (
+        _decode_word(word if length == 4 else word & 0xFFFF)
+        if not offset & 1 and offset + length <= PAGE_BYTES
+        else None
+    )
     if decoded is None:
         return Step(Kind.BARRIER, length, 0)
     effect = decoded.insn.effect

@@ -11,12 +11,14 @@ All of it is heuristic: a bad plan costs speed, never correctness. But equal sam
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop, heappush, nlargest
 
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
-from rrdbg_core.cpu.regions.graph import Graph, Node
+from rrdbg_core.cpu.regions.graph import Flow, Graph, Node
 from rrdbg_core.cpu.regions.plan import MAX_INSNS, Block, Plan
 from rrdbg_core.cpu.regions.walk import Live, walk
 
@@ -32,12 +34,16 @@ FADED = 0.3
 """Weight below which a sample that was aged is forgotten."""
 MAX_SITES = 1 << 15
 """Instructions that are remembered."""
+MAX_MISSING = 1 << 10
+"""Pages asked for at a time."""
 MIN_RUNS = 16.0
 """How often a block must have been seen before a region is grown from it."""
 MIN_GAIN = 0.001
 """Share of all steps that a region must take over."""
 COLD = 0.01
 """Share of the root's runs below which a block is left out."""
+MAX_MISFITS = 6
+"""Blocks too long for the room that is left after which a region is finished."""
 UNSEEN = 0.03
 """Estimated share of ways not seen yet below which the picture of a region counts as whole."""
 SEEN_ENOUGH = 400.0
@@ -50,6 +56,8 @@ MAX_PLANS_A_LOOK = 4
 """Plans made at a time."""
 MAX_ROOTS_A_LOOK = 24
 """Roots tried at a time."""
+MAX_TRIES_A_LOOK = 8
+"""Regions grown at a time, whether a plan comes of them or not."""
 MAX_LIVE = 256
 """Plans remembered; beyond that the oldest go."""
 MAX_SETBACKS = 10
@@ -61,7 +69,8 @@ class Profile:
 
     def __init__(self) -> None:
         self._code = CodePages()
-        self._flow: dict[int, dict[int, float]] = {}
+        self._flow = Flow(self._code)
+        self._missing: set[int] = set()
         self._outside: dict[int, float] = {}
         self._total = 0.0  # steps sampled, aged
         self._since_aged = 0
@@ -86,10 +95,12 @@ class Profile:
 
     def set_page(self, address: int, content: bytes) -> None:
         """Set a page of guest code; what was known about another content is forgotten."""
+        self._missing.discard(address)
         if not self._code.put(address, content):
             return
-        for pc in [pc for pc in self._flow if pc & ~PAGE_MASK == address]:
-            del self._flow[pc]
+        pcs = [pc for pc in range(address, address + PAGE_BYTES, 2) if pc in self._flow.outs]
+        self._flow.forget(pcs)
+        for pc in pcs:
             self._outside.pop(pc, None)
         hit = [live for live in self._lives if any(block.pc & ~PAGE_MASK == address for block in live.plan.blocks)]
         self._set_back(address)
@@ -99,8 +110,7 @@ class Profile:
     def missing_pages(self) -> set[int]:
         """Return addresses of pages that samples name and whose content is not known."""
         self._absorb()
-        pages = {pc & ~PAGE_MASK for pc in self._flow}
-        return {page for page in pages if page not in self._code}
+        return set(self._missing)
 
     def forget(self, plan: Plan, *, changed: bool = True) -> None:
         """Take note that a region is no more.
@@ -145,14 +155,23 @@ class Profile:
         values, indices = np.unique(pcs, return_inverse=True)
         pairs, counts = np.unique(indices[:-1] * len(values) + indices[1:], return_counts=True)
         names = values.tolist()
+        flow, known = self._flow, self._flow.outs
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             first, then = divmod(pair, len(names))
-            if names[first]:
-                outs = self._flow.setdefault(names[first], {})
-                outs[names[then]] = outs.get(names[then], 0.0) + count
+            pc = names[first]
+            if pc:
+                if pc not in known:
+                    self._want(pc & ~PAGE_MASK)
+                flow.add(pc, names[then], count)
         outside = self._outside
         for pc, count in self._walk(pcs).items():
             outside[pc] = outside.get(pc, 0.0) + count
+
+    def _want(self, page: int) -> None:
+        if page not in self._code:
+            if len(self._missing) >= MAX_MISSING:
+                self._missing.clear()
+            self._missing.add(page)
 
     def _walk(self, pcs: npt.NDArray[np.uint64]) -> dict[int, float]:
         """Return how often which instruction was executed outside of all regions."""
@@ -174,15 +193,10 @@ class Profile:
     def _age(self, steps: int) -> None:
         """Let old samples fade."""
         self._since_aged += steps
-        while self._since_aged >= HALF_LIFE_STEPS or len(self._flow) > MAX_SITES:
+        while self._since_aged >= HALF_LIFE_STEPS or len(self._flow.outs) > MAX_SITES:
             self._since_aged = max(0, self._since_aged - HALF_LIFE_STEPS)
             self._total /= 2
-            for pc in list(self._flow):
-                kept = {then: weight / 2 for then, weight in self._flow[pc].items() if weight / 2 >= FADED}
-                if kept:
-                    self._flow[pc] = kept
-                else:
-                    del self._flow[pc]
+            self._flow.fade(FADED)
             self._outside = {pc: weight / 2 for pc, weight in self._outside.items() if weight / 2 >= FADED}
 
     # ---- what goes out -----------------------------------------------------------------------------------------------
@@ -199,13 +213,17 @@ class Profile:
             return []
         graph = Graph(self._code, self._flow, self._outside)
         found: list[tuple[float, Plan]] = []
-        roots = sorted(graph.nodes.values(), key=lambda node: (-node.outside, node.pc))[:MAX_ROOTS_A_LOOK]
-        for root in roots:
-            if len(found) == MAX_PLANS_A_LOOK:
-                break
-            if root.outside < MIN_GAIN * self._total / 4 or root.runs < MIN_RUNS:
+        tried: set[int] = set()
+        tries = 0
+        for pc in nlargest(MAX_ROOTS_A_LOOK, self._outside, key=lambda pc: (self._outside[pc], -pc)):
+            root = graph.node(graph.start_of(pc))
+            if root is None or root.pc in tried or root.runs < MIN_RUNS:
                 continue
+            if len(found) == MAX_PLANS_A_LOOK or tries == MAX_TRIES_A_LOOK:
+                break
+            tries += 1
             region = self._grow(graph, root)
+            tried.update(node.pc for node in region)
             gain = sum(node.outside for node in region)
             size = sum(len(node.pcs) for node in region)
             if gain < MIN_GAIN * self._total or not self._ripe(region, root):
@@ -220,27 +238,32 @@ class Profile:
         """Return a region: blocks around a root, in the order in which they were added."""
         region = {root.pc: root}
         room = MAX_INSNS - len(root.pcs)
-        frontier: dict[int, float] = {}
-        passed: set[int] = set()
+        weights: dict[int, float] = {}
+        frontier: list[tuple[float, int]] = []
+        cold = COLD * root.runs
+        misfits = 0
         node = root
         while True:
             for ways in (node.succs, node.preds):
                 for pc, weight in ways.items():
-                    if pc not in region and pc not in passed:
-                        frontier[pc] = frontier.get(pc, 0.0) + weight
-            if not frontier:
-                break
-            pc = min(frontier, key=lambda pc: (-frontier[pc], pc))
-            if frontier.pop(pc) < COLD * root.runs:
-                break
-            node = graph.nodes[pc]
-            if len(node.pcs) > room:
-                passed.add(pc)
-                node = Node(0)
-                continue
+                    if pc not in region:
+                        weights[pc] = weight = weights.get(pc, 0.0) + weight
+                        if weight >= cold:
+                            heappush(frontier, (-weight, pc))
+            while frontier:
+                weight, pc = heappop(frontier)
+                # others for the same block are out of date
+                if pc not in region and weight == -weights[pc]:
+                    found = graph.node(pc)
+                    if found is not None and len(found.pcs) <= room:
+                        break
+                    misfits += 1
+            else:
+                return list(region.values())
+            if misfits >= MAX_MISFITS:
+                return list(region.values())
+            node = region[pc] = found
             room -= len(node.pcs)
-            region[pc] = node
-        return list(region.values())
 
     def _ripe(self, region: list[Node], root: Node) -> bool:
         """Return True if enough was seen of a region: the more ways were seen just once, the more are to come."""
@@ -273,7 +296,7 @@ class Profile:
         arrivals: dict[int, float] = {}
         for node in region:
             inside = sum(weight for pc, weight in node.preds.items() if pc in members)
-            arrivals[node.pc] = max(0.0, node.total_in - inside)
+            arrivals[node.pc] = node.strangers + sum(node.preds.values()) - inside
         for pc, weight in _loops(root, members).items():
             if weight >= MIN_ENTRY * root.runs:
                 arrivals[pc] += weight / 100
@@ -288,7 +311,6 @@ class Profile:
     def _take_over(self, plan: Plan, region: list[Node]) -> None:
         """Count a plan as compiled."""
         for node in region:
-            node.outside = 0.0
             for pc in node.pcs:
                 self._outside.pop(pc, None)
         live = Live(plan, self._code)
