@@ -73,7 +73,7 @@ class Flow:
 class Node:
     """A basic block: instructions that are executed one after another."""
 
-    __slots__ = ("ends_in", "outside", "pc", "pcs", "preds", "runs", "strangers", "succs")
+    __slots__ = ("ends_in", "lost", "pc", "pcs", "preds", "runs", "strangers", "succs")
 
     def __init__(self, pcs: list[int], ends_in: Kind) -> None:
         self.pc = pcs[0]
@@ -84,8 +84,8 @@ class Node:
         """Kind of the last one."""
         self.runs = 0.0
         """How often it was executed: the mean over its instructions."""
-        self.outside = 0.0
-        """Steps made in it that no region has taken over."""
+        self.lost = 0.0
+        """Time lost in it, see `Profile`."""
         self.succs: dict[int, float] = {}
         """Blocks that followed it, and how often."""
         self.preds: dict[int, float] = {}
@@ -97,10 +97,10 @@ class Node:
 class Graph:
     """Blocks, built when they are asked for. It goes by what was known when it was made."""
 
-    def __init__(self, code: CodePages, flow: Flow, outside: Mapping[int, float]) -> None:
+    def __init__(self, code: CodePages, flow: Flow, lost: Mapping[int, float]) -> None:
         self._code = code
         self._flow = flow
-        self._outside = outside
+        self._lost = lost
         self._nodes: dict[int, Node | None] = {}
         self._starts: dict[int, int] = {}
 
@@ -152,9 +152,9 @@ class Graph:
         if not pcs:
             return None
         node = Node(pcs, kind)
-        flow, outside = self._flow, self._outside
+        flow, lost = self._flow, self._lost
         node.runs = sum(map(flow.seen, pcs)) / len(pcs)
-        node.outside = sum(outside.get(pc, 0.0) for pc in pcs)
+        node.lost = sum(lost.get(pc, 0.0) for pc in pcs)
         for then, weight in flow.outs.get(pcs[-1], {}).items():
             if then and _follows(kind, then, at, target):
                 node.succs[then] = weight
