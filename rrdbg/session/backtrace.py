@@ -367,7 +367,7 @@ class Backtrace(Frames):
         frame = self._frame()
         places = (frame.pc, frame.pc + (self._length_at(frame.pc) or 4))
         self._engine.seek(step + 1)
-        return self._forward(position, self._exactly_in(frame, *places), ()).goal
+        return self._comes_to(self._exactly_in(frame, *places), position)
 
     # by the trace
 

@@ -128,12 +128,19 @@ class Frames(Hunt):
             entered = self._engine.icount
             activation = self._activation(entered)
             self._engine.seek(entered)
-            if not self._forward(here, activation.goal, ()).goal:
+            if not self._comes_to(activation.goal, here):
                 return activation
             self._engine.seek(entered)  # that one has returned since: look further back
         raise NotFound(
             f"the recording does not show how {symbol.name} was entered", hint="it may be what the guest started with"
         )
+
+    def _comes_to(self, goal: Goal, limit: int) -> bool:
+        """Run to a position; return whether a goal was reached by then, even if an interrupt comes first there."""
+        start = self._engine.icount
+        if self._forward(limit, goal, ()).goal:
+            return True
+        return start < limit and self._frame().pc in goal.addresses and goal.test()
 
     def _activation(self, entered: int) -> Activation:
         """Return the activation that begins at a position. The guest then stands anywhere."""
