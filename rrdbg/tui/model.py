@@ -9,6 +9,9 @@ from rrdbg.session.values import Location, Point, PointKind
 
 NOWHERE = Location(0)
 
+NEAR = (2, 6, 16)
+"""Lines executed before (or after) the cursor that get the strongest shade in the source, the next one, the weakest."""
+
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
