@@ -1,9 +1,7 @@
 // bench/arith32: 32-bit arithmetic as firmware has it: filters in fixed point, division, decimal numbers, dates, Collatz
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 160
-#endif
+static const volatile u64 rounds = 160;  // how long it runs
 
 typedef int i32;
 typedef short i16;
@@ -135,7 +133,7 @@ int main(void) {
   u64 state = 1, hash = 0;
   for (u32 i = 0; i < TAPS; i++)
     taps[i] = random_next(&state) >> 49;
-  for (u32 round = 0; round < ROUNDS; round++) {
+  for (u32 round = 0; round < rounds; round++) {
     u32 seed = 12345 + round, sum = 0;
     for (u32 i = 0; i < 1024 + TAPS; i++) {
       seed = seed * 1103515245 + 12345;

@@ -1,9 +1,7 @@
 // bench/atomics: spin locks, reference counts, a lock-free stack and ring, with LR/SC, AMOs and fences, on one hart
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 7000
-#endif
+static const volatile u64 rounds = 7000;  // how long it runs
 
 // ---- locks
 
@@ -108,7 +106,7 @@ int main(void) {
   for (u32 i = 1; i < NODES; i++)
     push(&spare, i);
   shared.low = shared.high = 0;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     // money moves between accounts, under locks
     for (u64 i = 0; i < 1000; i++) {
       u64 r = random_next(&state), from = r >> 8 & 15, to = r >> 16 & 15;
@@ -162,7 +160,7 @@ int main(void) {
       panic("accounts sum to %lu", sum);
     added = 0;
   }
-  if (total != ROUNDS * (2000UL * 1999 / 2))
+  if (total != rounds * (2000UL * 1999 / 2))
     panic("the messages sum to %lu", total);
   printf("atomics: %016lx\n", hash_mix(hash, shared.high ^ shared.low));
   return 0;

@@ -1,9 +1,7 @@
 // bench/bits: bit manipulation with Zba, Zbb and Zbs: queens and knights on bitboards, Morton codes, bit sets, rotations
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 78
-#endif
+static const volatile u64 rounds = 78;  // how long it runs
 
 typedef unsigned __int128 u128;
 
@@ -93,7 +91,7 @@ static u64 data[2048];
 
 int main(void) {
   u64 state = 1, hash = 0;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     if (queens((1 << 9) - 1, 0, 0, 0) != 352)
       panic("queens");
     hash = hash_mix(hash, queens((1 << 10) - 1, 0, 0, 0));

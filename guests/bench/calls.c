@@ -1,9 +1,7 @@
 // bench/calls: recursion: Fibonacci, Takeuchi, Ackermann thousands of calls deep, queens, a calculator by recursive descent
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 47
-#endif
+static const volatile u64 rounds = 47;  // how long it runs
 
 static u64 fibonacci(u64 n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
 
@@ -121,7 +119,7 @@ static void expect(const char *what, u64 value, u64 right) {
 
 static void all(void) {
   u64 hash = 0;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     expect("fibonacci(27)", fibonacci(27), 196418);
     expect("takeuchi(18, 12, 6)", takeuchi(18, 12, 6), 7);
     expect("ackermann(2, 900)", ackermann(2, 900), 1803);

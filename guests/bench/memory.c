@@ -1,10 +1,9 @@
 // bench/memory: memcpy, memmove, memset, memcmp, strlen and checksums, by words that are seldom aligned, and by bytes
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 680
-#endif
 #define SIZE (96 * 1024)
+
+static const volatile u64 rounds = 680;  // how long it runs
 
 // a hart that allows misaligned accesses, and a C library that knows it
 struct word {
@@ -103,7 +102,7 @@ int main(void) {
   u64 state = 1, hash = 0;
   for (u64 i = 0; i < sizeof one; i++)
     one[i] = 1 + i * i % 255;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     u64 r = random_next(&state);
     u64 from = r & 63, to = r >> 6 & 63, n = SIZE - (r >> 12 & 1023), moved = 1 + (r >> 22 & 63);
     // all of it at any alignment, then in packets

@@ -1,9 +1,7 @@
 // bench/objects: calls through pointers: virtual methods of trees and shapes, comparison callbacks, a table of states
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 205
-#endif
+static const volatile u64 rounds = 205;  // how long it runs
 
 // ---- terms: a tree of objects with virtual methods
 
@@ -170,7 +168,7 @@ int main(void) {
   static struct record records[3000];
   static compare *const orders[] = {by_key, by_other, by_both};
   u64 state = 1, hash = 0;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     used = 0;
     const struct term *term = grow(9, &state);
     u64 counted = 0;

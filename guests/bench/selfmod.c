@@ -4,11 +4,10 @@
 // no operations, as a kernel patches them.
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 2150
-#endif
 #define ROWS 4096
 #define BUFFER 16384  // instructions; queries go round in it
+
+static const volatile u64 rounds = 2150;  // how long it runs
 
 static u32 buffer[BUFFER], *emit_at = buffer;
 static i64 rows[ROWS][4];
@@ -173,7 +172,7 @@ int main(void) {
       rows[row][column] = (random_next(&state) >> 54) - (column == 3 ? 300 : 0);
   build_traced();
   u64 (*call)(u64) = (u64(*)(u64))traced;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     struct query q;
     make(&q, &state);
     code *compiled = compile(&q);

@@ -1,10 +1,9 @@
 // bench/syscalls: two programs in U mode that talk through a kernel: a system call or a switch every few hundred steps
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 310000
-#endif
 #define PIPE 512
+
+static const volatile u64 rounds = 310000;  // how long it runs
 
 enum { SYS_EXIT = 1, SYS_READ, SYS_WRITE, SYS_YIELD, SYS_TICKS };
 
@@ -51,7 +50,7 @@ static u64 sum(const struct message *m) {
 static void client(void) {
   struct message m;
   u64 state = 1, hash = 0;
-  for (u64 n = 0; n < ROUNDS; n++) {
+  for (u64 n = 0; n < rounds; n++) {
     m.number = n;
     m.size = 1 + n % 14;
     for (u64 i = 0; i < m.size; i++)

@@ -3,11 +3,10 @@
 // What it prints does not depend on when the interrupts come.
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 110
-#endif
 #define TASKS 3
 #define PERIOD 200  // of 100 ns
+
+static const volatile u64 rounds = 110;  // how long it runs
 
 static u8 stacks[TASKS][8192] __attribute__((aligned(16)));
 static struct frame *saved[TASKS];
@@ -37,7 +36,7 @@ static void protected_add(u64 n) {
 static void sorter(void) {
   static u64 data[600];
   u64 state = 1, hash = 0;
-  for (u64 round = 0; round < ROUNDS * 12; round++) {
+  for (u64 round = 0; round < rounds * 12; round++) {
     for (u64 i = 0; i < 600; i++)
       data[i] = random_next(&state) >> 32;
     for (u64 i = 1; i < 600; i++) {
@@ -55,7 +54,7 @@ static void sorter(void) {
 
 static void walker(void) {
   u64 hash = 0, longest = 0;
-  for (u64 start = 1; start < ROUNDS * 1500; start++) {
+  for (u64 start = 1; start < rounds * 1500; start++) {
     u64 steps = 0;
     for (u64 n = start; n != 1; steps++)
       n = n & 1 ? 3 * n + 1 : n >> 1;
@@ -70,7 +69,7 @@ static void walker(void) {
 static void copier(void) {
   static u8 from[3000], to[3000];
   u64 hash = 0;
-  for (u64 round = 0; round < ROUNDS * 120; round++) {
+  for (u64 round = 0; round < rounds * 120; round++) {
     for (u64 i = 0; i < 3000; i += 7)
       from[i] = round * i;
     memcpy(to, from, 3000);
@@ -92,7 +91,7 @@ static void start(void) {
 
 static _Noreturn void end_of_work(void) {
   // 3 each of 12, 1 in 16, 2 each of 120
-  u64 right = ROUNDS * 12UL * 3 + (ROUNDS * 1500UL - 1) / 16 + ROUNDS * 120UL * 2;
+  u64 right = rounds * 12UL * 3 + (rounds * 1500UL - 1) / 16 + rounds * 120UL * 2;
   if (entered != right || ticks < 1000)
     panic("%lu entries, %lu ticks", entered, ticks);
   printf("ticks: %016lx\n", hash_mix(hash_mix(results[0], results[1]), results[2]));

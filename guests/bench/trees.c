@@ -1,9 +1,7 @@
 // bench/trees: pointers: an allocator, a balanced tree, lists that are sorted, a hash map that grows
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 39
-#endif
+static const volatile u64 rounds = 39;  // how long it runs
 
 // ---- an allocator: lists of free blocks by power of two, split and not merged; what is left is checked at the end
 
@@ -244,7 +242,7 @@ static void forget(void) {
 
 int main(void) {
   u64 state = 1, hash = 0;
-  for (u64 round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     struct node *tree = NIL;
     for (u64 i = 0; i < 12000; i++)
       tree = insert(tree, random_next(&state) >> 49, i);

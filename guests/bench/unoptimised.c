@@ -1,10 +1,9 @@
 // bench/unoptimised: what a debug build does, compiled with -O0: every variable lives on the stack
 #include "lib.h"
 
-#ifndef ROUNDS
-#define ROUNDS 42
-#endif
 #define SIZE 2000
+
+static const volatile u64 rounds = 42;  // how long it runs
 
 struct list {
   struct list *next;
@@ -114,7 +113,7 @@ static int edit_distance(const char *a, const char *b) {
 
 int main(void) {
   u64 state = 1, hash = 0;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (u64 round = 0; round < rounds; round++) {
     for (int i = 0; i < 4; i++)
       hash = hash_mix(hash, count_words(&state));
     for (int i = 0; i < SIZE; i++)
