@@ -9,12 +9,13 @@ entered.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
@@ -49,8 +50,7 @@ _INTERRUPT = 1 << 63
 _MRET = 0x3020_0073
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(Frozen):
     """A frame as the session knows it: a function, or an inlined call, that stands somewhere."""
 
     number: int
@@ -86,8 +86,7 @@ class Level:
         return self.state.cfa()
 
 
-@dataclass(frozen=True, slots=True)
-class _Physical:
+class _Physical(Frozen):
     """A frame without regard to inlined calls."""
 
     state: Frame

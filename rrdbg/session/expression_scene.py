@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa.registers import REGISTERS
 
 from rrdbg.session.ctypes_values import (
@@ -95,8 +96,7 @@ def frozen(value: CValue) -> CValue:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Frozen):
     """What scenes of one session share."""
 
     symbols: SymbolTable

@@ -6,10 +6,9 @@ function has a lower stack pointer, so recursion does not deceive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Condition, both, hart
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 
 from rrdbg.session.decoding import Instruction, instruction
@@ -22,8 +21,7 @@ _NEAREST = 64
 """Entries of a function looked at before the search for the current activation is given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Frozen):
     """What tells one activation from another."""
 
     pc: int
@@ -34,8 +32,7 @@ class Frame:
     """Privilege mode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(Frozen):
     """How the current function was entered."""
 
     entered: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import pairwise
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session import ctypes_floats as floats
 from rrdbg.session.ctypes_values import (
@@ -54,8 +56,7 @@ MAX_NESTING = 60
 UNLIMITED = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Frozen):
     """What `set print` sets."""
 
     pretty: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from rrdbg_core.frozen import Frozen
 from textual.strip import Strip
 
 from rrdbg.tui.drawing import spans
@@ -16,8 +16,7 @@ from rrdbg.tui.text import clip, grouped, short_count, short_ns, short_seconds, 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Frozen):
     """Something the engine is busy with."""
 
     title: str

@@ -76,7 +76,7 @@ def test_the_same_answers(trace: Path, remote: Session, tmp_path: Path) -> None:
             expected = call(local)
             if name == "info":
                 expected = api.TraceInfo(
-                    str(tmp_path / "run.rrt"), *(getattr(expected, field) for field in expected.__slots__[1:])
+                    str(tmp_path / "run.rrt"), *(getattr(expected, field) for field in expected.__match_args__[1:])
                 )
             assert call(remote) == expected, name
 

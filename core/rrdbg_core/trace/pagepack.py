@@ -17,12 +17,12 @@ before, if the entry is a delta, and zero otherwise.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import lz4.block
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending
 from rrdbg_core.trace.frame import decompress
@@ -109,8 +109,7 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
     return b"".join((head, packed, *groups))
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Frozen):
     """What a pack holds and where."""
 
     first: int
@@ -137,7 +136,7 @@ class Directory:
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "first")
+        return sum(getattr(self, name).nbytes for name in self.__match_args__ if name != "first")
 
 
 def head(payload: bytes) -> tuple[int, ...]:

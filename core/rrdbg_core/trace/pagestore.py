@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import pagepack
 from rrdbg_core.trace.frame import Chunk
 from rrdbg_core.trace.pagepack import (
@@ -37,8 +37,7 @@ DIRECTORY_BYTES = 16 << 20
 """Memory for directories of page packs."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pack:
+class _Pack(Frozen):
     chunk: Chunk
     first: int
     pages: U32

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError, uleb
@@ -28,8 +29,7 @@ _CALLS = (D.TAG_CALL_SITE, D.TAG_GNU_CALL_SITE)
 _PARAMETERS = (D.TAG_CALL_SITE_PARAMETER, D.TAG_GNU_CALL_SITE_PARAMETER)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Frozen):
     """An image at the place where it was loaded."""
 
     debug: ImageDebug

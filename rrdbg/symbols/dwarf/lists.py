@@ -6,8 +6,9 @@ Both are lists of address ranges; in a location list each has an expression.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError, block, uleb, unsigned
@@ -40,8 +41,7 @@ class _Row(Enum):
     """GNU's: numbers of the line table's rows at one address."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Frozen):
     """What tells the two kinds of lists apart."""
 
     section: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.basetypes import canonical_name
 from rrdbg.symbols.dwarf import codes as D
@@ -67,8 +68,7 @@ Finder = Callable[[Die], Die | None]
 """Returns the definition of a declared structure or enumeration, from whatever unit has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Frozen):
     """Where the length of an array is found at run time."""
 
     die: Die
