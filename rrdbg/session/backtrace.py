@@ -25,8 +25,8 @@ from rrdbg.session.engine import Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
 from rrdbg.symbols.cfi import Row
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.unwind import SP, Code, Frame, endless
 
 MAX_FRAMES = 10_000
@@ -252,7 +252,7 @@ class Backtrace(Frames):
             file, number = scope.call_file, scope.call_line
         if not scopes:
             symbol = self._symbols.around(state.pc)
-            name = symbol.name if symbol and symbol.kind != "object" else ""
+            name = symbol.name if symbol else ""  # code that a program writes lies in an object
             yield Level(
                 0, state, None, name, file, number, priv=physical.priv, trap=physical.trap, taken=physical.taken
             )
@@ -274,15 +274,15 @@ class Backtrace(Frames):
             if after is None and state.row is None and current.position is not None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
-            caller = state.caller() if after is None else None
-            if caller is not None and self._plausible(caller):
+            written = state.caller() if after is None else None
+            if (caller := self._plausible(written)) is not None:
                 after = _Physical(caller, current.priv, None)
             if after is None and current.position is None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
             if after is None:
-                if caller is not None and state.row is not None:
-                    yield _Physical(caller, current.priv, None)  # what lies where the return address was
+                if written is not None and state.row is not None:
+                    yield _Physical(written, current.priv, None)  # what lies where the return address was
                 return
             if after.taken is not None:
                 position, frames = after.taken, []
@@ -305,12 +305,12 @@ class Backtrace(Frames):
         entry = self._symbols.entry
         return symbol is not None and entry is not None and self._symbols.around(entry) == symbol
 
-    def _plausible(self, caller: Frame) -> bool:
-        """Return whether a caller is code, or where gdb would stop too."""
-        if caller.address == 0:
-            return True
+    def _plausible(self, caller: Frame | None) -> Frame | None:
+        """Return a caller if it is code, or where gdb would stop too."""
+        if caller is None or caller.address == 0:
+            return caller
         data = self._engine.read(caller.pc & ~1, 2, False)
-        return len(data) == 2 and data != b"\0\0"
+        return caller if len(data) == 2 and data != b"\0\0" else None
 
     # code
 

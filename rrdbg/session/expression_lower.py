@@ -52,8 +52,9 @@ from rrdbg.session.expression_nodes import (
 )
 from rrdbg.session.expression_scene import FrameScene
 from rrdbg.symbols.cfi import How, Row
-from rrdbg.symbols.debuginfo import BehindCfa, BehindRegister, Constant, DebugVariable, Fixed, InRegister
 from rrdbg.symbols.location import Contents
+from rrdbg.symbols.places import BehindCfa, BehindRegister, Constant, Fixed, InRegister
+from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.types import (
     CHAR,
     INT,

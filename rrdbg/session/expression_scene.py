@@ -19,9 +19,10 @@ from rrdbg.session.ctypes_values import (
 )
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.numbers import TYPES, canonical
-from rrdbg.symbols.debuginfo import DebugInfo, DebugVariable
-from rrdbg.symbols.debuginfo import Scope as Function
+from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.location import Memory, Register
+from rrdbg.symbols.scopes import DebugVariable
+from rrdbg.symbols.scopes import Scope as Function
 from rrdbg.symbols.table import SymbolTable
 from rrdbg.symbols.types import (
     INT,

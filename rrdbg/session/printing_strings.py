@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -89,7 +90,9 @@ def _characters(data: bytes) -> tuple[Sequence[int | str], bytes]:
 def _between_quotes(character: int | str) -> str:
     if isinstance(character, int):
         return escaped(character, '"')
-    return character if character.isprintable() else _octal(character.encode())
+    # what only formats text, and may reverse it, is not let through
+    shown = character.isprintable() or unicodedata.category(character) in ("Zs", "Co")
+    return character if shown else _octal(character.encode())
 
 
 def _octal(data: bytes) -> str:

@@ -31,8 +31,8 @@ from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_belo
 from rrdbg.session.motion import Motion
 from rrdbg.session.stepping_code import Flow, Kind, Op, Ranges, inside
 from rrdbg.symbols.cfi import How
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.lines import Line
+from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.unwind import Frame
 
 MAX_TARGETS = 48

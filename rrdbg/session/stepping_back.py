@@ -18,7 +18,7 @@ from rrdbg.session.backtrace import Scopes, begins_at
 from rrdbg.session.hunt import Goal
 from rrdbg.session.stepping import MAX_TARGETS, Activation, Stepping, inlined_into
 from rrdbg.session.stepping_code import Kind, Ranges, inside
-from rrdbg.symbols.debuginfo import Scope
+from rrdbg.symbols.scopes import Scope
 
 NEAR = 1 << 12
 """Steps in which a way back looks first: a short search is a quick one."""

@@ -36,9 +36,9 @@ from rrdbg.session.printing_numbers import LETTERS
 from rrdbg.session.printing_types import ptype_text, type_text, whatis_text
 from rrdbg.session.steps import Steps
 from rrdbg.symbols.catalog import called_with
-from rrdbg.symbols.debuginfo import DebugVariable, Scope
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.location import Memory, OptimisedOut
+from rrdbg.symbols.scopes import DebugVariable, Scope
 from rrdbg.symbols.types import (
     ArrayType,
     FunctionType,

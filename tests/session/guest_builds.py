@@ -1,9 +1,10 @@
-"""The repository's guests, built at any level of optimisation, and recorded."""
+"""The repository's guests, built at any level of optimisation, by GCC or by clang, and recorded."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from tests.symbols.compilers import GCC, need
 
 NAMES = tuple(
     str(path.relative_to(GUESTS).with_suffix(""))
-    for folder in (GUESTS, GUESTS / "bugs")
+    for folder in (GUESTS, GUESTS / "bugs", GUESTS / "bench")
     for path in sorted(folder.glob("*.c"))
 )
-"""All guests and planted bugs."""
+"""All guests but the tiny ones, which share what they do most of the time."""
 TYPED = {
     "shell": b"help\rpeek 0x80000000 4\rrun fib 12\recho one two\rrand\rtime\rcrash\r",
     "race": b"xyz",
@@ -31,48 +32,72 @@ TYPED = {
 WITH_ENTROPY = {"race", "shell", "storm", "bugs/late-dma"}
 LIMIT = 3_000_000
 """Steps after which a recording ends that does not end by itself."""
+CLANG = "clang"
+_MARCH = {GCC: "rv64imac_zicsr_zifencei_zba_zbb_zbs", CLANG: "rv64imac"}
+_OTHERS = {GCC: (), CLANG: ("--target=riscv64-unknown-elf", "-mno-relax")}
+
+
+@dataclass(frozen=True)
+class Build:
+    """A way to compile."""
+
+    level: str
+    """Level of optimisation: -O0, -O2, ..."""
+    dwarf: int = 4
+    """Version of the debug information."""
+    compiler: str = GCC
+    """GCC or CLANG."""
+
+    def __str__(self) -> str:
+        return f"{self.compiler.rpartition('-')[2]}{self.level}-dwarf{self.dwarf}"
 
 
 @cache
 def _flags() -> tuple[str, ...]:
-    """Return how the guests are compiled, without the level and what is said of debug information."""
+    """Return how the guests are compiled, without what is said of processor, level and debug information."""
     text = (GUESTS / "Makefile").read_text().replace("\\\n", " ")
     words = re.search(r"^FLAGS := (.*)$", text, re.MULTILINE)
-    march = re.search(r"^O2 := (\S+)", text, re.MULTILINE)
     assert words is not None
-    assert march is not None
     kept = [word for word in words[1].split() if word[:2] in ("-m", "-f", "-s") and "prefix-map" not in word]
-    return (march[1], *kept)
+    return tuple(word for word in kept if word != "-fno-tree-loop-distribute-patterns")
 
 
-def _compile(folder: Path, level: str, dwarf: int, *sources: Path) -> None:
-    map_ = f"-ffile-prefix-map={GUESTS}/="
-    options = [*_flags(), level, "-g", f"-gdwarf-{dwarf}", "-w", map_, f"-Wa,--debug-prefix-map={GUESTS}/="]
-    command = [need(GCC), *options, f"-I{GUESTS}/lib", f"-I{GUESTS}/bugs", "-c", *map(str, sources)]
-    subprocess.run(command, check=True, cwd=folder)
+def _compile(folder: Path, build: Build, *sources: Path) -> None:
+    c = [path for path in sources if path.suffix == ".c"]
+    assembly = [path for path in sources if path.suffix == ".S"]
+    for compiler, files in ((build.compiler, c), (GCC, assembly)):
+        if not files:
+            continue
+        options = [f"-march={_MARCH[compiler]}", *_flags(), *_OTHERS[compiler], build.level]
+        options += ["-g", f"-gdwarf-{build.dwarf}", "-w", f"-ffile-prefix-map={GUESTS}/="]
+        if compiler == GCC:
+            options += ["-fno-tree-loop-distribute-patterns", f"-Wa,--debug-prefix-map={GUESTS}/="]
+        include = [f"-I{GUESTS}/lib", f"-I{GUESTS}/bugs"]
+        subprocess.run([need(compiler), *options, *include, "-c", *map(str, files)], check=True, cwd=folder)
 
 
-def built(guest: str, folder: Path, level: str, dwarf: int = 4) -> Path:
+def built(guest: str, folder: Path, build: Build) -> Path:
     """Compile a guest and return its ELF; what guests share is compiled once for a folder."""
-    work = folder / f"{level}-dwarf{dwarf}"
+    work = folder / str(build)
     if not work.exists():
         work.mkdir(parents=True)
         lib = GUESTS / "lib"
-        _compile(work, level, dwarf, *sorted(lib.glob("*.c")), *sorted(lib.glob("*.S")))
+        _compile(work, build, *sorted(lib.glob("*.c")), *sorted(lib.glob("*.S")))
     objects = sorted(str(path) for path in work.glob("*.o"))
     own = work / guest.replace("/", "-")
     own.mkdir()
-    _compile(own, level, dwarf, GUESTS / f"{guest}.c")
+    _compile(own, build, GUESTS / f"{guest}.c")
     elf = own / f"{own.name}.elf"
-    link = "-nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments -T lib/kernel.ld".split()
+    link = ["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none,--no-warn-rwx-segments", "-T", "lib/kernel.ld"]
     made = [str(next(own.glob("*.o"))), *objects]
-    subprocess.run([need(GCC), *_flags(), *link, "-o", str(elf), *made, "-lgcc"], check=True, cwd=GUESTS)
+    command = [need(GCC), f"-march={_MARCH[GCC]}", *_flags(), *link, "-o", str(elf), *made, "-lgcc"]
+    subprocess.run(command, check=True, cwd=GUESTS)
     return elf
 
 
-def recorded(guest: str, folder: Path, level: str, dwarf: int = 4, limit: int = LIMIT) -> Path:
+def recorded(guest: str, folder: Path, build: Build, limit: int = LIMIT) -> Path:
     """Build and record a guest, and return the trace."""
-    elf = built(guest, folder, level, dwarf)
+    elf = built(guest, folder, build)
     data = elf.read_bytes()
     devices = (DeviceRef(kind="virtio-rng", name="virtio-rng", slot=0),) if guest in WITH_ENTROPY else ()
     image = ImageRef(kind="elf", digest=image_digest(data), name=elf.name)

@@ -18,7 +18,7 @@ NUMBER = (
 POINTER = (
     "*{}", "{}[0]", "{}[1]", "*({} + 2)", "{} + 1", "{} - 1", "(long){}", "{} == 0", "!{}", "&{}", "&{}[2]", "*{}@2",
     "(char *){}", "(unsigned long *){}", "*(unsigned char *){}", "({} + 3) - {}", "{} > {}", "sizeof(*{})", "{}",
-    "(void *){}", "*(long *){}", "{} != 0 ? {} : 0", "{{unsigned int}} {}", "(int){}",
+    "(void *){}", "*(long *){}", "{} != 0 ? {} : {}", "{{unsigned int}} {}", "(int){}",
 )  # fmt: skip
 ARRAY = (
     "{}",
@@ -43,7 +43,7 @@ DEPTH = 3
 def forms_for(variable: Variable) -> Sequence[str]:
     """Return the expressions that make sense of a variable, by its type."""
     text = variable.type.rstrip()
-    if "(*" in text or text.endswith("*") or text.endswith(("*const", "* const", "* volatile")):
+    if "(*" in text or text.endswith(("*", "*const", "* const", "* volatile")):
         return POINTER
     if text.endswith("]"):
         return ARRAY

@@ -18,14 +18,13 @@ from rrdbg.symbols.dwarf.variables import value_holder
 from tests.gdb.driver import Gdb, needs_gdb
 from tests.gdb.recordings import needs_gcc
 
-from .guest_builds import NAMES, recorded
+from .guest_builds import CLANG, NAMES, Build, recorded
 from .oracle import Ours, same
 from .questions import chosen
 
 pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
 
-LEVELS = ("-O0", "-O2", "-Os")
-DWARF = {"-O0": 5, "-O2": 4, "-Os": 5}
+BUILDS = (Build("-O0", 5), Build("-O2", 4), Build("-Os", 5))
 FRAMES = 12
 """Frames of a stack that are looked at."""
 SETTINGS = ("set max-value-size unlimited",)
@@ -68,7 +67,7 @@ def same_frame(theirs: str, mine: str, beyond: set[str]) -> bool:
         mine: Ours.
         beyond: Arguments of which only what the function was called with is known.
     """
-    if theirs == mine:
+    if same(theirs, mine):
         return True
     (place, known), (same_place, more) = arguments(theirs), arguments(mine)
     if place != same_place:
@@ -147,7 +146,7 @@ def compare_at(gdb: Gdb, ours: Ours, position: int, rng: random.Random) -> list[
         names = {row.name for row in variables}
         statics = [row for row in session.variables("static") if row.name not in names]
         variables += rng.sample(statics, min(len(statics), 3))
-        commands = ["info args", "info locals", "output $sp", "output $pc", "output/x $s1"]
+        commands = ["info args", "info locals", "output $sp", "output/x $pc", "output/x $s1"]
         commands += chosen(session, variables, rng, QUESTIONS)
         gdb.ask(f"frame {number}")
         for command, expected in zip(commands, gdb.ask(*commands), strict=True):
@@ -173,17 +172,25 @@ def compare(trace: Path, count: int, seed: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_some_guests(level: str, tmp_path: Path) -> None:
-    names = random.Random(level).sample(NAMES, 2)
-    found = [row for name in names for row in compare(recorded(name, tmp_path, level, DWARF[level]), 4, 1)]
+@pytest.mark.parametrize("build", BUILDS, ids=str)
+def test_some_guests(build: Build, tmp_path: Path) -> None:
+    names = random.Random(str(build)).sample(NAMES, 2)
+    found = [row for name in names for row in compare(recorded(name, tmp_path, build), 3, 1)]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("build", BUILDS, ids=str)
 @pytest.mark.parametrize("guest", NAMES)
-def test_all_guests(guest: str, level: str, tmp_path: Path) -> None:
-    trace = recorded(guest, tmp_path, level, DWARF[level])
+def test_all_guests(guest: str, build: Build, tmp_path: Path) -> None:
+    trace = recorded(guest, tmp_path, build)
     found = [row for seed in range(3) for row in compare(trace, 20, seed)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [Build(level, dwarf, CLANG) for level in ("-O0", "-O2") for dwarf in (4, 5)], ids=str)
+@pytest.mark.parametrize("guest", NAMES)
+def test_all_guests_by_clang(guest: str, build: Build, tmp_path: Path) -> None:
+    found = compare(recorded(guest, tmp_path, build), 20, 1)
     assert not found, "\n".join(found)
