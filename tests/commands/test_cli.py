@@ -140,7 +140,7 @@ def test_ctrl_c_ends_batch_mode(long_trace: Path) -> None:
     while b"watchpoint" not in process.stdout.readline():
         pass
     process.send_signal(2)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 130
     # it may have come before the search began
     assert told.decode() in ("rrdbg: -ex:1: reverse-continue was cancelled\n", "rrdbg: interrupted\n")
@@ -222,7 +222,7 @@ def test_ctrl_c_ends_a_script(long_trace: Path, tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"now\n"
     process.send_signal(2)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in told
 

@@ -306,13 +306,13 @@ def test_a_growing_trace_can_be_walked_while_it_grows(tmp_path: Path) -> None:
                 here.seek(here.end)
                 assert abs(3 * int(here.machine.core.hart[8]) - here.end) < 12  # s0 counts rounds of three steps
                 ends.append(here.end)
-                patience = time.monotonic() + 60
+                patience = time.monotonic() + 120
                 while not here.refresh() or here.end == ends[-1]:
                     assert time.monotonic() < patience
                     time.sleep(0.01)
             assert ends == sorted(ends)
             go_on.clear()
-            work.join(60)
+            work.join(120)
             assert here.refresh()
             here.seek(here.end)
             assert trace.ending is not None
@@ -320,7 +320,7 @@ def test_a_growing_trace_can_be_walked_while_it_grows(tmp_path: Path) -> None:
             assert not here.refresh()
     finally:
         go_on.clear()
-        work.join(60)
+        work.join(120)
 
 
 def test_what_differs_is_noticed_in_passing(shell_trace: Path, heap_trace: Path, tmp_path: Path) -> None:
