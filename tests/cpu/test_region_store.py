@@ -47,7 +47,6 @@ def path_of(kept: Store) -> Path:
 
 
 # ---- plans and records as bytes --------------------------------------------------------------------------------------
-@settings(deadline=None)
 @given(plans)
 def test_a_plan_comes_back(plan: Plan) -> None:
     assert decode_plan(encode_plan(plan)) == plan
@@ -59,7 +58,6 @@ def test_every_field_of_a_plan_is_kept() -> None:
     assert {field.name for field in dataclasses.fields(Block)} == {"pc", "code", "targets"}
 
 
-@settings(deadline=None)
 @given(plans, st.data())
 def test_bytes_are_the_plan_that_they_are_made_from_or_none(plan: Plan, data: st.DataObject) -> None:
     encoded = bytearray(encode_plan(plan))
@@ -89,7 +87,6 @@ def test_what_is_no_plan_is_refused(plan: Plan) -> None:
         encode_plan(plan)
 
 
-@settings(deadline=None)
 @given(st.lists(plans, min_size=1, max_size=4), st.binary(max_size=60), st.binary(max_size=5))
 def test_a_record_comes_back(some: list[Plan], code: bytes, before: bytes) -> None:
     record = Record(tuple(map(encode_plan, some)), code)
@@ -204,7 +201,7 @@ def test_a_file_cut_anywhere(kept: Store) -> None:
     assert {check_damaged(kept, data[:at]) for at in range(len(data) + 1)} == {0, 1, 2, 3}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=200))
 def test_a_file_of_anything(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     kept = Store(PROGRAM, version=VERSION, directory=tmp_path_factory.mktemp("store"))
