@@ -34,6 +34,7 @@ SUBCOMMANDS = (
     "check_device",
     "guests",
     "commands",
+    "cache",
     "completion",
     "demo",
 )
@@ -59,7 +60,8 @@ exit codes:
   66 replay diverged           130 interrupted
 
 environment:
-  RRDBG_CACHE  where compiled kernels are kept     NO_COLOR  no colours
+  RRDBG_CACHE  where compiled code is kept         NO_COLOR  no colours
+  RRDBG_TIER2  0: no compiled regions of guest programs
 """
 
 

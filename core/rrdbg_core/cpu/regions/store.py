@@ -37,7 +37,8 @@ _ROOM_BYTES = TOTAL_BYTES // 4
 """Bytes that are made free at once when there are more."""
 FOREIGN_SECONDS = 14 * 24 * 3600
 """Age at which files of other versions are dropped."""
-_SUFFIX = ".regions"
+SUFFIX = ".regions"
+"""Of the files' names."""
 _LOCK_TRIES, _LOCK_WAIT_S = 50, 0.01
 _FLAGS = sum(getattr(os, f"O_{name}", 0) for name in ("BINARY", "NOFOLLOW", "CLOEXEC", "NONBLOCK"))
 """A pipe in the place of a file is not waited for."""
@@ -79,7 +80,7 @@ class Store:
             with suppress(OSError, RrdbgError):
                 where = build.cache_directory(KIND) if directory is None else directory
                 name = hashlib.sha256(program).hexdigest()[:32]
-                self._path = where / f"{self._version.hex()}-{name}{_SUFFIX}"
+                self._path = where / f"{self._version.hex()}-{name}{SUFFIX}"
 
     def load(self) -> list[Record]:
         """Return all records there are, and remember that they were used."""
@@ -252,7 +253,7 @@ class File:
 def files(directory: Path, version: bytes) -> list[File]:
     """Return what lies in a directory, the least recently used first. Raises OSError."""
     found = []
-    for path in directory.glob(f"*{_SUFFIX}"):
+    for path in directory.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError):  # somebody else drops files too
             info = path.stat()
             found.append(File(path, info.st_size, info.st_mtime, path.name.startswith(version.hex())))
