@@ -236,6 +236,7 @@ class Engine:
         while not self._closing:
             self._jobs.get()
             with self._lock:
+                self._source.begin()
                 self._waiting.sort(key=lambda job: job.background)
                 job = self._running = self._waiting.pop(0) if self._waiting else None
                 self._started = time.monotonic()

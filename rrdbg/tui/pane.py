@@ -16,6 +16,10 @@ from textual.strip import Strip
 from rrdbg.tui.drawing import spans
 from rrdbg.tui.keys import KEYS
 from rrdbg.tui.lined import Lined
+from rrdbg.tui.text import clip
+
+LEGIBLE = 6
+"""Cells without which a note in a title says nothing."""
 
 Parts = list[tuple[str, Style]]
 """A line as pieces of text with their styles."""
@@ -234,6 +238,7 @@ class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
             else:
                 style, shown = f"dim @click=app.pane('{pane}')", name[:length]
             parts.append(Content.styled(f" {key} {shown} " if key else f" {shown} ", style))
-        if self._note:
-            parts.append(Content.styled(f" {self._note} ", "not bold"))
+        left = self.size.width - 6 - sum(len(part.plain) for part in parts)
+        if self._note and left >= min(len(self._note), LEGIBLE):
+            parts.append(Content.styled(f" {clip(self._note, left)} ", "not bold"))
         self.border_title = Content("").join(parts)
