@@ -24,6 +24,37 @@ LEGIBLE = 6
 Parts = list[tuple[str, Style]]
 """A line as pieces of text with their styles."""
 
+STYLES = {
+    f"pane--{name}"
+    for name in (
+        "text",
+        "dim",
+        "address",
+        "symbol",
+        "changed",
+        "current",
+        "selected",
+        "error",
+        "accent",
+        "string",
+        "number",
+        "comment",
+        "keyword",
+        "directive",
+        "call",
+        "match",
+        "past",
+        "past1",
+        "past2",
+        "past3",
+        "future",
+        "future1",
+        "future2",
+        "future3",
+    )
+}
+"""The component classes of panes. What panes are in declares them: Textual takes its time for each of each widget."""
+
 
 def bindings(scope: str) -> list[BindingType]:
     """Return the bindings of the key table that apply in a pane."""
@@ -32,36 +63,6 @@ def bindings(scope: str) -> list[BindingType]:
 
 class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
     """A titled stack of lines, empty here. Subclasses say how many there are and what each one looks like."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"pane--{name}"
-        for name in (
-            "text",
-            "dim",
-            "address",
-            "symbol",
-            "changed",
-            "current",
-            "selected",
-            "error",
-            "accent",
-            "string",
-            "number",
-            "comment",
-            "keyword",
-            "directive",
-            "call",
-            "match",
-            "past",
-            "past1",
-            "past2",
-            "past3",
-            "future",
-            "future1",
-            "future2",
-            "future3",
-        )
-    }
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("pane")
 
