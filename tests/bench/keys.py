@@ -218,9 +218,9 @@ def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[str]:
                 f"{name:<28}" + "".join(f"{value:7.0f}" for value in ms) + "".join(f"{v:8.0f}" for v in rest) + late
             )
     count = sum(bool(key.told) for key in tried.values())
-    late = sum(bool(key.late) for key in tried.values())
+    lates = sum(bool(key.late) for key in tried.values())
     slow = sum(max(key.busy, default=0.0) > GOAL_S for key in tried.values())
-    rows.append(f"{count} keys and commands, {late} late, {slow} of them also by CPU time")
+    rows.append(f"{count} keys and commands, {lates} late, {slow} of them also by CPU time")
     return rows
 
 
