@@ -25,8 +25,10 @@ from rrdbg.session.engine import Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
 from rrdbg.symbols.cfi import Row
+from rrdbg.symbols.demangle import demangle, without_parameters
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.scopes import Scope
+from rrdbg.symbols.types import ArrayType, PointerType, StructType, Type, strip
 from rrdbg.symbols.unwind import SP, Code, Frame, endless
 
 MAX_FRAMES = 10_000
@@ -240,7 +242,7 @@ class Backtrace(Frames):
                 0,
                 state,
                 scope,
-                harmless(scope.name),
+                harmless(title(scope)),
                 file,
                 number,
                 inlined=not last,
@@ -467,10 +469,18 @@ class Backtrace(Frames):
 
     def _place_line(self, level: Level, args: Sequence[Variable]) -> str:
         """Return where a frame stands, in gdb's words."""
-        shown = ", ".join(f"{arg.name}={argument_text(arg)}" for arg in args)
+        parts = self._structures(level)
+        shown = ", ".join(f"{arg.name}={'...' if arg.name in parts else arg.text}" for arg in args)
         source = f" at {level.file}:{level.line}" if level.line else ""
         address = "" if self._at_line_start(level) else f"{level.state.address:#018x} in "
         return f"{address}{level.function or '??'} ({shown}){source}"
+
+    def _structures(self, level: Level) -> set[str]:
+        """Return the arguments that are structures or refer to them, of which a frame's line shows nothing."""
+        if level.scope is None:
+            return set()
+        arguments = self._symbols.debug.arguments(level.scope, level.pc)
+        return {harmless(argument.name) for argument in arguments if is_structure(argument.type)}
 
     def _at_line_start(self, level: Level) -> bool:
         """Return whether gdb leaves the address out: at the start of a line, and where only a line is known."""
@@ -480,16 +490,24 @@ class Backtrace(Frames):
         return row is not None and not level.state.called and row.address == level.state.address and row.statement
 
 
+def title(scope: Scope) -> str:
+    """Return a function's name as gdb has it: of C++ the mangled one says more, as where a lambda is from."""
+    mangled = scope.linkage_name
+    name = demangle(mangled) if mangled.startswith("_Z") else mangled
+    return without_parameters(name) if name != mangled else scope.name
+
+
 def begins_at(scope: Scope, pc: int) -> bool:
     """Return whether an inlined call begins at an address: gdb takes each way into its code for one."""
     return scope.kind == "inline" and (scope.low_pc == pc or not scope.contains(pc - 1))
 
 
-def argument_text(argument: Variable) -> str:
-    """Return an argument's value in a frame's line: of structures and arrays none, as in gdb."""
-    if argument.expandable and not argument.type.rstrip().endswith(("*", "&", "const", ")")):
-        return "..."
-    return argument.text
+def is_structure(kind: Type) -> bool:
+    """Return whether a type is a structure, an array, or a C++ reference to one."""
+    bare = strip(kind)
+    if isinstance(bare, PointerType) and bare.kind != "*":
+        bare = strip(bare.target)
+    return isinstance(bare, StructType | ArrayType)
 
 
 def changes(rows: Words) -> Deltas:

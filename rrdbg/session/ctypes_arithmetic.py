@@ -163,7 +163,8 @@ def unary(operator: str, value: CValue) -> CValue:
 def _own(value: CValue, bare: Type) -> Type:
     """Return the type of an integer after C's promotions; one that is wide enough keeps its qualifiers, as in gdb."""
     kind = promoted(bare, value.bits[1] if value.bits else None)
-    return resolved(value.type) if bare == kind else kind
+    wide = isinstance(bare, BaseType) and bare.size >= 4 and bare.encoding in (Encoding.SIGNED, Encoding.UNSIGNED)
+    return resolved(value.type) if wide and value.bits is None else kind
 
 
 def binary(operator: str, left: CValue, right: CValue) -> CValue:

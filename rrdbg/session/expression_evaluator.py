@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from rrdbg.session import expression_nodes as nodes
 from rrdbg.session.ctypes_arithmetic import (
+    COMPARISONS,
     binary,
     cast,
     literal,
@@ -32,28 +34,6 @@ from rrdbg.session.ctypes_values import (
     referenced,
 )
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
-from rrdbg.session.expression_nodes import (
-    Assign,
-    At,
-    Binary,
-    Call,
-    Cast,
-    Character,
-    Choice,
-    Derived,
-    Dollar,
-    Index,
-    Measure,
-    Member,
-    Name,
-    Number,
-    Qualified,
-    Real,
-    String,
-    Tree,
-    TypeName,
-    Unary,
-)
 from rrdbg.symbols.location import FrameState, Memory, Register
 from rrdbg.symbols.types import (
     CHAR,
@@ -83,6 +63,10 @@ class Scene(Protocol):
     def state(self) -> FrameState:
         """The frame: its registers, its memory, where it stands."""
 
+    @property
+    def truth_type(self) -> Type:
+        """What comparisons yield: int, in C++ bool."""
+
     def is_type(self, name: str) -> bool:
         """Return whether a name is a type's and no variable's."""
 
@@ -105,7 +89,7 @@ class Scene(Protocol):
         """Set a variable of the user's. Raises UsageError."""
 
 
-def evaluate(tree: Tree, scene: Scene) -> CValue:
+def evaluate(tree: nodes.Tree, scene: Scene) -> CValue:
     """Return the value of an expression.
 
     Raises:
@@ -116,21 +100,21 @@ def evaluate(tree: Tree, scene: Scene) -> CValue:
     return Evaluator(scene).value(tree)
 
 
-def type_of(tree: Tree, scene: Scene) -> Type:
+def type_of(tree: nodes.Tree, scene: Scene) -> Type:
     """Return the type of an expression, or the type that it names; nothing is changed."""
-    if isinstance(tree, TypeName):
+    if isinstance(tree, nodes.TypeName):
         return resolve_type(tree, scene)
-    if isinstance(tree, Name) and scene.is_type(tree.name):
-        return resolve_type(TypeName(tree.name), scene)
-    if isinstance(tree, Qualified) and scene.is_type(f"{tree.scope}::{tree.name}"):
-        return resolve_type(TypeName(f"{tree.scope}::{tree.name}"), scene)
+    if isinstance(tree, nodes.Name) and scene.is_type(tree.name):
+        return resolve_type(nodes.TypeName(tree.name), scene)
+    if isinstance(tree, nodes.Qualified) and scene.is_type(f"{tree.scope}::{tree.name}"):
+        return resolve_type(nodes.TypeName(f"{tree.scope}::{tree.name}"), scene)
     try:
         return Evaluator(scene, dry=True).value(tree).type
     except (Unreadable, DivisionByZero):
         return Evaluator(_Ones(scene), dry=True).value(tree).type
 
 
-def resolve_type(name: TypeName, scene: Scene) -> Type:
+def resolve_type(name: nodes.TypeName, scene: Scene) -> Type:
     """Return the type that a type's name means. Raises NotFound, UsageError."""
     kind = scene.type_named(name.base)
     if kind is None:
@@ -145,7 +129,7 @@ def resolve_type(name: TypeName, scene: Scene) -> Type:
     return kind
 
 
-def _derive(kind: Type, step: Derived, scene: Scene) -> Type:
+def _derive(kind: Type, step: nodes.Derived, scene: Scene) -> Type:
     match step.kind:
         case "*" | "&" | "&&":
             if is_reference(strip(kind)):
@@ -171,48 +155,54 @@ class Evaluator:
         self.scene = scene
         self.dry = dry
 
-    def value(self, tree: Tree) -> CValue:
+    def value(self, tree: nodes.Tree) -> CValue:
         """Return the value of a tree."""
         return _READERS[type(tree)](self, tree)
 
     # leaves
 
-    def _number(self, tree: Number) -> CValue:
+    def _number(self, tree: nodes.Number) -> CValue:
         return number(literal(tree), tree.value)
 
-    def _real(self, tree: Real) -> CValue:
+    def _real(self, tree: nodes.Real) -> CValue:
         return real_literal(tree.text, tree.size)
 
-    def _character(self, tree: Character) -> CValue:
+    def _character(self, tree: nodes.Character) -> CValue:
         return number(self.scene.type_named("char") or CHAR, tree.code)
 
-    def _string(self, tree: String) -> CValue:
+    def _string(self, tree: nodes.String) -> CValue:
         kind = self.scene.type_named("char") or CHAR
         return raw(ArrayType(kind, len(tree.data) + 1), tree.data + b"\0")
 
-    def _name(self, tree: Name) -> CValue:
+    def _name(self, tree: nodes.Name) -> CValue:
         if self.scene.is_type(tree.name):
             raise _is_a_type(tree.name)
         return self.scene.named(tree.name)
 
-    def _qualified(self, tree: Qualified) -> CValue:
+    def _qualified(self, tree: nodes.Qualified) -> CValue:
         return self.scene.qualified(tree.scope, tree.name)
 
-    def _dollar(self, tree: Dollar) -> CValue:
+    def _dollar(self, tree: nodes.Dollar) -> CValue:
         return self.scene.dollar(tree.name)
 
-    def _type(self, tree: TypeName) -> CValue:
+    def _type(self, tree: nodes.TypeName) -> CValue:
         raise _is_a_type(declare(resolve_type(tree, self.scene)))
 
     # operators
 
-    def _unary(self, tree: Unary) -> CValue:
+    def _unary(self, tree: nodes.Unary) -> CValue:
         if tree.operator == "&":
             return self._address(self.value(tree.operand))
         value = self.value(tree.operand)
         if tree.operator == "*":
             return self._behind(value)
-        return unary(tree.operator, value)
+        found = unary(tree.operator, value)
+        return self._truth(found) if tree.operator == "!" else found
+
+    def _truth(self, value: CValue) -> CValue:
+        """Return a truth value, which operators yield as an int, as the language at hand has it."""
+        kind = self.scene.truth_type
+        return value if kind == INT else number(kind, integer(value))
 
     def _behind(self, value: CValue) -> CValue:
         if value.type == REGISTER_POINTER:  # as for any number: *$sp is the word there
@@ -239,20 +229,20 @@ class Evaluator:
             raise UsageError("attempt to take address of value not located in memory")
         return number(PointerType(value.type), value.address)
 
-    def _binary(self, tree: Binary) -> CValue:
+    def _binary(self, tree: nodes.Binary) -> CValue:
         operator = tree.operator
         if operator in ("&&", "||"):
             left = truth(self.value(tree.left))
-            if left == (operator == "||"):
-                return number(INT, int(left))
-            return number(INT, int(truth(self.value(tree.right))))
+            found = left if left == (operator == "||") else truth(self.value(tree.right))
+            return number(self.scene.truth_type, int(found))
         left_value = self.value(tree.left)
         if operator == ",":
             return self.value(tree.right)
         right = self.value(tree.right)
         if operator == "@":
             return self._artificial(left_value, right)
-        return binary(operator, left_value, right)
+        result = binary(operator, left_value, right)
+        return self._truth(result) if operator in COMPARISONS else result
 
     def _artificial(self, first: CValue, count: CValue) -> CValue:
         first, count = referenced(first), decayed(count)
@@ -265,10 +255,10 @@ class Evaluator:
             raise UsageError(f"invalid number {times} of repetitions")
         return at(ArrayType(first.type, times), first.address, first.state)
 
-    def _choice(self, tree: Choice) -> CValue:
+    def _choice(self, tree: nodes.Choice) -> CValue:
         return self.value(tree.yes if truth(self.value(tree.test)) else tree.no)
 
-    def _index(self, tree: Index) -> CValue:
+    def _index(self, tree: nodes.Index) -> CValue:
         base, index = referenced(self.value(tree.operand)), decayed(self.value(tree.index))
         bare, other = strip(base.type), strip(index.type)
         if (is_integral(bare) and bare not in SYMBOLS) and is_pointer(other):  # 1[array], as C has it
@@ -281,11 +271,11 @@ class Evaluator:
             return self._behind(binary("+", base, index))
         raise UsageError(f"cannot subscript something of type `{declare(base.type)}'")
 
-    def _cast(self, tree: Cast) -> CValue:
+    def _cast(self, tree: nodes.Cast) -> CValue:
         kind = resolve_type(tree.type, self.scene)
         return cast(self.value(tree.operand), kind, self.scene.state)
 
-    def _measure(self, tree: Measure) -> CValue:
+    def _measure(self, tree: nodes.Measure) -> CValue:
         kind = type_of(tree.operand, self.scene)
         bare = strip(kind)
         if isinstance(bare, PointerType) and bare.kind != "*":
@@ -293,11 +283,11 @@ class Evaluator:
         size_type = self.scene.type_named("unsigned long") if tree.operator == "alignof" else INT
         return number(size_type or INT, kind.size if tree.operator == "sizeof" else alignment(kind))
 
-    def _at(self, tree: At) -> CValue:
+    def _at(self, tree: nodes.At) -> CValue:
         kind = resolve_type(tree.type, self.scene)
         return at(kind, address_of(self.value(tree.address)), self.scene.state)
 
-    def _call(self, tree: Call) -> CValue:
+    def _call(self, tree: nodes.Call) -> CValue:
         value = self.value(tree.function)
         bare = strip(value.type)
         if isinstance(bare, PointerType):
@@ -308,7 +298,7 @@ class Evaluator:
 
     # members
 
-    def _member(self, tree: Member) -> CValue:
+    def _member(self, tree: nodes.Member) -> CValue:
         try:
             value = referenced(self.value(tree.operand))
         except NotFound:
@@ -337,9 +327,9 @@ class Evaluator:
 
     # assignments
 
-    def _assign(self, tree: Assign) -> CValue:
+    def _assign(self, tree: nodes.Assign) -> CValue:
         target, operator = tree.target, tree.operator
-        if not isinstance(target, Dollar):
+        if not isinstance(target, nodes.Dollar):
             self.value(target)  # what is not there is told first
             raise UsageError("the trace is read-only: guest variables cannot be assigned to", hint=_READ_ONLY)
         step = operator[-2:] if operator[-2:] in ("++", "--") else ""
@@ -359,25 +349,25 @@ class Evaluator:
             self.scene.assign(name, value)
 
 
-_READERS: dict[type[Tree], Callable[[Evaluator, Any], CValue]] = {
-    Number: Evaluator._number,
-    Real: Evaluator._real,
-    Character: Evaluator._character,
-    String: Evaluator._string,
-    Name: Evaluator._name,
-    Qualified: Evaluator._qualified,
-    Dollar: Evaluator._dollar,
-    TypeName: Evaluator._type,
-    Unary: Evaluator._unary,
-    Binary: Evaluator._binary,
-    Choice: Evaluator._choice,
-    Member: Evaluator._member,
-    Index: Evaluator._index,
-    Cast: Evaluator._cast,
-    Measure: Evaluator._measure,
-    At: Evaluator._at,
-    Call: Evaluator._call,
-    Assign: Evaluator._assign,
+_READERS: dict[type[nodes.Tree], Callable[[Evaluator, Any], CValue]] = {
+    nodes.Number: Evaluator._number,
+    nodes.Real: Evaluator._real,
+    nodes.Character: Evaluator._character,
+    nodes.String: Evaluator._string,
+    nodes.Name: Evaluator._name,
+    nodes.Qualified: Evaluator._qualified,
+    nodes.Dollar: Evaluator._dollar,
+    nodes.TypeName: Evaluator._type,
+    nodes.Unary: Evaluator._unary,
+    nodes.Binary: Evaluator._binary,
+    nodes.Choice: Evaluator._choice,
+    nodes.Member: Evaluator._member,
+    nodes.Index: Evaluator._index,
+    nodes.Cast: Evaluator._cast,
+    nodes.Measure: Evaluator._measure,
+    nodes.At: Evaluator._at,
+    nodes.Call: Evaluator._call,
+    nodes.Assign: Evaluator._assign,
 }
 
 
@@ -385,13 +375,13 @@ def _is_a_type(name: str) -> UsageError:
     return UsageError(f"attempt to use a type as an expression: {name}", hint="`whatis` and `ptype` describe types")
 
 
-def _dotted(tree: Member) -> str | None:
+def _dotted(tree: nodes.Member) -> str | None:
     """Return `a.b` as it was written, if it can be one symbol's name."""
     if tree.arrow:
         return None
-    if isinstance(tree.operand, Name):
+    if isinstance(tree.operand, nodes.Name):
         return f"{tree.operand.name}.{tree.name}"
-    inner = _dotted(tree.operand) if isinstance(tree.operand, Member) else None
+    inner = _dotted(tree.operand) if isinstance(tree.operand, nodes.Member) else None
     return f"{inner}.{tree.name}" if inner else None
 
 
@@ -479,6 +469,7 @@ class _Ones:
         self.is_type = scene.is_type
         self.type_named = scene.type_named
         self.assign = scene.assign
+        self.truth_type = scene.truth_type
 
     def _freed(self, value: CValue) -> CValue:
         return CValue(value.type, Memory(1), self.state, value.bits)

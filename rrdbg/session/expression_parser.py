@@ -9,29 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from rrdbg.session import expression_nodes as nodes
 from rrdbg.session.errors import UsageError
-from rrdbg.session.expression_nodes import (
-    Assign,
-    At,
-    Binary,
-    Call,
-    Cast,
-    Character,
-    Choice,
-    Derived,
-    Dollar,
-    Index,
-    Measure,
-    Member,
-    Name,
-    Number,
-    Qualified,
-    Real,
-    String,
-    Tree,
-    TypeName,
-    Unary,
-)
 from rrdbg.session.expression_tokens import Token, character, mistake, tokens, unescape
 from rrdbg.session.numbers import M64
 
@@ -67,7 +46,7 @@ _WORDS = ("unsigned", "signed", "char", "short", "int", "long", "float", "double
 _OPERAND = ("number", "real", "char", "string", "dollar", "name", "quoted", "file")
 
 IsType = Callable[[str], bool]
-T = TypeVar("T", bound=Tree)
+T = TypeVar("T", bound=nodes.Tree)
 
 
 class Parser:
@@ -84,7 +63,7 @@ class Parser:
 
     # the whole
 
-    def parse(self) -> Tree:
+    def parse(self) -> nodes.Tree:
         """Return the tree. Raises UsageError."""
         tree = self._type_or_expression()
         if self.token.kind != "end":
@@ -128,7 +107,7 @@ class Parser:
         if self._nesting > MAX_DEPTH:
             raise self.error("too deeply nested")
 
-    def _made(self, tree: T, *parts: Tree) -> T:
+    def _made(self, tree: T, *parts: nodes.Tree) -> T:
         depth = 1 + max((self._depths.get(id(part), 0) for part in parts), default=0)
         if depth > MAX_DEPTH:
             raise self.error("too long")
@@ -137,7 +116,7 @@ class Parser:
 
     # expressions
 
-    def _type_or_expression(self) -> Tree:
+    def _type_or_expression(self) -> nodes.Tree:
         """Parse what `whatis` and `sizeof` take: a type's name goes first where both are possible."""
         if self._starts_type(sure=False):
             saved = self._at
@@ -147,7 +126,7 @@ class Parser:
             self._at = saved
         return self._expression(0)
 
-    def _expression(self, level: int) -> Tree:
+    def _expression(self, level: int) -> nodes.Tree:
         self._enter()
         left = self._unary()
         while self.token.kind == "op":
@@ -155,92 +134,92 @@ class Parser:
             if operator in _ASSIGNS and level <= _ASSIGNMENT:
                 self._advance()
                 right = self._expression(_ASSIGNMENT)
-                left = self._made(Assign(_ASSIGNS[operator], left, right), left, right)
+                left = self._made(nodes.Assign(_ASSIGNS[operator], left, right), left, right)
             elif operator == "?" and level <= _CHOICE:
                 self._advance()
                 yes = self._expression(0)
                 self._need(":")
                 no = self._expression(_ASSIGNMENT)
-                left = self._made(Choice(left, yes, no), left, yes, no)
+                left = self._made(nodes.Choice(left, yes, no), left, yes, no)
             elif PRECEDENCE.get(operator, 0) > level:
                 self._advance()
                 right = self._expression(PRECEDENCE[operator])
-                left = self._made(Binary(operator, left, right), left, right)
+                left = self._made(nodes.Binary(operator, left, right), left, right)
             else:
                 break
         self._nesting -= 1
         return left
 
-    def _unary(self) -> Tree:
+    def _unary(self) -> nodes.Tree:
         self._enter()
         tree = self._prefixed()
         self._nesting -= 1
         return tree
 
-    def _prefixed(self) -> Tree:
+    def _prefixed(self) -> nodes.Tree:
         token = self.token
         if token.kind == "op":
             if token.text in ("-", "+", "~", "!", "*", "&"):
                 self._advance()
                 operand = self._unary()
-                return self._made(Unary(token.text, operand), operand)
+                return self._made(nodes.Unary(token.text, operand), operand)
             if token.text == "&&":  # GNU C's address of a label means nothing here: &&x is & of & of x
                 raise self.error("unexpected '&&'")
             if token.text in ("++", "--"):
                 self._advance()
                 operand = self._unary()
-                return self._made(Assign(token.text, operand, operand), operand)
+                return self._made(nodes.Assign(token.text, operand, operand), operand)
             if token.text == "{":
                 self._advance()
                 kind = self._type_name()
                 self._need("}")
                 operand = self._unary()
-                return self._made(At(kind, operand), operand)
+                return self._made(nodes.At(kind, operand), operand)
             if token.text == "(" and (cast := self._try_cast()) is not None:
                 operand = self._unary()
-                return self._made(Cast(cast, operand), operand)
+                return self._made(nodes.Cast(cast, operand), operand)
         if token.kind == "name" and token.text in ("sizeof", "_Alignof", "alignof"):
             return self._measure(token)
         return self._postfix(self._primary())
 
-    def _measure(self, token: Token) -> Tree:
+    def _measure(self, token: Token) -> nodes.Tree:
         self._advance()
         operator = "sizeof" if token.text == "sizeof" else "alignof"
         if self._is("("):
             saved = self._at
             self._advance()
             tree = self._type_or_expression()
-            if isinstance(tree, TypeName):
+            if isinstance(tree, nodes.TypeName):
                 self._need(")")
-                return self._made(Measure(operator, tree))
+                return self._made(nodes.Measure(operator, tree))
             self._at = saved
         operand = self._unary()
-        return self._made(Measure(operator, operand), operand)
+        return self._made(nodes.Measure(operator, operand), operand)
 
-    def _postfix(self, tree: Tree) -> Tree:
+    def _postfix(self, tree: nodes.Tree) -> nodes.Tree:
         while self.token.kind == "op":
             if self._take("["):
                 index = self._expression(0)
                 self._need("]")
-                tree = self._made(Index(tree, index), tree, index)
+                tree = self._made(nodes.Index(tree, index), tree, index)
             elif self._is(".") or self._is("->"):
                 arrow = self._advance().text == "->"
                 if self.token.kind not in ("name", "quoted", "number"):
                     raise self.error("a member's name is missing")
-                tree = self._made(Member(tree, self._advance().text.strip("'"), arrow), tree)
+                tree = self._made(nodes.Member(tree, self._advance().text.strip("'"), arrow), tree)
             elif self._is("("):
-                tree = self._made(Call(tree), tree)
+                tree = self._made(nodes.Call(tree), tree)
                 self._advance()
                 if not self._is(")"):
                     self._expression(0)
                 self._need(")")
             elif self._is("++") or self._is("--"):
-                tree = self._made(Assign("post" + self._advance().text, tree, tree), tree)
+                tree = self._made(nodes.Assign("post" + self._advance().text, tree, tree), tree)
             else:
                 break
         return tree
 
-    def _primary(self) -> Tree:
+    def _primary(self) -> nodes.Tree:
         token = self.token
         match token.kind:
             case "number":
@@ -250,18 +229,18 @@ class Parser:
                 self._advance()
                 suffix = token.text[-1].lower()
                 size = {"f": 4, "l": 16}.get(suffix, 8)
-                return self._made(Real(token.text.rstrip("fFlL"), size))
+                return self._made(nodes.Real(token.text.rstrip("fFlL"), size))
             case "char":
                 code = character(token.text)
                 if code is None:
                     raise self.error(f"unknown escape in {token.text}")
                 self._advance()
-                return self._made(Character(code))
+                return self._made(nodes.Character(code))
             case "string":
                 return self._made(self._string())
             case "dollar":
                 self._advance()
-                return self._made(Dollar(token.text[1:]))
+                return self._made(nodes.Dollar(token.text[1:]))
             case "name" | "quoted" | "file":
                 return self._made(self._name())
         if self._take("("):
@@ -270,7 +249,7 @@ class Parser:
             return inner
         raise self.error("something is missing" if token.kind == "end" else f"unexpected {token.text!r}")
 
-    def _string(self) -> String:
+    def _string(self) -> nodes.String:
         data = b""
         while self.token.kind == "string":
             codes = unescape(self.token.text[1:-1])
@@ -278,9 +257,9 @@ class Parser:
                 raise self.error(f"unknown escape in {self.token.text}")
             self._advance()
             data += b"".join(bytes([code]) if code < 256 else chr(code).encode("utf-8", "replace") for code in codes)
-        return String(data)
+        return nodes.String(data)
 
-    def _name(self) -> Tree:
+    def _name(self) -> nodes.Tree:
         token = self._advance()
         if token.kind == "name" and token.text in (*_WORDS, *_TAGS, *_QUALIFIERS):
             self._at -= 1
@@ -292,10 +271,10 @@ class Parser:
                 raise self.error("a name is missing")
             parts.append(self._advance().text.strip("'"))
         if len(parts) == 1:
-            return Name(parts[0])
-        return Qualified("::".join(parts[:-1]), parts[-1])
+            return nodes.Name(parts[0])
+        return nodes.Qualified("::".join(parts[:-1]), parts[-1])
 
-    def _number(self, token: Token) -> Number:
+    def _number(self, token: Token) -> nodes.Number:
         text = token.text.rstrip("uUlL")
         suffix = "".join(sorted(set(token.text[len(text) :].lower()), reverse=True))
         digits = text.replace("_", "")
@@ -308,7 +287,7 @@ class Parser:
         if value > M64:
             self._at -= 1
             raise self.error(f"{token.text[:40]} needs more than 64 bits")
-        return Number(value, suffix, decimal)
+        return nodes.Number(value, suffix, decimal)
 
     # types
 
@@ -337,7 +316,7 @@ class Parser:
             ahead += 2
         return "::".join(parts)
 
-    def _try_cast(self) -> TypeName | None:
+    def _try_cast(self) -> nodes.TypeName | None:
         saved = self._at
         self._advance()
         if self.token.kind in ("name", "quoted") and (self._starts_type(sure=True) or self._looks_like_cast()):
@@ -369,9 +348,9 @@ class Parser:
             token.kind == "op" and token.text in ("(", "-", "+", "~", "!", "*", "&", "{", "++", "--")
         )
 
-    def _type_name(self) -> TypeName:
+    def _type_name(self) -> nodes.TypeName:
         base, qualifiers = self._base()
-        return self._made(TypeName(base, qualifiers, tuple(self._declarator())))
+        return self._made(nodes.TypeName(base, qualifiers, tuple(self._declarator())))
 
     def _base(self) -> tuple[str, tuple[str, ...]]:
         words: list[str] = []
@@ -398,26 +377,26 @@ class Parser:
             raise self.error("a type's name is missing")
         return f"{tag} {words[0]}" if tag else " ".join(words), tuple(qualifiers)
 
-    def _declarator(self) -> list[Derived]:
+    def _declarator(self) -> list[nodes.Derived]:
         """Parse an abstract declarator; returns its steps from the base outwards."""
         self._enter()
-        pointers: list[Derived] = []
+        pointers: list[nodes.Derived] = []
         while True:
             if self.token.kind == "op" and self.token.text in ("*", "&", "&&"):
-                pointers.append(Derived(self._advance().text))
+                pointers.append(nodes.Derived(self._advance().text))
             elif self.token.kind == "name" and self.token.text in _QUALIFIERS:
-                pointers.append(Derived(self._advance().text.strip("_")))
+                pointers.append(nodes.Derived(self._advance().text.strip("_")))
             else:
                 break
-        inner: list[Derived] = []
+        inner: list[nodes.Derived] = []
         if self._is("(") and self._peek().kind == "op" and self._peek().text in ("*", "&", "&&"):
             self._advance()
             inner = self._declarator()
             self._need(")")
-        suffixes: list[Derived] = []
+        suffixes: list[nodes.Derived] = []
         while True:
             if self._take("["):
-                suffixes.append(Derived("[", self._count()))
+                suffixes.append(nodes.Derived("[", self._count()))
             elif self._is("(") and (inner or pointers or self._is_parameters()):
                 self._advance()
                 suffixes.append(self._parameters())
@@ -438,8 +417,8 @@ class Parser:
         self._need("]")
         return count
 
-    def _parameters(self) -> Derived:
-        kinds: list[TypeName] = []
+    def _parameters(self) -> nodes.Derived:
+        kinds: list[nodes.TypeName] = []
         variadic = False
         while not self._take(")"):
             if self._take("..."):
@@ -448,6 +427,6 @@ class Parser:
                 kinds.append(self._type_name())
             if not self._is(")"):
                 self._need(",")
-        if kinds == [TypeName("void")]:
+        if kinds == [nodes.TypeName("void")]:
             kinds = []
-        return Derived("(", None, tuple(kinds), variadic)
+        return nodes.Derived("(", None, tuple(kinds), variadic)

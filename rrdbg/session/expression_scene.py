@@ -137,6 +137,11 @@ class FrameScene:
         """The program's debug information."""
         return self._world.symbols.debug
 
+    @cached_property
+    def truth_type(self) -> Type:
+        """What comparisons yield: int, in C++ bool."""
+        return builtin("bool") if self.debug.language(self.state.pc) == "c++" else INT
+
     # names
 
     def named(self, name: str) -> CValue:

@@ -172,16 +172,6 @@ class Printer:
         except Unreadable as error:
             return _error_text(error)
 
-    def summary(self, value: CValue) -> str:
-        """Return a value for a frame's argument list: structures, unions and arrays are `...`."""
-        try:
-            bare = strip(referenced(value).type)
-            if isinstance(bare, StructType | ArrayType):
-                return "..."
-            return self.inner(value)
-        except Unreadable as error:
-            return _error_text(error)
-
     # by type
 
     def text(self, value: CValue, depth: int, *, dereference: bool = False) -> str:
@@ -304,7 +294,7 @@ class Printer:
         if self._letter:
             data = self._read(address, 1)
             return number_text(data[0] if data else 0, 1, True, self._letter, self._name_of)
-        return f"{{{declare(value.type)}}} {address_text(address, self._name_of)}"
+        return f"{{{declare(bare)}}} {address_text(address, self._name_of)}"
 
     def _pointer(self, value: CValue, bare: PointerType) -> str:
         address = integer(value) & M64
@@ -463,6 +453,8 @@ class Printer:
         if member.is_virtual:
             base = virtual_base(value, member)
             return "<invalid address>" if base is None else self.text(base, depth + 1)
+        if member.artificial and member.name.startswith("_vptr") and self._letter:
+            return self._address(integer(member_of(value, member)) & M64, code=True)  # whatever the format
         return self.text(member_of(value, member), depth + 1)
 
 

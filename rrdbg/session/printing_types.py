@@ -249,20 +249,24 @@ def _method_text(holder: StructType, method: Method) -> str:
     static = "static " if method.is_static else ""
     whole = declare(method.type, "\0")  # the parameters, without what comes before the name
     name = method.name + whole.partition("\0")[2] if whole.count("\0") == 1 else f"{method.name}()"
+    name = " ".join([name, *method.qualifiers])
     plain = holder.name.partition("<")[0].rpartition("::")[2]
-    if method.name.startswith("~") or method.name.partition("<")[0] == plain:  # it has no result
-        return harmless(f"{name};")
     virtual = "virtual " if method.is_virtual else ""
+    if method.name.startswith("~") or method.name.partition("<")[0] == plain:  # it has no result
+        return harmless(f"{virtual}{name};")
     return harmless(f"{static}{virtual}{declare(method.type.result)} {name};")
 
 
 def _enum_text(kind: EnumType) -> str:
     head = "enum class" if kind.scoped else "enum"
     head = f"{head} {kind.name}" if kind.name else head
+    head = f"{head} : {kind.underlying}" if kind.underlying else head
+    around = kind.name if kind.scoped else kind.name.rpartition("::")[0]
+    prefix = f"{around}::" if around and kind.underlying else ""
     texts: list[str] = []
     following = 0
     for name, value in kind.enumerators:
-        short = name.rpartition("::")[2] if kind.scoped else name
-        texts.append(short if value == following else f"{short} = {value}")
+        whole = prefix + name
+        texts.append(whole if value == following else f"{whole} = {value}")
         following = value + 1
     return harmless(f"{head} {{{', '.join(texts)}}}")

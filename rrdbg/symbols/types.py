@@ -159,6 +159,8 @@ class Method(Frozen):
     """Whether the compiler made it."""
     access: str = "public"
     """"public", "protected" or "private"."""
+    qualifiers: tuple[str, ...] = ()
+    """Those of the object that it is called with: "const", "volatile"."""
 
 
 class Variant(Frozen):
@@ -266,6 +268,8 @@ class EnumType(Frozen):
     """Whether its enumerators are written with its name: C++'s `enum class`, Rust."""
     incomplete: bool = False
     """Whether no unit defines it."""
+    underlying: str = ""
+    """Name of the type that holds its values, in languages that can say it: C++."""
 
 
 class TypedefType(Frozen):
@@ -394,7 +398,7 @@ def _declare(kind: Type, inner: str, depth: int) -> str:
         return _before("...", inner)
     if isinstance(kind, QualifiedType) and isinstance(kind.target, PointerType) and not kind.target.name:
         pointer, words = kind.target, " ".join(kind.qualifiers)
-        space = " " if inner and inner[0] not in "[(" else ""
+        space = " " if inner and inner[0] not in "[(&" else ""
         return _point(pointer.target, f"{pointer.kind} {words}{space}{inner}", depth)
     if isinstance(kind, PointerType) and not kind.name:
         return _point(kind.target, f"{kind.kind}{inner}", depth)

@@ -61,6 +61,7 @@ def is_refusal(text: str) -> bool:
         "error: ", "No symbol ", "No frame", "Cannot access", "There is no member", "value has been opt",
         "Left operand", "Argument to", "Invalid", "No struct", "No registers", "A syntax error", "Can't take",
         "Address requested", "Structure has no", "Attempt to", "Can't do", "Division by zero", "First argument of",
+        "Integer-only operation", "That operation is not available",
     )  # fmt: skip
     return text.startswith(starts)
 
@@ -72,10 +73,13 @@ def same(theirs: str, ours: str) -> bool:
     an inlined function has that this copy of it has not. Where it has no function, it says so, or lists all of a file.
     """
     theirs = _as_it_is(theirs)
+    if "<optimized out>" in ours:  # gdb's word for the rest of a structure of which the start is known
+        theirs = theirs.replace("<synthetic pointer>", "<optimized out>")
     if theirs == ours or (is_refusal(theirs) and is_refusal(ours)):
         return True
-    if theirs.startswith("Argument to arithmetic operation"):
-        return True  # gdb does not compute with pointers as if they were numbers; rrdbg does: p pointer & 0xfff
+    # gdb does not compute with pointers as if they were numbers, nor with __int128; rrdbg does: p pointer & 0xfff
+    if theirs.startswith(("Argument to arithmetic operation", "That operation is not available")):
+        return True
     if ours in ("No locals.", "No arguments.") and theirs.startswith("No symbol table info"):
         return True
     if "<incomplete sequence " in theirs:  # gdb loses the character in front
@@ -92,5 +96,6 @@ def _as_it_is(text: str) -> str:
 
     It takes clang's `main.records` for Ada's. rrdbg lets no character through that formats text.
     """
+    text = text.replace(">(struct {...}) const (", "> (")  # a method of a template, with its parameters
     text = re.sub(r"(?<=<)(\w+)\[(\w+)\](?=[+>])", r"\1.\2", text)
     return "".join(c if c.isascii() else string_text(c.encode())[1:-1] for c in text)

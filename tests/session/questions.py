@@ -13,7 +13,7 @@ NUMBER = (
     "{} + 1", "-{}", "~{}", "!{}", "{} * 3 - 1", "{} / 3", "{} % 7", "{} << 3", "{} >> 1", "{} == 0", "{} > -1",
     "{} ? 1 : 2", "(unsigned char){}", "(short){}", "(unsigned long){}", "(long){} >> 60", "{} & 0xff", "{} ^ {}",
     "{} + 1ul", "(char){}", "{} && 1", "{} * 1.5", "({} | 1) % 5", "&{}", "sizeof({} + 1)", "({}, 2)",
-    "{} - 'a'", "(float){}", "{{int}} &{}", "*&{}", "(unsigned){} * {}",
+    "{} - 'a'", "{{int}} &{}", "*&{}", "(unsigned){} * {}",
 )  # fmt: skip
 POINTER = (
     "*{}", "{}[0]", "{}[1]", "*({} + 2)", "{} + 1", "{} - 1", "(long){}", "{} == 0", "!{}", "&{}", "&{}[2]", "*{}@2",
@@ -50,7 +50,9 @@ def forms_for(variable: Variable) -> Sequence[str]:
     return STRUCT if variable.expandable else NUMBER
 
 
-def chosen(session: Session, variables: Sequence[Variable], rng: random.Random, count: int) -> list[str]:
+def chosen(
+    session: Session, variables: Sequence[Variable], rng: random.Random, count: int, commands: Sequence[str] = COMMANDS
+) -> list[str]:
     """Return `count` commands about some variables and what they consist of and point to."""
     found: list[str] = []
     if not variables:
@@ -64,15 +66,16 @@ def chosen(session: Session, variables: Sequence[Variable], rng: random.Random, 
             variable = rng.choice(parts)
         text = variable.expression
         form = rng.choice(forms_for(variable))
-        found.append(rng.choice(COMMANDS).format(form.format(*[text] * form.count("{}"))))
+        found.append(rng.choice(commands).format(form.format(*[text] * form.count("{}"))))
         if rng.random() < 0.2:  # two that have nothing to do with each other
             other = rng.choice(variables).expression
-            found.append(rng.choice(COMMANDS).format(f"{text} {rng.choice('+-*/<>&|^')} {other}"))
+            found.append(rng.choice(commands).format(f"{text} {rng.choice('+-*/<>&|^')} {other}"))
     return found
 
 
 def _parts(session: Session, variable: Variable) -> Sequence[Variable]:
     try:
-        return session.children(variable.expression)[:20] if variable.expandable else ()
+        parts = session.children(variable.expression)[:20] if variable.expandable else ()
+        return [part for part in parts if "'" not in part.expression]  # gdb has no name for a base class's part
     except RrdbgError:
         return ()

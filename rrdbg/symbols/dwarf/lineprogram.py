@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from array import array
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,8 +109,14 @@ class LineProgram:
             start,
             end,
         )
-        header.files = self._new_files(header, at) if version >= 5 else self._old_files(at)
+        files = self._new_files(header, at) if version >= 5 else self._old_files(at)
+        header.files = [self._as_unit_calls_it(name) for name in files]
         return header
+
+    def _as_unit_calls_it(self, name: str) -> str:
+        """Return a file's name; the unit's own file has one name, which clang writes in other words here."""
+        own, directory = self._unit.name, self._unit.safe_directory
+        return own if posixpath.join(directory, name) == posixpath.join(directory, own) else name
 
     def _old_files(self, at: int) -> list[str]:
         directories: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rrdbg.symbols.dwarf import codes as D
@@ -14,6 +15,7 @@ _DEPTH = 64
 """Namespaces and classes around each other."""
 
 STRUCTURES = (D.TAG_STRUCTURE_TYPE, D.TAG_UNION_TYPE, D.TAG_CLASS_TYPE, D.TAG_INTERFACE_TYPE)
+_BEFORE_STAR = re.compile(r"(?<=[\w>]) (?=[*&])")
 _ANONYMOUS = "(anonymous namespace)"
 
 
@@ -43,7 +45,12 @@ def inherited_text(die: Die, *names: int) -> str:
 
 def plain_name(die: Die) -> str:
     """Return an entry's name without what encloses it."""
-    return inherited_text(die, D.AT_NAME)
+    return _canonical(inherited_text(die, D.AT_NAME))
+
+
+def _canonical(name: str) -> str:
+    """Return a template's name as the demangler and GCC write it: `List<char*>`, where clang writes `List<char *>`."""
+    return _BEFORE_STAR.sub("", name) if "<" in name else name
 
 
 def linkage_name(die: Die) -> str:
@@ -73,7 +80,7 @@ def _around(die: Die) -> list[str]:
         elif parent.tag in STRUCTURES or parent.tag == D.TAG_ENUMERATION_TYPE:
             if not (name := parent.text(D.AT_NAME)):
                 break
-            names.append(name)
+            names.append(_canonical(name))
         elif parent.tag not in (D.TAG_VARIANT_PART, D.TAG_VARIANT):
             break
         specified = parent.reference(D.AT_SPECIFICATION)

@@ -22,6 +22,7 @@ from rrdbg.symbols.types import (
     MemberPointerType,
     Method,
     PointerType,
+    QualifiedType,
     StructBody,
     StructType,
     Type,
@@ -29,7 +30,9 @@ from rrdbg.symbols.types import (
     UnknownType,
     Variant,
     VariantPart,
+    declare,
     qualified,
+    strip,
 )
 
 MAX_DEPTH = 60
@@ -217,6 +220,7 @@ class TypeReader:
             die.unit.language not in _UNTAGGED,
             die.flag(D.AT_ENUM_CLASS) or die.unit.language == "rust",
             die.flag(D.AT_DECLARATION),
+            declare(underlying) if underlying is not None and die.unit.language == "c++" else "",
         )
 
     # structures
@@ -292,7 +296,14 @@ class TypeReader:
             bool(die.integer(D.AT_VIRTUALITY)),
             die.flag(D.AT_ARTIFICIAL),
             _access(die),
+            self._qualifiers(first) if has_object and first is not None else (),
         )
+
+    def _qualifiers(self, this: Die) -> tuple[str, ...]:
+        """Return the qualifiers of the object that a method is called with."""
+        pointer = strip(self.type_of(this))
+        target = pointer.target if isinstance(pointer, PointerType) else VOID
+        return target.qualifiers if isinstance(target, QualifiedType) else ()
 
     def _variant_part(self, die: Die) -> VariantPart:
         tag = die.reference(D.AT_DISCR)

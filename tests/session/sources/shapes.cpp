@@ -57,8 +57,10 @@ private:
 using namespace geo;
 static Stack<Shape *, 4> shapes;
 namespace { long weigh(Shape *shape, long factor) { long area = shape->area(); return area * factor; } }
+struct Counter { int &count; long operator()(int n) const { count++; long square = n * n; sink = square; return square; } };
 static long fold(const Stack<int, 8> &numbers, int &count) {
-  return numbers.sum([&](int n) { count++; long square = n * n; sink = square; return square; });
+  Counter counter = {count};
+  return numbers.sum(counter);
 }
 extern "C" __attribute__((noinline)) long run() {
   Square square(3, {0, 0}); Circle circle(1.5); Stack<int, 8> numbers; int count = 0;
