@@ -39,6 +39,7 @@ _BATCH = 50
 _SETTINGS = (
     "set confirm off", "set pagination off", "set width 0", "set height 0", "set style enabled off",
     "set print frame-arguments all", "set debuginfod enabled off", "set auto-load off",
+    "set remotetimeout 120",  # a busy machine is no defect of the protocol
 )  # fmt: skip
 
 _AGAIN = ("maintenance flush dcache", "maintenance flush register-cache", "frame 0")

@@ -247,7 +247,8 @@ def test_machine_interface(hello: Path) -> None:
     """What VS Code, CLion and Emacs speak."""
     command = f"target-select remote | {sys.executable} -m rrdbg gdb --stdio {hello}"
     commands = [
-        command, "break-insert main", "exec-continue", "exec-next", "exec-step-instruction", "exec-next --reverse",
+        "gdb-set remotetimeout 120", command,
+        "break-insert main", "exec-continue", "exec-next", "exec-step-instruction", "exec-next --reverse",
         "exec-continue --reverse", "exec-continue", "stack-list-frames", "data-list-register-values x 32",
         "data-evaluate-expression $icount", "thread-info", "data-read-memory-bytes $sp 16", "target-detach", "gdb-exit",
     ]  # fmt: skip
