@@ -6,6 +6,7 @@ all pages are candidates, and of many of them sums are compared first. So the me
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,8 +34,12 @@ _COUNTERS = ("mcycle", "minstret", "time")
 Pages = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Sums = npt.NDArray[np.uint64]
-_WEIGHTS: Sums = np.random.default_rng(0x5EED).integers(0, 1 << 63, _WORDS, np.uint64) * np.uint64(2) + np.uint64(1)
-"""Odd numbers: a page's sum tells it from all that differ in one word, and nearly surely from all others."""
+
+
+@functools.cache
+def _weights() -> Sums:
+    """Return odd numbers: a page's sum tells it from all that differ in one word, and nearly surely from all others."""
+    return np.random.default_rng(0x5EED).integers(0, 1 << 63, _WORDS, np.uint64) * np.uint64(2) + np.uint64(1)
 
 
 class Differences(Variables):
@@ -120,7 +125,7 @@ class Differences(Variables):
             for start in range(0, len(pages), _CHUNK):
                 self._poll(position)
                 words = self._pages(pages[start : start + _CHUNK]).view(np.uint64)
-                parts.append((words * _WEIGHTS).sum(axis=1, dtype=np.uint64))
+                parts.append((words * _weights()).sum(axis=1, dtype=np.uint64))
             sums.append(np.concatenate(parts))
         changed: Pages = pages[sums[0] != sums[1]]
         return changed

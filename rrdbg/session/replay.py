@@ -160,7 +160,7 @@ def _info(replayer: Replayer, source: TraceSource) -> TraceInfo:
         RAM_BASE,
         config.ram_bytes,
         len(trace.events),
-        tuple(snapshot.icount for snapshot in trace.snapshots),
+        tuple(trace.snapshot_icounts),
         ending is not None,
         _reason(trace),
         ending.exit_code if ending else None,

@@ -5,6 +5,7 @@ It ends when its input ends: a face that dies, however it dies, takes its engine
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
@@ -30,7 +31,8 @@ class Server:
     def run(self) -> None:
         """Serve until the input ends."""
         threading.Thread(target=self._read, name="rrdbg-pipe", daemon=True).start()
-        import rrdbg.session.session  # noqa: F401 - while the face is still getting ready
+        import rrdbg.session.replay
+        import rrdbg.session.session  # noqa: F401 - both while the face is still getting ready
 
         while True:
             call = self._calls.get()
@@ -67,6 +69,8 @@ class Server:
             from rrdbg.session.session import open_session
 
             self._session = open_session(args[0], self._progress, **kwargs)
+            gc.freeze()  # modules and the trace: they stay
+            gc.enable()
             return None
         if name.startswith("_"):
             raise AttributeError(name)
@@ -97,6 +101,7 @@ class Server:
 
 def main() -> None:
     """Serve the process's standard input and output."""
+    gc.disable()  # what is loaded is no garbage, and looking for some takes a tenth of the start
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the face decides what Ctrl-C means
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed by mistake must not get into the frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -62,6 +63,7 @@ class Opening:
             self._result = open_trace(self._path, self._report, self._symbols, self._process)
         except BaseException as error:
             self._result = error
+            self._process.end()
 
     def _report(self, progress: Progress) -> None:
         if self._progress is not None:
@@ -95,6 +97,17 @@ def check_terminal(
             hint=hint,
             exit_code=ExitCode.HOST_IO,
         )
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Do not look for garbage meanwhile, nor ever in what is there afterwards: modules stay, and there are many."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextlib.contextmanager
@@ -149,11 +162,11 @@ def run_tui(path: str, *, theme: str | None = None, symbols: Sequence[str] = (),
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
     opening = Opening(path, symbols)  # before anything that takes time
-    from rrdbg.tui.config import load
+    with _no_garbage():
+        from rrdbg.tui.config import load
 
-    settings = load(config)
-    from rrdbg.tui.app import DebuggerApp
-
+        settings = load(config)
+        from rrdbg.tui.app import DebuggerApp
     return show(DebuggerApp(os.path.basename(path), opening), theme=theme, settings=settings)
 
 
