@@ -67,8 +67,8 @@ format: $(VENV)/.installed-dev  ## let ruff format and fix
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(VENV)/.installed-dev  ## speed, on one core, beside QEMU when it is installed
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.installed-dev  ## speed beside QEMU, on pinned cores: make bench BENCH='kernels --runs 3' (docs/bench.md)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 .PHONY: guests
 guests:  ## rebuild the guests' ELFs (needs riscv64-unknown-elf-gcc)

@@ -1,91 +1,73 @@
-"""Speed of the interpreter and cost of recording, over the compute kernels, beside QEMU."""
+"""The compute kernels, and how long they run."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable
+import json
+import struct
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from rrdbg_core.machine.config import ImageRef, MachineConfig
-from rrdbg_core.machine.machine import Machine
-from rrdbg_core.machine.source import FOREVER, ReplaySource
-from rrdbg_core.replay.live import LiveSource
-from rrdbg_core.replay.recorder import record
-from rrdbg_core.trace.contents import image_digest
+from tests.bench.host import ROOT
 
-from tests.bench.measure import Figure, timed, wall
-
-KERNELS = ("sort", "sha256", "sieve", "matrix", "interp", "strings")
-"""Compute kernels, at least 1 G steps each."""
-BIN = Path(__file__).resolve().parents[2] / "guests" / "bin"
-QEMU = ["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-nographic", "-icount", "shift=0,sleep=off", "-kernel"]
-
-
-def machine_of(name: str) -> tuple[MachineConfig, dict[str, bytes]]:
-    """Return a machine that runs a guest, and its images."""
-    data = (BIN / f"{name}.elf").read_bytes()
-    digest = image_digest(data)
-    return MachineConfig(images=(ImageRef(kind="elf", digest=digest, name=name),)), {digest: data}
+BIN = ROOT / "guests" / "bin"
+KERNELS = (
+    *("sort", "sha256", "sieve", "matrix", "interp", "strings"),
+    *(f"bench/{name}" for name in ("arith32", "atomics", "bigcode", "bignum", "bits", "calls", "compress", "forth")),
+    *(f"bench/{name}" for name in ("memory", "objects", "parse", "selfmod", "syscalls", "tables", "ticks", "trees")),
+    "bench/unoptimised",
+)
+"""At least 1 G steps each."""
+QUICK = ("sort", "interp", "bench/calls", "bench/bigcode", "bench/memory", "bench/syscalls")
+"""Different ones, for a first look."""
 
 
-def plain(name: str) -> Callable[[], None]:
-    """Return a call that runs a guest to its end without recording; RAM and kernel are ready before."""
-    machine = Machine(*machine_of(name), ReplaySource([], FOREVER))
-    return lambda: _to_the_end(machine)
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A guest that computes something and ends."""
+
+    name: str
+    """As `rrdbg guests` has it."""
+    steps: int
+    """Steps that it makes."""
+    output_sha256: str
+    """Hash of what it prints."""
+
+    @property
+    def elf(self) -> Path:
+        """Where it lies."""
+        return BIN / f"{self.name}.elf"
 
 
-def _to_the_end(machine: Machine) -> None:
-    machine.run(FOREVER)
-    assert machine.exit_code == 0
+@cache
+def manifest() -> dict[str, Kernel]:
+    """Return all guests that end by themselves."""
+    rows = json.loads((BIN / "MANIFEST.json").read_text(encoding="utf-8"))["guests"]
+    return {row["name"]: Kernel(row["name"], row["steps"], row["output_sha256"]) for row in rows}
 
 
-def interpreter(runs: int, say: Callable[[str], None]) -> list[Figure]:
-    """Measure MIPS of plain runs, and of QEMU with the same rules of time."""
-    figures: list[Figure] = []
-    speeds, ratios = [], []
-    qemu = shutil.which(QEMU[0])
-    for name in KERNELS:
-        mips, theirs = [], []
-        for run in range(runs):
-            say(f"{name}: run {run + 1} of {runs}")
-            machine = Machine(*machine_of(name), ReplaySource([], FOREVER))
-            seconds = timed(lambda machine=machine: _to_the_end(machine))  # type: ignore[misc]
-            mips.append(machine.icount / seconds / 1e6)
-            if qemu:
-                theirs.append(machine.icount / wall([*QEMU, str(BIN / f"{name}.elf")]) / 1e6)
-        mine = Figure(f"interpreter, {name}", "MIPS", tuple(mips))
-        figures.append(mine)
-        speeds.append(mine.median)
-        if theirs:
-            other = Figure(f"QEMU -icount shift=0,sleep=off, {name}", "MIPS", tuple(theirs))
-            figures.append(other)
-            ratios.append(mine.median / other.median)
-    total = Figure("interpreter, median of the kernels", "MIPS", tuple(speeds), "at least 150")
-    figures.append(_judged(total, total.median >= 150))
-    if ratios:
-        figures.append(Figure("interpreter / QEMU -icount", "ratio", tuple(ratios)))
-    return figures
+def kernel(name: str) -> Kernel:
+    """Return a kernel by name; `calls` will do for `bench/calls`."""
+    found = manifest()
+    return found[name] if name in found else found[f"bench/{name}"]
 
 
-def recording(runs: int, say: Callable[[str], None]) -> list[Figure]:
-    """Measure what recording with all defaults costs over a plain run, as pairs."""
-    figures, medians = [], []
-    for name in KERNELS:
-        ratios = []
-        for run in range(runs):
-            say(f"recording {name}: run {run + 1} of {runs}")
-            base = timed(plain(name))
-            with tempfile.TemporaryDirectory() as folder:
-                config, images = machine_of(name)
-                result = record(config, images, LiveSource(config), Path(folder) / "bench.rrt")
-                ratios.append(result.host_seconds / base)
-        figure = Figure(f"recording / plain run, {name}", "ratio", tuple(ratios))
-        figures.append(figure)
-        medians.append(figure.median)
-    total = Figure("recording / plain run, median of the kernels", "ratio", tuple(medians), "at most 1.10")
-    return [*figures, _judged(total, total.median <= 1.10)]
+def scaled(elf: bytes, factor: float) -> bytes:
+    """Return the ELF of a kernel of `bench/` that makes so many times its rounds, and at least one.
 
+    Raises:
+        ValueError: It has no constant `rounds`.
+    """
+    from rrdbg.symbols.elf import ElfSymbols
 
-def _judged(figure: Figure, met: bool) -> Figure:
-    return Figure(figure.name, figure.unit, figure.samples, figure.goal, met)
+    addresses = ElfSymbols(elf).addresses("rounds")
+    if len(addresses) != 1:
+        raise ValueError("the guest has no constant `rounds`")
+    (table,), (size, count) = struct.unpack_from("<Q", elf, 32), struct.unpack_from("<HH", elf, 54)
+    for header in range(table, table + size * count, size):
+        kind, _, offset, address, _, file_size = struct.unpack_from("<IIQQQQ", elf, header)
+        if kind == 1 and address <= addresses[0] < address + file_size:  # PT_LOAD
+            at = offset + addresses[0] - address
+            (rounds,) = struct.unpack_from("<Q", elf, at)
+            return elf[:at] + struct.pack("<Q", max(1, round(rounds * factor))) + elf[at + 8 :]
+    raise ValueError("`rounds` is not in the file")

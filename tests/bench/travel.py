@@ -1,29 +1,35 @@
-"""Time travel on a trace of more than 1 G steps: latencies until registers and memory are read, and memory."""
+"""Time travel: latencies until registers and memory are read, and memory; on traces of 1 G and of 10 G steps."""
 
 from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
-from rrdbg_core.replay.live import LiveSource
-from rrdbg_core.replay.recorder import record
 from rrdbg_core.trace.model import EPOCH
 from rrdbg_core.trace.reader import Trace
 
 import rrdbg
 from rrdbg.session.api import PointKind, Session
-from tests.bench.kernels import KERNELS, machine_of, plain
-from tests.bench.measure import Figure, peak_bytes, percentile, pinned, timed
+from tests.bench.context import Context, Part
+from tests.bench.figures import Figure
+from tests.bench.host import peak_bytes
+from tests.bench.kernels import kernel, scaled
+from tests.bench.speed import child
 
-GOTOS, STEPS, WORDS, FIRSTS = 100, 100, 40, 5
-"""Samples of each kind, per kernel."""
+KERNELS = ("sort", "sha256", "sieve", "matrix", "interp", "strings", "bench/bigcode", "bench/syscalls", "bench/trees")
+LONG_KERNELS, FACTOR = ("bench/trees", "bench/parse"), 9
+"""What is recorded for long, and how many times its usual rounds."""
+QUICK = ("sort", "bench/trees")
+MOTIONS, WORDS, FIRSTS = 100, 40, 5
+"""Samples of goto and reverse-stepi, of reverse-continue, and of new processes, per trace."""
+SECONDS = 25.0
+"""What a trace of 1 G steps is expected to take."""
 
 
 def look(session: Session) -> None:
@@ -32,86 +38,104 @@ def look(session: Session) -> None:
     session.read_memory(session.pc, 256)
 
 
-def travel(runs: int, say: Callable[[str], None]) -> list[Figure]:
-    """Measure goto, reverse-stepi and reverse-continue at random places of every kernel's trace."""
-    gotos, steps, hunts, firsts, extra = [], [], [], [], []
-    worst_epoch = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        for name in KERNELS:
-            say(f"time travel: recording {name}")
-            path = Path(folder) / f"{name}.rrt"
-            config, images = machine_of(name)
-            steps_made = record(config, images, LiveSource(config), path).ending.icount
-            worst_epoch = max(worst_epoch, timed(plain(name)) * EPOCH / steps_made)
-            for seed in range(FIRSTS):
-                say(f"time travel: {name}, first goto {seed + 1} of {FIRSTS}")
-                firsts.append(_child("first", path, seed)["seconds"][0])
-            say(f"time travel: {name}, {GOTOS} goto, {STEPS} reverse-stepi, {WORDS} reverse-continue")
-            answer = _child("tour", path, 1)
-            gotos += answer["goto"]
-            steps += answer["stepi"]
-            hunts += answer["hunt"]
-            extra += answer["extra"]
-            path.unlink()
-    limit = 1 + worst_epoch
-    return [
-        _p95("goto, 95th percentile", gotos, 0.150),
-        Figure("goto, first in a new process", "s", tuple(firsts), "at most 1", max(firsts) <= 1),
-        _p95("reverse-stepi, 95th percentile", steps, 0.020),
-        Figure(
-            "reverse-continue to the last write of a word",
-            "s",
-            tuple(hunts),
-            f"at most {limit:.2f}: 1 s and one epoch",
-            max(hunts) <= limit,
-        ),
-        Figure("engine memory beyond guest RAM touched", "MB", tuple(extra), "at most 400", max(extra) <= 400),
-    ]
+def travel(context: Context) -> Iterator[Figure]:
+    """Measure motions at random places of the kernels' traces."""
+    tours = _tours("travel", context, context.kernels or (QUICK if context.quick else KERNELS), 1)
+    limit = 1 + max(tours["epoch"])
+    yield _figure("travel", "goto", tours, "goto", "p95", 0.150)
+    yield _figure("travel", "goto, first in a new process", tours, "first", "maximum", 1)
+    yield _figure("travel", "reverse-stepi", tours, "stepi", "p95", 0.020)
+    note = "at most 1 s and what one epoch takes"
+    yield _figure("travel", "reverse-continue to the last write of a word", tours, "hunt", "maximum", limit, note)
+    yield _figure("travel", "engine memory beyond guest RAM touched", tours, "extra", "maximum", 400)
 
 
-def _p95(name: str, samples: list[float], limit: float) -> Figure:
-    value = percentile(samples, 0.95)
-    text = f"p95 {value * 1000:.0f} ms, at most {limit * 1000:.0f}"
-    return Figure(name, "s", tuple(samples), text, value <= limit)
+def long(context: Context) -> Iterator[Figure]:
+    """Measure the same on traces of 10 G steps."""
+    tours = _tours("long", context, context.kernels or LONG_KERNELS[: 1 if context.quick else None], FACTOR)
+    yield _figure("long", "goto", tours, "goto", "p95", 0.100)
+    yield _figure("long", "goto, first in a new process", tours, "first", "maximum", None)
+    yield _figure("long", "reverse-stepi", tours, "stepi", "p95", 0.005)
+    yield _figure("long", "reverse-stepi, slow ones", tours, "stepi", "p99", 0.020)
+    yield _figure("long", "reverse-continue to the last write of a word", tours, "hunt", "maximum", None)
+    yield _figure("long", "engine memory beyond guest RAM touched", tours, "extra", "maximum", None)
+    yield _figure("long", "trace", tours, "trace", "maximum", None)
 
 
-def _child(what: str, path: Path, seed: int) -> dict[str, list[float]]:
-    """Run a measurement in a process of its own, which has never seen the trace."""
-    command = [sys.executable, "-m", "tests.bench.travel", what, str(path), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=pinned)
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
-    answer: dict[str, list[float]] = json.loads(done.stdout)
-    return answer
+def _figure(
+    part: str, name: str, tours: dict[str, list[float]], what: str, statistic: str, goal: float | None, note: str = ""
+) -> Figure:
+    unit = "MB" if what in ("extra", "trace") else "s"
+    return Figure(part, name, unit, tuple(tours[what]), statistic=statistic, goal=goal, note=note)
 
 
-def first(path: str, seed: int) -> dict[str, list[float]]:
+def _tours(part: str, context: Context, names: tuple[str, ...], factor: int) -> dict[str, list[float]]:
+    """Record kernels and make tours of their traces."""
+    motions, words, firsts = (MOTIONS // 4, WORDS // 4, 1) if context.quick else (MOTIONS, WORDS, FIRSTS)
+    found: dict[str, list[float]] = defaultdict(list)
+    for name in names:
+        path, elf = context.folder / "travel.rrt", context.folder / "travel.elf"
+        context.progress.begin(f"{part}: recording {name}", 4.0 * factor)
+        content = kernel(name).elf.read_bytes()
+        elf.write_bytes(scaled(content, factor) if factor > 1 else content)
+        made = child(context, "tests.bench.guest", "record", str(elf), str(path))
+        found["epoch"].append(made[context.clock] * EPOCH / made["steps"])
+        found["trace"].append(made["trace_bytes"] / 1e6)
+        for seed in range(firsts):
+            context.progress.begin(f"{part}: {name}, first goto {seed + 1} of {firsts}", 1.0)
+            found["first"] += child(context, __name__, "first", context.clock, str(path), str(seed))["seconds"]
+        context.progress.begin(f"{part}: {name}, {motions} goto, {motions} reverse-stepi, {words} hunts", 15.0)
+        tour = child(context, __name__, "tour", context.clock, str(path), str(motions), str(words))
+        for what, samples in tour.items():
+            found[what] += samples
+        path.unlink()
+        elf.unlink()
+    return found
+
+
+# what the children do
+
+
+def _timed(clock: str, call: Callable[[], object]) -> float:
+    now = time.perf_counter if clock == "wall" else time.process_time
+    started = now()
+    call()
+    return now() - started
+
+
+def first(clock: str, path: str, seed: str) -> dict[str, list[float]]:
     """Open a trace and go to a random place: timed from before the trace is opened."""
-    started = time.perf_counter()
-    with rrdbg.open(path) as session:
-        session.goto(random.Random(seed).randrange(session.info().end))
-        look(session)
-        return {"seconds": [time.perf_counter() - started]}
+
+    def visit() -> None:
+        with rrdbg.open(path) as session:
+            session.goto(random.Random(int(seed)).randrange(session.info().end))
+            look(session)
+
+    return {"seconds": [_timed(clock, visit)]}
 
 
-def tour(path: str, seed: int) -> dict[str, list[float]]:
+def tour(clock: str, path: str, motions: str, words: str) -> dict[str, list[float]]:
     """Make every kind of motion at random places of one trace."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     goto, stepi, hunt = [], [], []
-    words, touched = _words(path, rng)
+    addresses, touched = _words(path, int(words), rng)
     with rrdbg.open(path) as session:
         end = session.info().end
 
         def motion(move: Callable[[], object]) -> float:
-            return timed(lambda: (move(), look(session)))
+            def and_look() -> None:
+                move()
+                look(session)
 
-        for _ in range(GOTOS):
+            return _timed(clock, and_look)
+
+        for _ in range(int(motions)):
             target = rng.randrange(end)
             goto.append(motion(lambda target=target: session.goto(target)))  # type: ignore[misc]
-        for _ in range(STEPS):
+        for _ in range(int(motions)):
             session.goto(rng.randrange(1, end))
             stepi.append(motion(session.reverse_stepi))
-        for address in words:
+        for address in addresses:
             session.goto("end")
             point = session.add_watch(address, length=8, kind=PointKind.WATCH)
             hunt.append(motion(session.reverse_continue))
@@ -119,7 +143,7 @@ def tour(path: str, seed: int) -> dict[str, list[float]]:
     return {"goto": goto, "stepi": stepi, "hunt": hunt, "extra": [peak_bytes() / 1e6 - touched / 1e6]}
 
 
-def _words(path: str, rng: random.Random) -> tuple[list[int], int]:
+def _words(path: str, count: int, rng: random.Random) -> tuple[list[int], int]:
     """Return words that were written some time, half of them on the busiest pages, and bytes of RAM touched."""
     trace = Trace.open(path)
     lines: dict[int, int] = {}
@@ -132,7 +156,7 @@ def _words(path: str, rng: random.Random) -> tuple[list[int], int]:
             counts[page] = counts.get(page, 0) + 1
     trace.close()
     busiest = sorted(counts, key=lambda page: -counts[page])[:4]
-    pages = [rng.choice(busiest if index % 2 else sorted(counts)) for index in range(WORDS)]
+    pages = [rng.choice(busiest if index % 2 else sorted(counts)) for index in range(count)]
     words = []
     for page in pages:
         line = rng.choice([bit for bit in range(64) if lines[page] >> bit & 1])
@@ -140,5 +164,18 @@ def _words(path: str, rng: random.Random) -> tuple[list[int], int]:
     return words, len(touched) * PAGE_BYTES
 
 
+def _work(context: Context) -> float:
+    return SECONDS * len(context.kernels or (QUICK if context.quick else KERNELS))
+
+
+def _long_work(context: Context) -> float:
+    return (SECONDS + 4.0 * FACTOR) * len(context.kernels or LONG_KERNELS[: 1 if context.quick else None])
+
+
+TRAVEL = Part("travel", "time travel on traces of 1 G steps", _work, travel)
+LONG = Part("long", "time travel on traces of 10 G steps", _long_work, long)
+
+CHILDREN: dict[str, Callable[..., dict[str, Any]]] = {"first": first, "tour": tour}
+
 if __name__ == "__main__":
-    print(json.dumps({"first": first, "tour": tour}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(CHILDREN[sys.argv[1]](*sys.argv[2:])))
