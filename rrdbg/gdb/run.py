@@ -26,6 +26,9 @@ from rrdbg.session.symbol_files import read_symbol_files
 
 _GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv-none-elf-gdb", "riscv64-linux-gnu-gdb")
 
+_PATIENT = "set remotetimeout 30"
+"""gdb gives up a target after 2 s: too soon for the start of Python on a busy machine."""
+
 
 class _Ended(Exception):
     """A signal ends the server."""
@@ -104,7 +107,8 @@ def launch(path: str, arguments: Sequence[str], options: Sequence[str]) -> NoRet
     server = shlex.join([sys.executable, "-m", "rrdbg", "gdb", "--stdio", *options, "--", path])
     commands = Path(__file__).with_name("commands.gdb")
     sys.stdout.flush()
-    os.execv(gdb, [gdb, "-q", "-ex", f"source {commands}", "-ex", f"target extended-remote | {server}", *arguments])
+    first = (_PATIENT, f"source {commands}", f"target extended-remote | {server}")
+    os.execv(gdb, [gdb, "-q", *(word for command in first for word in ("-ex", command)), *arguments])
 
 
 def _loader(path: str, symbols: Sequence[str]) -> Callable[[], Mapping[str, bytes]]:
