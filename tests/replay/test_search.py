@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.replay.search import Sought
+from rrdbg_core.replay.search import Sought, windows
 from rrdbg_core.replay.targets import MemoryWatch, Targets
 from rrdbg_core.trace.contents import decode_index, encode_index
 from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
@@ -81,6 +83,66 @@ def test_a_watch_beside_ram_is_written_by_nobody() -> None:
         assert not may_hit(epoch, watches=(watch,))
     across = MemoryWatch(RAM_BASE - 4, 8, reads=False, writes=True, changes=False)
     assert may_hit(epoch, watches=(across,))
+
+
+def test_a_read_watch_against_every_page_that_was_read() -> None:
+    rng = random.Random(8)
+    seen = set()
+    for _ in range(60):
+        pages = sorted(rng.sample(range(PAGES), rng.randrange(4)))
+        epoch = replace(epoch_of(set()), read=np.array(pages, np.uint32))
+        for _ in range(30):
+            address = rng.choice((rng.randrange(PAGES * 4096), rng.randrange(PAGES) * 4096 - rng.randrange(-9, 9)))
+            length = max(min(rng.choice((1, 2, 4, 8, 5000, 20_000)), PAGES * 4096 - address), 1)
+            watch = MemoryWatch(RAM_BASE + address, length, reads=True, writes=False, changes=False)
+            first, last = max(address, 0) >> 12, (address + length - 1) >> 12
+            expected = any(first <= page <= last for page in pages) and address + length > 0
+            assert may_hit(epoch, watches=(watch,)) == expected
+            seen.add((expected, length))
+    assert len(seen) > 8
+
+
+def test_traps_against_the_bin_of_every_step() -> None:
+    rng = random.Random(9)
+    size = EPOCH // BINS
+    for name in ("exceptions", "interrupts"):
+        for _ in range(300):
+            bins = {rng.randrange(BINS) for _ in range(rng.randrange(3))}
+            counts = np.zeros(BINS, np.uint32)
+            counts[list(bins)] = 1
+            number = rng.randrange(3)
+            epoch = replace(epoch_of(set()), start=number * EPOCH, stop=(number + 1) * EPOCH, **{name: counts})
+            near = rng.choice([*bins, rng.randrange(BINS)]) * size
+            lo, hi = sorted(min(max(near + rng.randrange(-2 * size, 3 * size), 0), EPOCH) for _ in range(2))
+            expected = any(lo < (number + 1) * size and number * size < hi for number in bins) and lo < hi
+            sought = Sought(Targets(exceptions=name == "exceptions", interrupts=name == "interrupts"))
+            assert sought.may_hit(epoch, epoch.start + lo, epoch.start + hi) == expected
+
+
+def test_windows_leave_out_what_the_index_rules_out_and_nothing_else() -> None:
+    """Also where it has holes, and where the steps begin or end in the middle of an epoch."""
+    rng = random.Random(10)
+    kinds = set()
+    for _ in range(400):
+        epochs = []
+        for number in range(6):
+            if rng.random() < 0.7:
+                words = {1} if rng.random() < 0.4 else set()
+                stop = (number + 1) * EPOCH - (rng.randrange(1, EPOCH) if rng.random() < 0.2 else 0)
+                epochs.append(replace(epoch_of(words), start=number * EPOCH, stop=stop))
+        lo, hi = sorted(rng.sample(range(6 * EPOCH), 2))
+        places = sorted(rng.sample(range(lo + 1, hi), min(rng.randrange(5), hi - lo - 1)))
+        watch = MemoryWatch(RAM_BASE + 8, 8, reads=False, writes=True, changes=False)
+        found = list(windows(lo, hi, places, Targets(watches=(watch,)), epochs))
+        assert all(lo <= a < b <= hi for a, b in found)
+        assert all(newer[0] >= older[1] for newer, older in pairwise(found))
+        for position in {lo, hi - 1, *(rng.randrange(lo, hi) for _ in range(40))}:
+            epoch = next((epoch for epoch in epochs if epoch.start <= position < epoch.stop), None)
+            kind = "unknown" if epoch is None else "written" if len(epoch.written) else "ruled out"
+            inside = any(a <= position < b for a, b in found)
+            assert inside or kind == "ruled out", (position, kind)
+            kinds.add((kind, inside))
+    assert len(kinds) == 4
 
 
 def test_breaks_against_every_instruction_that_was_started() -> None:
