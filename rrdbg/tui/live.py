@@ -49,6 +49,8 @@ BADGE_PERIOD = 0.5
 AGAIN = 2.0
 """Seconds after which a look that failed is tried again."""
 
+LAG = 3.0
+"""Seconds of recording by which the cursor may be late before the badge says so."""
 SHARE = 0.5
 """Part of the engine's time that following may take."""
 
@@ -248,13 +250,16 @@ class LiveApp(DebuggerApp):
         elif state is not None:
             rate = state.icount / state.host_seconds if state.host_seconds > 0.5 else 0.0
             doing = "" if state.idle or not rate else f" {short_count(round(rate))}/s"
-            where = ""
-            if not self.following and self.view is not None:
-                where = f" −{short_count(max(state.icount - self.view.position, 0))}"
+            where, behind = "", max(state.icount - (self.view.position if self.view is not None else 0), 0)
+            # a guest that is as slow in replay as in the recording leaves the cursor behind even where it follows
+            if self.view is not None and (not self.following or behind > rate * LAG):
+                where = f" −{short_count(behind)}"
             if state.paused:
                 badge, kind = f"⏸ PAUSED{where}", "paused"
+            elif self.following:
+                badge = f"● LIVE{doing}{where}"
             else:
-                badge, kind = f"● LIVE{where or doing}", "live" if self.following else "behind"
+                badge, kind = f"● LIVE{where}", "behind"
         self.timeline.tell(f"rrdbg  {self.trace_name}", badge, kind)
 
     # growing and following

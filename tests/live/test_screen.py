@@ -6,8 +6,10 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rrdbg_core.replay.verify import verify
 from rrdbg_core.trace.reader import Trace
 from textual import events
@@ -188,6 +190,27 @@ async def test_a_reset_and_a_literal_escape(tmp_path: Path) -> None:
     with Trace.open(tmp_path / "a.rrt") as trace:
         payload = b"".join(event.payload for event in trace.events)
         assert payload == b"\x01\x03"
+
+
+async def test_the_badge_tells_when_following_lags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = write(tmp_path / "count.elf", elf(assemble(COUNT)))
+    async with showing(image, "-o", tmp_path / "a.rrt", "--no-input") as run:
+        app = run.app
+        await run.until(lambda: run.position > 100_000)
+        await run.press("P")
+        await run.paused()
+        assert app.state is not None
+        assert app.view is not None
+        assert app.following
+        badges: list[str] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(app.timeline, "tell", lambda name, badge, kind: badges.append(badge))
+            state = replace(app.state, icount=10_000_000, host_seconds=10.0, paused=False, idle=False)
+            patch.setattr(app, "state", state)
+            for position in (10_000_000, 8_000_000, 1_000_000):
+                patch.setattr(app, "view", replace(app.view, position=position))
+                app._show_state()
+        assert badges == ["● LIVE 1M/s", "● LIVE 1M/s", "● LIVE 1M/s −9M"]
 
 
 async def test_a_long_name_leaves_room_for_the_badge(tmp_path: Path) -> None:
