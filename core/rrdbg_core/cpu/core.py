@@ -28,6 +28,7 @@ from rrdbg_core.cpu.memory import (
     Memory,
 )
 from rrdbg_core.cpu.ops import FIRST_OP, ILLEGAL_OP, armed
+from rrdbg_core.cpu.regions.manager import Regions
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -241,11 +242,13 @@ class Core:
         self._drev = np.zeros(pool + 1, np.uint32)
         self._tlb = np.zeros(4096, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
-        self._lines = np.zeros(pages + 1, np.uint64)
+        self.lines = np.zeros(pages + 1, np.uint64)
         self._samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
-        self._region_lines = np.zeros(pages + 1, np.uint64)
+        self.region_lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
+        self.regions = Regions(self)
+        """Its compiled regions."""
         self.drop_caches()
 
     def _point(self) -> None:
@@ -253,10 +256,10 @@ class Core:
         memory, kernel = self.memory, self._kernel
         places: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
-            *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
+            *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
-            *(self._samples, self._region_lines),
+            *(self._samples, self.region_lines),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -281,6 +284,10 @@ class Core:
 
     def _drain(self) -> None:
         mach = self.mach
+        if mach[L.STALE]:
+            page = int(mach[L.STALE]) - 1
+            mach[L.STALE] = 0
+            self.regions.code_changed((page, page + 1))
         if mach[L.CHECKS]:
             self.check_words.append(self._checks[: int(mach[L.CHECKS])].copy())
             mach[L.CHECKS] = 0
@@ -321,22 +328,24 @@ class Core:
     # ---- caches ------------------------------------------------------------------------------------------------------
     def drop_caches(self) -> None:
         """Forget TLBs and decoded code. Never changes what the guest does."""
+        self.regions.drop()
         mapped = self._dmap.nonzero()[0]
         self._dmap[mapped] = 0
         self.memory.flags[mapped] &= 255 - CODE
-        self._lines[mapped] = 0
+        self.lines[mapped] = 0
         self._dec[: 2 * STRIDE] = 1  # OP_FETCH
         self.mach[L.POOL_USED] = 2
-        self._flush_tlb()
+        self.flush_tlb()
 
-    def _flush_tlb(self) -> None:
+    def flush_tlb(self) -> None:
+        """Forget the TLBs."""
         self._tlb[::2] = NO_TAG
         self._xtlb[::2] = NO_TAG
 
     def new_generation(self) -> int:
         """Start a new generation of dirty pages and return it: pages written from now on carry its number or more."""
         self.mach[L.GENERATION] += np.uint64(1)
-        self._flush_tlb()
+        self.flush_tlb()
         return int(self.mach[L.GENERATION])
 
     def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
@@ -357,6 +366,7 @@ class Core:
             those lines, in order, u32[k], bit h stands for an instruction at its halfword h.
         """
         memory = self.memory
+        self.regions.collect()
         rows = memory.run.reshape(memory.pages, HALVES_PER_PAGE)
         pages = (memory.executed[: memory.pages] >= self._run_taken).nonzero()[0]
         marks = rows[pages]
@@ -435,16 +445,32 @@ class Core:
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
         """Drop the decoded code of some pages; their place in the pool stays theirs."""
-        for page in numbers[self._lines[numbers] != 0].tolist():
+        changed = numbers[self.lines[numbers] != 0].tolist()
+        for page in changed:
             base = int(self._dmap[page]) * STRIDE
             self._dec[base : base + 2048] = 0
-            self._lines[page] = 0
+            self.lines[page] = 0
+        self.regions.code_changed(changed)
 
     def _undecode(self, addresses: Iterable[int]) -> None:
         """Decode anew what stands at these virtual addresses, in whatever page they may lie."""
         pages = self._dec.reshape(-1, STRIDE)[2 : int(self.mach[L.POOL_USED])]
         for address in addresses:
             pages[:, address % PAGE_BYTES // 2] = 0
+
+    # ---- places of regions -------------------------------------------------------------------------------------------
+    @property
+    def handlers(self) -> int:
+        """Address of the table of handlers."""
+        return self._kernel.handlers
+
+    def decoded_base(self, page: int) -> int:
+        """Return the index of the first slot of a page of RAM; 0 if it is not decoded."""
+        return int(self._dmap[page]) * STRIDE
+
+    def put_slot(self, pc: int, slot: int) -> None:
+        """Put something into the slot of an address whose page is decoded."""
+        self._dec[self.decoded_base((pc - RAM_BASE) // PAGE_BYTES) + pc % PAGE_BYTES // 2] = slot
 
     # ---- stops -------------------------------------------------------------------------------------------------------
     def set_gates(self, gates: Sequence[Gate]) -> None:
@@ -487,6 +513,8 @@ class Core:
         self.mach[L.BREAKS] = len(rows)
         self._point()
         self._undecode(changed)
+        if changed:
+            self.regions.set_breaks(addresses)
 
     def set_watches(self, watches: Sequence[Watch]) -> None:
         """Stop behind the steps that hit these watches."""
@@ -517,7 +545,7 @@ class Core:
         self._watch_rows = np.array([*rows, (0, 0, 0, 0)], np.uint64)
         self.mach[L.WATCHES], self.mach[L.WATCH_ROWS] = len(table), len(rows)
         self._point()
-        self._flush_tlb()
+        self.flush_tlb()
 
     def watch_registers(self, mask: int, gated: Sequence[tuple[int, int]] = ()) -> None:
         """Stop behind the steps that change a register.
@@ -556,7 +584,7 @@ class Core:
         stepping = int(bool(self.mach[L.REG_WATCH]) or bool(self.mach[L.LOG_LIMIT]))
         if stepping != int(self.mach[L.STEPPING]):
             self.mach[L.STEPPING] = stepping
-            self._flush_tlb()
+            self.flush_tlb()
 
     def skip_break_once(self) -> None:
         """Let the next step leave a breakpoint that stands at pc."""

@@ -551,7 +551,7 @@ class Machine:
         self._serving = False
         mach = self._mach
         mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
-        self.core._flush_tlb()
+        self.core.flush_tlb()
 
     def differences(self, a: MachineState, b: MachineState) -> list[str]:
         """Return the fields in which two saved states differ, one line each."""
