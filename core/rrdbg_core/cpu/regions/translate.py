@@ -260,12 +260,12 @@ class _Region(Emitter):
         self._page = block.pc & PAGE_MASK
         self.label(f"block{block.pc:x}")
         before = self.let("load i64, ptr %left")
-        both = self.let(f"call {{i64, i1}} @llvm.usub.with.overflow.i64(i64 {before}, i64 {len(code)})")
-        self._left = self.let(f"extractvalue {{i64, i1}} {both}, 0")
         enough = self.fresh("enough")
         too_few = self._side_exit(code[0], before)
-        self.do(f"br i1 {self.let(f'extractvalue {{i64, i1}} {both}, 1')}, label %{too_few}, label %{enough}, !prof !0")
+        short = self.let(f"icmp ult i64 {before}, {len(code)}")
+        self.do(f"br i1 {short}, label %{too_few}, label %{enough}, !prof !0")
         self.label(enough)
+        self._left = self.let(f"sub i64 {before}, {len(code)}")
         self.do(f"store i64 {self._left}, ptr %left")
         mark, self._mark = self._mark, self._mark + 1
         for number, step in enumerate(code):
