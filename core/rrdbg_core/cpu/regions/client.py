@@ -1,0 +1,501 @@
+"""A running machine's side of compiled regions: hand over samples and pages, fetch regions.
+
+Nothing here waits for anything, and nothing here fails: the process that compiles (see `helper`) is started, fed,
+listened to and buried by threads of this module. Without it, or when it is slow, stopped, dead or mad, there are fewer
+regions or none.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from rrdbg_core.cpu.regions.plan import Plan
+from rrdbg_core.cpu.regions.record import Record, decode_plan, digest, encode_plan, unseal
+from rrdbg_core.cpu.regions.store import Store, key
+from rrdbg_core.cpu.regions.wire import (
+    PAGE_BYTES,
+    PROTOCOL,
+    BrokenMessage,
+    Kind,
+    frame,
+    pack_blobs,
+    receive,
+    unpack_blobs,
+    unpack_words,
+)
+
+SWITCH = "RRDBG_TIER2"
+"""Environment variable; 0 runs every guest without compiled regions."""
+STARTS = 6
+"""Times that the compiler is started, all in all: a plan that it dies of costs two, see `_Link._mourn`."""
+PAUSE_S = 0.5
+"""Shortest time between a death and the next start; doubled each time."""
+SAMPLES_WAITING = 64
+"""Messages with samples that wait to be sent; older ones are dropped."""
+MESSAGES_WAITING = 8192
+"""Other messages that wait, none of which may be dropped; with more the compiler is taken for dead."""
+UNASKED_WAITING = 256
+"""With more messages than this, pages that were not asked for are dropped."""
+PAGES_WANTED = 4096
+"""Pages that may be asked for and not sent yet; a compiler that wants more is mad."""
+RESULTS_BYTES = 96 << 20
+"""Object code that waits to be taken; what comes then is dropped."""
+END_S = 0.25
+"""Time that the compiler has to end by itself."""
+_CRASHES = {getattr(signal, name, None) for name in ("SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP")} - {
+    None
+}
+_COMMAND = (sys.executable, "-P", "-m", "rrdbg_core.cpu.regions.helper")
+
+
+def enabled() -> bool:
+    """Return whether the environment lets guests run compiled regions."""
+    return os.environ.get(SWITCH, "").strip().lower() not in ("0", "off", "no", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Regions that were compiled together."""
+
+    plans: tuple[Plan, ...]
+    """What they are made of."""
+    code: bytes
+    """Relocatable object code of all of them."""
+    stored: bool
+    """True if it comes from the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What has been done so far."""
+
+    stored: int = 0
+    """Regions that came from the disk."""
+    compiled: int = 0
+    """Regions that were compiled."""
+    refused: int = 0
+    """Plans that cannot be compiled, or not without harm to the compiler."""
+    starts: int = 0
+    """How often the compiler was started, or should have been."""
+    dropped: int = 0
+    """Messages with samples that were dropped."""
+    cpu_ns: int = 0
+    """CPU time that the compiler has taken, in all its lives, as far as it has told."""
+
+
+class Client:
+    """Regions for one machine. Methods return at once; they may be called from several threads."""
+
+    def __init__(
+        self,
+        program: bytes = b"",
+        *,
+        store: bool = True,
+        command: Sequence[str] = _COMMAND,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Begin to read the program's regions from the disk. The compiler starts with the first samples.
+
+        Args:
+            program: What stands for the guest program among those on disk: a hash of its images, 64 bytes at most.
+            store: False: neither read regions nor keep them. (They are never kept without `program`.)
+            command: What starts the compiler.
+            environment: Its environment, by default the own one.
+        """
+        self._link = _Link(program[:64] if store else b"", tuple(command), environment)
+        self._finalizer = weakref.finalize(self, self._link.abandon)
+        self._link.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send_samples(self, samples: bytes) -> None:
+        """Hand over pcs at which time is spent.
+
+        Args:
+            samples: u64 of each, in the host's order of bytes.
+        """
+        self._link.put_samples(samples)
+
+    def send_pages(self, pages: Mapping[int, bytes]) -> None:
+        """Hand over pages of guest code, in answer to `wanted` or because they have changed.
+
+        Args:
+            pages: Address to content, 4096 bytes. One that cannot be had is left out.
+        """
+        for address, content in pages.items():
+            if len(content) == PAGE_BYTES:
+                self._link.put(Kind.PAGE, address.to_bytes(8, "little") + content, address)
+
+    def forget(self, plans: Iterable[Plan], *, changed: bool = True) -> None:
+        """Say that regions are not there any more.
+
+        Args:
+            plans: What they were made of.
+            changed: Because their code has changed; False: they were evicted.
+        """
+        self._link.put(Kind.FORGET, bytes([changed]) + pack_blobs([encode_plan(plan) for plan in plans]))
+
+    def take(self) -> list[Result]:
+        """Return the regions that have come since the last call."""
+        return self._link.take()
+
+    def wanted(self) -> list[int]:
+        """Return the addresses of pages that the compiler has asked for since the last call."""
+        return self._link.take_wanted()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is something to take or to send, and return whether there is: for tests, not for guests."""
+        return self._link.wait(timeout_s, lambda link: bool(link.results or link.wanted))
+
+    def wait_stored(self, timeout_s: float) -> bool:
+        """Wait until the regions on disk have been read; a few milliseconds."""
+        return self._link.wait(timeout_s, lambda link: link.loaded)
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        return self._link.stats
+
+    @property
+    def given_up(self) -> bool:
+        """True when there will be no new regions any more."""
+        return self._link.given_up
+
+    def close(self) -> None:
+        """End the compiler, and wait for its end; what has come can still be taken."""
+        self._finalizer.detach()
+        self._link.close()
+
+
+class _Link:
+    """What the threads share with the client: they hold this, so that a client that is forgotten goes away."""
+
+    def __init__(self, program: bytes, command: tuple[str, ...], environment: Mapping[str, str] | None) -> None:
+        self._program = program
+        self._key = self._salt = b""
+        self._command = command
+        self._environment = environment
+        self._owner = os.getpid()
+        self._changed = threading.Condition()  # its lock may be taken again: garbage is collected anywhere
+        self._messages: deque[bytes] = deque()
+        self._samples: deque[bytes] = deque(maxlen=SAMPLES_WAITING)
+        self._asked: set[int] = set()
+        self._threads: list[threading.Thread] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._trying: list[bytes] = []
+        """Plans that the compiler works at."""
+        self._suspects: set[bytes] = set()
+        """Digests of plans of which one was deadly."""
+        self._deadly: dict[bytes, bool] = {}
+        """Plans that were, and whether by themselves."""
+        self._start_at = 0.0
+        self._waiting_bytes = 0
+        self._past_cpu_ns = 0
+        self._closed = False
+        self.results: deque[Result] = deque()
+        self.wanted: list[int] = []
+        self.loaded = False
+        self.given_up = False
+        self.stats = Stats()
+
+    # ---- from the machine's side -------------------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Start the thread."""
+        self._spawn(self._run, "regions")
+
+    def put_samples(self, samples: bytes) -> None:
+        """Queue samples, if there is somebody to take them."""
+        if self.given_up or self._closed or self._owner != os.getpid():
+            return
+        with self._changed:
+            if len(self._samples) == SAMPLES_WAITING:
+                self.stats = replace(self.stats, dropped=self.stats.dropped + 1)
+            self._samples.append(frame(Kind.SAMPLES, samples))
+            self._changed.notify_all()
+
+    def put(self, kind: Kind, payload: bytes, page: int | None = None) -> None:
+        """Queue another message, if there is somebody to take it; a page, if it was asked for."""
+        if self._owner != os.getpid():
+            return
+        with self._changed:
+            if self._process is None or self._closed:
+                return
+            if page is not None:
+                if page not in self._asked and len(self._messages) > UNASKED_WAITING:
+                    return
+                self._asked.discard(page)
+            self._messages.append(frame(kind, payload))
+            if len(self._messages) > MESSAGES_WAITING:
+                _kill(self._process)
+            self._changed.notify_all()
+
+    def take(self) -> list[Result]:
+        """Return the results."""
+        if not self.results:
+            return []
+        with self._changed:
+            taken = list(self.results)
+            self.results.clear()
+            self._waiting_bytes = 0
+        return taken
+
+    def take_wanted(self) -> list[int]:
+        """Return the pages that are wanted."""
+        if not self.wanted:
+            return []
+        with self._changed:
+            taken, self.wanted = self.wanted, []
+        return taken
+
+    def wait(self, timeout_s: float, until: Callable[[_Link], bool]) -> bool:
+        """Wait until something is so, at least until everything is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: until(self) or self._closed or self.given_up, timeout_s)
+            return until(self)
+
+    def abandon(self) -> None:
+        """End everything, and wait for nothing."""
+        if self._owner == os.getpid():
+            with self._changed:
+                self._closed = True
+                if self._process is not None:
+                    _kill(self._process)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """End everything."""
+        if self._owner != os.getpid():
+            return
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            threads = list(self._threads)
+        end = time.monotonic() + END_S
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self.abandon()
+        for thread in threads:
+            thread.join(2.0)
+
+    # ---- the thread that sends ---------------------------------------------------------------------------------------
+    def _spawn(self, target: Callable[..., None], name: str, *args: Any) -> bool:
+        thread = threading.Thread(target=target, name=name, args=args, daemon=True)
+        with self._changed:
+            self._threads = [old for old in self._threads if old.is_alive()] + [thread]
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):  # no more threads, or Python is about to end
+                self._threads.remove(thread)
+                self.given_up = self.loaded = True
+                return False
+        return True
+
+    def _run(self) -> None:
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            with self._changed:
+                self.given_up = not self._load()
+            while (message := self._next()) is not None:
+                if process is not self._process:
+                    _hang_up(process)
+                    process = self._process
+                process = process or self._start()
+                if process is not None:
+                    _send(process, message)
+        except MemoryError:
+            pass
+        finally:
+            _hang_up(process)
+            with self._changed:
+                self.given_up = self.loaded = True
+                self._changed.notify_all()
+
+    def _load(self) -> bool:
+        """Read what is on disk; return whether regions can be compiled at all."""
+        try:
+            self._key = key()
+            self._salt = self._key + self._program
+            records = Store(self._program, version=self._key).load() if self._program else []
+        except (OSError, RuntimeError, ImportError):  # no sources to hash, or no LLVM
+            return False
+        for record in records:
+            self._receive(record, stored=True)
+        self.loaded = True
+        self._changed.notify_all()
+        return True
+
+    def _next(self) -> bytes | None:
+        """Return the next message to send; None at the end."""
+        with self._changed:
+            while not self._closed and not self.given_up:
+                if self._messages:
+                    return self._messages.popleft()
+                if self._samples:
+                    return self._samples.popleft()
+                self._changed.wait()
+        return None
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        """Start the compiler, if it may be started now."""
+        if time.monotonic() < self._start_at:
+            return None
+        process = None
+        with suppress(OSError, ValueError, MemoryError):
+            process = subprocess.Popen(
+                self._command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._environment,
+                start_new_session=os.name == "posix",  # Ctrl-C is not for it
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        with self._changed:
+            self.stats = replace(self.stats, starts=self.stats.starts + 1)
+            if process is None:
+                self._wait_for_next_start()
+                return None
+            self._process = process
+            self._trying = []
+            if not self._spawn(self._listen, "regions-listen", process):
+                _kill(process)
+                process.wait()
+                _hang_up(process)
+                assert process.stdout is not None
+                process.stdout.close()
+                self._process = None
+                return None
+            if self._closed:
+                _kill(process)
+            version, suspects, deadly = self._key, b"".join(self._suspects), dict(self._deadly)
+        begin = PROTOCOL.to_bytes(4, "little") + len(version).to_bytes(4, "little") + version + self._program
+        _send(process, frame(Kind.BEGIN, begin))
+        _send(process, frame(Kind.ALONE, suspects))
+        for plan, for_good in deadly.items():
+            _send(process, frame(Kind.NEVER, bytes([for_good]) + plan))
+        return process
+
+    def _wait_for_next_start(self) -> None:
+        self._start_at = time.monotonic() + PAUSE_S * (1 << self.stats.starts) / 2
+        self.given_up = self.given_up or self.stats.starts >= STARTS
+        self._changed.notify_all()
+
+    # ---- the threads that listen, one for each life of the compiler --------------------------------------------------
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        try:
+            self._greet(*receive(process.stdout.read))
+            while True:
+                kind, payload = receive(process.stdout.read)
+                with self._changed:
+                    self._hear(kind, payload)
+                    self._changed.notify_all()
+        except (EOFError, OSError, ValueError, BrokenMessage, MemoryError):
+            pass
+        finally:
+            _kill(process)
+            process.stdout.close()
+            self._mourn(process.wait())
+
+    def _greet(self, kind: Kind, payload: bytes) -> None:
+        if kind != Kind.READY or payload != PROTOCOL.to_bytes(4, "little") + self._key:
+            raise BrokenMessage("not the compiler that was meant")
+
+    def _hear(self, kind: Kind, payload: bytes) -> None:
+        match kind:
+            case Kind.WANTED:
+                pages = [page for page in unpack_words(payload) if page not in self._asked]
+                if len(pages) + len(self._asked) > PAGES_WANTED or any(page % PAGE_BYTES for page in pages):
+                    raise BrokenMessage("no such pages")
+                self._asked.update(pages)
+                self.wanted += pages
+            case Kind.TRYING:
+                self._trying = unpack_blobs(payload)
+            case Kind.RESULT:
+                found = unseal(self._salt, memoryview(payload), 9)
+                if found is None or found[1] != len(payload):
+                    raise BrokenMessage("a damaged record")
+                cpu_ns = self._past_cpu_ns + int.from_bytes(payload[:8], "little")
+                self.stats = replace(self.stats, cpu_ns=cpu_ns)
+                self._receive(found[0], stored=payload[8] != 0)
+                self._trying = []
+            case _:
+                raise BrokenMessage(f"a message of kind {kind.name}")
+
+    def _receive(self, record: Record, *, stored: bool) -> None:
+        count = len(record.plans)
+        if not record.code:
+            self.stats = replace(self.stats, refused=self.stats.refused + count)
+            return
+        result = Result(tuple(map(decode_plan, record.plans)), record.code, stored)
+        if self._waiting_bytes + len(record.code) <= RESULTS_BYTES:
+            self._waiting_bytes += len(record.code)
+            self.results.append(result)
+        if stored:
+            self.stats = replace(self.stats, stored=self.stats.stored + count)
+        else:
+            self.stats = replace(self.stats, compiled=self.stats.compiled + count)
+
+    def _mourn(self, exit_code: int) -> None:
+        """Remember what the compiler died of, so that the next one does not.
+
+        One of several plans: each is tried alone. A plan that was alone is not tried again; in no later run of the
+        program either if the compiler crashed by itself, rather than being killed or running out of time.
+        """
+        with self._changed:
+            self._process = None
+            self._past_cpu_ns = self.stats.cpu_ns
+            self._messages.clear()
+            self._asked.clear()
+            self.wanted = []
+            if not self._closed:
+                if len(self._trying) == 1:
+                    self._deadly[self._trying[0]] = _crashed(exit_code)
+                self._suspects.update(map(digest, self._trying))
+                self._trying = []
+                self._wait_for_next_start()
+            self._changed.notify_all()
+
+
+def _send(process: subprocess.Popen[bytes], message: bytes) -> None:
+    """Write a message whole. If the reader is dead, another thread notices."""
+    assert process.stdin is not None
+    left = memoryview(message)
+    with suppress(OSError):
+        while left:
+            left = left[process.stdin.write(left) :]
+
+
+def _hang_up(process: subprocess.Popen[bytes] | None) -> None:
+    """Close the pipe to a process; only the thread that writes there may, or it could write to another file."""
+    if process is not None and process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        process.kill()
+
+
+def _crashed(exit_code: int) -> bool:
+    """Return whether a process ended by its own fault."""
+    if os.name == "nt":
+        return exit_code & 0xC0000000 == 0xC0000000
+    return -exit_code in _CRASHES

@@ -1,0 +1,100 @@
+"""Guest code as the region former sees it: which instructions a region can hold, and where each leads."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from rrdbg_core.cpu.memory import PAGE_BYTES
+from rrdbg_core.isa.expr import Branch, Helper, Jump
+from rrdbg_core.isa.table import decode
+
+PAGE_MASK = PAGE_BYTES - 1
+TRANSLATED_HELPERS = frozenset({"nop", "lr", "sc", "amo"})
+"""Helpers that a region can hold. The others are left to the interpreter."""
+MAX_DECODED = 1 << 16
+"""Instructions remembered, all together."""
+
+
+class Kind(IntEnum):
+    """What comes after an instruction."""
+
+    PLAIN = 0
+    """The next one."""
+    BRANCH = 1
+    """The next one or the target."""
+    JUMP = 2
+    """The target."""
+    INDIRECT = 3
+    """Anything."""
+    BARRIER = 4
+    """Not for regions: the interpreter has to execute it."""
+
+
+class Step(NamedTuple):
+    """An instruction, as far as its place in a region goes."""
+
+    kind: Kind
+    length: int
+    """Bytes."""
+    target: int
+    """Where a BRANCH or JUMP goes."""
+
+
+class CodePages:
+    """Pages of guest code, decoded on demand."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, bytes] = {}
+        self._steps: dict[int, Step] = {}
+
+    def __contains__(self, page: int) -> bool:
+        return page in self._pages
+
+    def put(self, page: int, content: bytes) -> bool:
+        """Set a page's content; return True if it had another one before."""
+        old = self._pages.get(page)
+        if old == content:
+            return False
+        self._pages[page] = content
+        if old is None:
+            return False
+        for pc in range(page, page + PAGE_BYTES, 2):
+            self._steps.pop(pc, None)
+        return True
+
+    def bytes_at(self, pc: int, size: int) -> bytes:
+        """Return code that lies in one page."""
+        offset = pc & PAGE_MASK
+        return self._pages[pc - offset][offset : offset + size]
+
+    def step(self, pc: int) -> Step | None:
+        """Return the instruction at pc, or None if its page is not known."""
+        found = self._steps.get(pc)
+        if found is None:
+            page = self._pages.get(pc & ~PAGE_MASK)
+            if page is None:
+                return None
+            if len(self._steps) >= MAX_DECODED:
+                self._steps.clear()
+            found = self._steps[pc] = _decode(page, pc)
+        return found
+
+
+def _decode(page: bytes, pc: int) -> Step:
+    offset = pc & PAGE_MASK
+    word = int.from_bytes(page[offset : offset + 4], "little")
+    length = 4 if word & 3 == 3 else 2
+    decoded = decode(word) if not offset & 1 and offset + length <= PAGE_BYTES else None
+    if decoded is None:
+        return Step(Kind.BARRIER, length, 0)
+    effect = decoded.insn.effect
+    if isinstance(effect, Branch):
+        return Step(Kind.BRANCH, length, pc + decoded.imm & (1 << 64) - 1)
+    if isinstance(effect, Jump):
+        if decoded.insn.name == "jal":
+            return Step(Kind.JUMP, length, pc + decoded.imm & (1 << 64) - 1)
+        return Step(Kind.INDIRECT, length, 0)
+    if isinstance(effect, Helper) and effect.name not in TRANSLATED_HELPERS:
+        return Step(Kind.BARRIER, length, 0)
+    return Step(Kind.PLAIN, length, 0)
