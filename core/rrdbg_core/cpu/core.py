@@ -29,6 +29,7 @@ from rrdbg_core.cpu.memory import (
 )
 from rrdbg_core.cpu.ops import FIRST_OP, ILLEGAL_OP, armed
 from rrdbg_core.cpu.regions.manager import Regions
+from rrdbg_core.cpu.regions.supply import Supply
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -185,9 +186,18 @@ class Core:
     """One hart, its memory, and the kernel that runs them.
 
     Shapes: harts u64[1, HART_WORDS], mach u64[MACH_WORDS], see cpu/layout.py.
+
+    Args:
+        ram_bytes: Size of RAM.
+        hart_count: Harts.
+        program: What stands for the guest program among the compiled regions on disk; nothing: they are not kept.
+        progress: Told when the kernel has to be compiled.
     """
 
-    def __init__(self, ram_bytes: int, *, hart_count: int = 1, progress: build.Progress | None = None) -> None:
+    def __init__(
+        self, ram_bytes: int, *, hart_count: int = 1, program: bytes = b"", progress: build.Progress | None = None
+    ) -> None:
+        self._program = program
         self.memory = Memory(ram_bytes)
         """Guest RAM."""
         self.harts: Words = np.zeros((hart_count, L.HART_WORDS), np.uint64)
@@ -209,6 +219,8 @@ class Core:
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
+        self._steps = 0  # made by this core, all in all
+        self._words: memoryview[int] = memoryview(self.mach)  # type: ignore[arg-type]
         self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
@@ -243,12 +255,14 @@ class Core:
         self._tlb = np.zeros(4096, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
         self.lines = np.zeros(pages + 1, np.uint64)
-        self._samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
+        self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
         self.region_lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.regions = Regions(self)
         """Its compiled regions."""
+        self.supply = Supply(self, self._program)
+        """Where they come from."""
         self.drop_caches()
 
     def _point(self) -> None:
@@ -259,7 +273,7 @@ class Core:
             *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
-            *(self._samples, self.region_lines),
+            *(self.samples, self.region_lines),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -273,11 +287,14 @@ class Core:
 
     def run(self, limit: int) -> Exit:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
-        kernel, table = self._kernel.run, self._table
+        kernel, table, mach = self._kernel.run, self._table, self._words
+        self.supply.tend(self._steps)
+        before = mach[L.ICOUNT]
         reason = kernel(table, limit)
         while reason == _DRAIN:
             self._drain()
             reason = kernel(table, limit)
+        self._steps += mach[L.ICOUNT] - before
         if self.on_log:
             self._drain()
         return _EXITS[reason]

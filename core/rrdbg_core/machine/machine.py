@@ -98,7 +98,8 @@ class Machine:
             (ref, loader.load(ref.kind, images[ref.digest], ref.name, ref.load_address)) for ref in config.images
         ]
         self.map: list[Mapping] = populate(config, self)
-        self.core = Core(config.ram_bytes, progress=progress) if core is None else core
+        program = xxhash.xxh3_128_digest("".join(ref.digest for ref in config.images).encode())
+        self.core = Core(config.ram_bytes, program=program, progress=progress) if core is None else core
         self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)

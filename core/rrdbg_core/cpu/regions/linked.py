@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu.dispatch import FIRST_REGION, MAX_REGIONS
-from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, RAM_BASE
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.translate import MARKS, marks, steps, symbol
 
@@ -64,6 +64,8 @@ class LinkedObject:
         ranges = [mark for plan in plans for mark in marks(plan)]
         self._marks = _view(place, len(ranges), np.uint8)
         self._halves, self._mark_of_half = _halves(plans, ranges)
+        self.size = len(code)
+        """Bytes of the object code."""
         self.regions = tuple(_region(plan) for plan in plans)
         table = _view(handlers, FIRST_REGION + MAX_REGIONS, np.uint64)
         for region, function in zip(self.regions, functions, strict=True):
@@ -113,7 +115,3 @@ def _view(address: int, count: int, kind: Any) -> npt.NDArray[Any]:
     size = count * np.dtype(kind).itemsize
     return np.frombuffer((ctypes.c_char * size).from_address(address), kind)
 
-
-def page_of(pc: int) -> int:
-    """Return the number of the RAM page of an address."""
-    return (pc - RAM_BASE) // PAGE_BYTES
