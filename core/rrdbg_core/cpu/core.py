@@ -27,7 +27,7 @@ from rrdbg_core.cpu.memory import (
     WORDS_PER_PAGE,
     Memory,
 )
-from rrdbg_core.cpu.ops import FIRST_OP, ILLEGAL_OP, armed
+from rrdbg_core.cpu.ops import FETCH_OP, FIRST_OP, ILLEGAL_OP, UNDECODED_OP, armed
 from rrdbg_core.cpu.regions.manager import Regions
 from rrdbg_core.cpu.regions.supply import Supply
 
@@ -75,6 +75,8 @@ class Exit(IntEnum):
     """A buffer is full; `run` empties it and goes on by itself."""
 
 
+_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES]
+"""What a reset leaves as it was: counters."""
 _EXITS = tuple(Exit)
 _DRAIN = int(Exit.DRAIN)
 
@@ -231,9 +233,9 @@ class Core:
     def reset(self) -> None:
         """Put the hart into its reset state (privileged spec 3.4); counters and icount go on."""
         for number, hart in enumerate(self.harts):
-            keep = int(hart[L.MCYCLE]), int(hart[L.MINSTRET])
+            keep = hart[_KEPT_WORDS].copy()
             hart[:] = 0
-            hart[L.MCYCLE], hart[L.MINSTRET] = keep
+            hart[_KEPT_WORDS] = keep
             hart[L.PRIV] = L.PRIV_M
             hart[L.MHARTID] = number
         self.mach[L.MMIO_STATE] = self.mach[L.SEMIHOSTED] = 0
@@ -350,7 +352,7 @@ class Core:
         self._dmap[mapped] = 0
         self.memory.flags[mapped] &= 255 - CODE
         self.lines[mapped] = 0
-        self._dec[: 2 * STRIDE] = 1  # OP_FETCH
+        self._dec[: 2 * STRIDE] = FETCH_OP
         self.mach[L.POOL_USED] = 2
         self.flush_tlb()
 
@@ -481,13 +483,23 @@ class Core:
         """Address of the table of handlers."""
         return self._kernel.handlers
 
-    def decoded_base(self, page: int) -> int:
-        """Return the index of the first slot of a page of RAM; 0 if it is not decoded."""
-        return int(self._dmap[page]) * STRIDE
+    def has_slots(self, page: int) -> bool:
+        """Return whether a page of RAM has its place among the decoded ones, or could be given one."""
+        if not self._dmap[page]:
+            number = int(self.mach[L.POOL_USED])
+            if number == self.mach[L.POOL_PAGES]:
+                return False
+            # as `fetch` in native/decode.py does it
+            self.mach[L.POOL_USED] = number + 1
+            self._dmap[page], self._drev[number] = number, page
+            slots = self._dec[number * STRIDE : (number + 1) * STRIDE]
+            slots[:HALVES_PER_PAGE], slots[HALVES_PER_PAGE:] = UNDECODED_OP, FETCH_OP
+        return True
 
     def put_slot(self, pc: int, slot: int) -> None:
-        """Put something into the slot of an address whose page is decoded."""
-        self._dec[self.decoded_base((pc - RAM_BASE) // PAGE_BYTES) + pc % PAGE_BYTES // 2] = slot
+        """Put something into the slot of an address; its page has slots."""
+        base = int(self._dmap[(pc - RAM_BASE) // PAGE_BYTES]) * STRIDE
+        self._dec[base + pc % PAGE_BYTES // 2] = slot
 
     # ---- stops -------------------------------------------------------------------------------------------------------
     def set_gates(self, gates: Sequence[Gate]) -> None:

@@ -18,7 +18,7 @@ from rrdbg_core.isa.rows import Insn
 from rrdbg_core.isa.rvc import TARGETS
 from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS, Decoded
 
-ILLEGAL_OP = 3
+UNDECODED_OP, FETCH_OP, _, ILLEGAL_OP = range(4)
 ARMED_OP = 4
 """The first of four ops of slots that tell when they are run, see `armed`."""
 REGION_OP = 8

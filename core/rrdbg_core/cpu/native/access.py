@@ -206,6 +206,7 @@ def slow_load(c, slot, address, size, signed, left):
     h = words_at(c, HART)
     m = words_at(c, MACH)
     rd = (slot >> U(8)) & U(63)
+    m[L.TLB_MISSES] += U(1)
     if watched_tlb_knows(c, address, size, U(0)):
         value = load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size)
         h[rd] = extend(value, size, signed)
@@ -281,6 +282,7 @@ def slow_store(c, slot, address, size, left):
     value = h[(slot >> U(24)) & U(63)]
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
+    m[L.TLB_MISSES] += U(1)
     if watched_tlb_knows(c, address, size, WRITE_TLB):
         offset = address - m[L.RAM_BASE]
         if is_watched(c, address, size) or holds_code(c, offset, size):
@@ -335,4 +337,6 @@ def resolve(c, address, what):
     if reads:
         u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
         fill_tlb(c, address, READ, WATCHED_R)
+    m[L.TLB_MISSES] += U(1)
+    m[L.RESOLVED] += U(1)
     return offset

@@ -30,7 +30,7 @@ class Regions:
         self._entries: dict[int, Region] = {}  # by pc, of those that are installed
         self._breaks: frozenset[int] = frozenset()
         self._suspended = False
-        self._waiting: set[Region] = set()  # for their pages to be decoded
+        self._waiting: set[Region] = set()  # for slots
         self._gone: list[Plan] = []
         self._changed: set[int] = set()
 
@@ -103,7 +103,7 @@ class Regions:
             self._core.flush_tlb()
 
     def look_again(self) -> None:
-        """Look at the regions whose pages were not decoded yet."""
+        """Look at the regions whose pages have lost their slots, or got none."""
         if self._waiting and not self._suspended:
             self.look(tuple(self._waiting))
 
@@ -142,7 +142,7 @@ class Regions:
         self._waiting.discard(region)
         if self._suspended:
             return False
-        if not all(core.decoded_base(page) for page in region.lines):
+        if not all(core.has_slots(page) for page in region.lines):
             self._waiting.add(region)
             return False
         if self._breaks and any(block.pc <= at < block.end for at in self._breaks for block in region.plan.blocks):

@@ -24,7 +24,7 @@ from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.ops import slot_of
 from rrdbg_core.cpu.regions.plan import Block, Plan
-from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store, lift, operand, sext32
+from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store, operand, sext32
 from rrdbg_core.isa.rv64a import AMO
 from rrdbg_core.isa.table import Decoded, decode, reads, writes
 
@@ -226,6 +226,8 @@ class _Region(Emitter):
                     return self.get(step.decoded.rs2)
                 case "imm":
                     return str(step.decoded.imm)
+                case "old":
+                    return self._old
                 case _:
                     return str(step.pc)
         return self.operation(tree.op, [self.value(arg, step) for arg in tree.args if isinstance(arg, Ex)])
@@ -437,19 +439,11 @@ class _Region(Emitter):
     def _amo(self, step: Step) -> None:
         size, address = _atomic_size(step), self.get(step.decoded.rs1)
         place, offset = self._place(step, address, size, _FOR_READ | _FOR_WRITE | _ALIGNED)
-        self.do(f"%old{step.pc:x} = add i64 {self._load(place, size, signed=True)}, 0")
-        name = step.decoded.insn.name.split(".")[0]
+        self._old = self._load(place, size, signed=True)
         right = operand("rs2") if size == 8 else sext32(operand("rs2"))
-        result = self._amo_result(AMO[name](operand("old"), right), step)
-        self._store(place, offset, size, result)
-        self.set(step.decoded.rd, f"%old{step.pc:x}")
-
-    def _amo_result(self, tree: Ex, step: Step) -> str:
-        if tree == operand("old"):
-            return f"%old{step.pc:x}"
-        if tree.op in ("operand", "const"):
-            return self.value(tree, step)
-        return self.operation(tree.op, [self._amo_result(arg, step) for arg in map(lift, tree.args)])
+        result = AMO[step.decoded.insn.name.split(".")[0]](operand("old"), right)
+        self._store(place, offset, size, self.value(result, step))
+        self.set(step.decoded.rd, self._old)
 
 
 def _atomic_size(step: Step) -> int:
