@@ -13,11 +13,13 @@ from rrdbg_core.cpu.regions.translate import is_translatable
 from rrdbg_core.isa.expr import Branch, Jump
 from rrdbg_core.isa.table import Decoded, decode
 
-from tests.cpu.oracle.programs import Case
+from tests.cpu.oracle.programs import DATA, Case
 from tests.cpu.oracle.subjects import CoreSubject
 
-BLOCKS = 40
-"""Most blocks of a plan."""
+BLOCKS = 60
+"""Most blocks of a plan, about."""
+SCOUTED = 3000
+"""Steps in which it is seen where a case goes."""
 _KEPT = 64
 
 
@@ -37,7 +39,7 @@ class ForcedSubject(CoreSubject):
         super().load(case)
         if key != self._loaded:
             if key not in self._compiled:
-                plans = random_plans(case, random.Random(case.name.split("/")[0]))
+                plans = random_plans(case, self._scout(case), random.Random(case.name.split("/")[0]))
                 self._compiled[key] = plans, compile_plans(plans) if plans else b""
                 if len(self._compiled) > _KEPT:
                     self._compiled.popitem(last=False)
@@ -46,25 +48,36 @@ class ForcedSubject(CoreSubject):
             self._loaded = key
         regions.look()
 
+    def _scout(self, case: Case) -> set[int]:
+        """Return where a case goes in its first steps."""
+        pcs: set[int] = set()
+        self.core.log_steps(1000, lambda rows: pcs.update(rows[:, 1].tolist()))
+        super().step(SCOUTED)
+        self.core.log_steps(0, None)
+        super().load(case)
+        self.core.take_run(), self.core.take_written()
+        return pcs
+
     def step(self, count: int) -> None:
         self.core.regions.look_again()
         super().step(count)
 
 
-def random_plans(case: Case, rng: random.Random) -> list[Plan]:
-    """Return plans over the code of a case: two or three, whose blocks and entries are drawn."""
+def random_plans(case: Case, visited: set[int], rng: random.Random) -> list[Plan]:
+    """Return plans over the code of a case, mostly where it goes: their blocks and entries are drawn."""
     leaders: dict[int, tuple[int, bytes]] = {}
     for address, data in case.memory.items():
-        if len(data) <= 0x1000:
+        if address != DATA:
             for pc in _leaders(address, data, rng):
-                leaders[pc] = address, data
+                if pc in visited or rng.random() < 0.05:
+                    leaders[pc] = address, data
     if not leaders:
         return []
     plans = []
     for _ in range(rng.choice((2, 3))):
         start = rng.choice(sorted(leaders))
         near = sorted(leaders, key=lambda pc: abs(pc - start))[:BLOCKS]
-        chosen = [pc for pc in near if rng.random() < 0.9]
+        chosen = [pc for pc in near if rng.random() < 0.97]
         # jumps far away, into the handler and out of it
         chosen += rng.sample(sorted(leaders), min(4, len(leaders)))
         blocks = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from rrdbg_core.cpu.dispatch import FIRST_REGION, MAX_REGIONS
 from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, RAM_BASE
 from rrdbg_core.cpu.regions.plan import Plan
-from rrdbg_core.cpu.regions.translate import MARKS, marks, steps, symbol
+from rrdbg_core.cpu.regions.translate import MARKS, marks, symbol
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -61,9 +62,9 @@ class LinkedObject:
         place = self._engine.get_global_value_address(MARKS)
         if not all(functions) or not place:
             raise ValueError("the object code lacks regions")
-        ranges = [mark for plan in plans for mark in marks(plan)]
-        self._marks = _view(place, len(ranges), np.uint8)
-        self._halves, self._mark_of_half = _halves(plans, ranges)
+        marked = [mark for plan in plans for mark in marks(plan)]
+        self._marks = _view(place, len(marked), np.uint8)
+        self._halves, self._mark_of_half = _halves(marked)
         self.size = len(code)
         """Bytes of the object code."""
         self.regions = tuple(_region(plan) for plan in plans)
@@ -95,17 +96,10 @@ def _region(plan: Plan) -> Region:
     return Region(plan, _free.pop(), code, lines)
 
 
-def _halves(plans: Sequence[Plan], ranges: Sequence[tuple[int, int]]) -> tuple[Words, Words]:
+def _halves(marked: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the halfwords of RAM at which instructions start that have marks, and the mark of each."""
-    starts = [np.array([step.pc for step in steps(block)]) for plan in plans for block in plan.blocks]
-    by_first = {int(pcs[0]): pcs for pcs in starts}
-    halves, numbers = [], []
-    for number, (first, last) in enumerate(ranges):
-        pcs = by_first[first]
-        pcs = pcs[pcs <= last]
-        halves.append((pcs - RAM_BASE) >> 1)
-        numbers.append(np.full(len(pcs), number))
-    return np.concatenate(halves), np.concatenate(numbers)
+    pcs = np.fromiter(chain.from_iterable(marked), np.int64)
+    return (pcs - RAM_BASE) >> 1, np.repeat(np.arange(len(marked)), [len(mark) for mark in marked])
 
 
 def _view(address: int, count: int, kind: Any) -> npt.NDArray[Any]:

@@ -91,16 +91,15 @@ def steps(block: Block) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def marks(plan: Plan) -> tuple[tuple[int, int], ...]:
-    """Return for each mark the first and the last instruction that it stands for, by their addresses."""
-    return tuple(mark for block in plan.blocks for mark in _marks(steps(block)))
-
-
-def _marks(block: Sequence[Step]) -> Iterator[tuple[int, int]]:
-    yield block[0].pc, block[-1].pc
-    for before, step in zip(block, block[1:], strict=False):
-        if step.leaves_early:
-            yield block[0].pc, before.pc
+def marks(plan: Plan) -> Iterator[list[int]]:
+    """Yield for each mark the addresses of the instructions that it stands for."""
+    for block in plan.blocks:
+        code = steps(block)
+        pcs = [step.pc for step in code]
+        yield pcs
+        for number, step in enumerate(code):
+            if number and step.leaves_early:
+                yield pcs[:number]
 
 
 def successors(block: Block, last: Step) -> tuple[int, ...]:
@@ -480,6 +479,6 @@ def module_source(plans: Sequence[Plan]) -> str:
     texts, first = [], 0
     for number, plan in enumerate(plans):
         texts.append(_Region(symbol(number), plan, first).build())
-        first += len(marks(plan))
+        first += sum(1 for _ in marks(plan))
     head = f"@{MARKS} = global [{first} x i8] zeroinitializer\n"
     return "\n".join([head, *texts, _metadata()])
