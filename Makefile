@@ -48,7 +48,7 @@ demo: $(VENV)/.installed  ## record a guest, replay it, verify it with pauses, e
 
 .PHONY: test
 test: $(VENV)/.installed-dev  ## the test suite (minutes)
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow'
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow' --hypothesis-profile=same
 
 .PHONY: test-slow
 test-slow: $(VENV)/.installed-dev  ## the long tests: 20 million random instructions, 10,000 pauses (much longer)

@@ -18,7 +18,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         epilog="Columns are separated by tabs unless they go to a terminal.",
         **kwargs,
     )
-    parser.add_argument("--all", action="store_true", help="the tiny ones of the tests too")
+    parser.add_argument("--all", action="store_true", help="those of benchmarks and tests too")
     parser.add_argument("--path", action="store_true", help="print the paths of their ELF files too")
     return parser
 
@@ -26,7 +26,9 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """List the guests."""
     known = purposes()
-    guests = {name: path for name, path in bundled_guests().items() if args.all or not name.startswith("tiny/")}
+    guests = {
+        name: path for name, path in bundled_guests().items() if args.all or not name.startswith(("bench/", "tiny/"))
+    }
     width = max(map(len, guests), default=0) + len(PREFIX) if host.is_terminal(1) else 0
     for name, path in guests.items():
         columns = [f"{PREFIX}{name}".ljust(width), known.get(name, ""), *([str(path)] if args.path else [])]

@@ -24,7 +24,10 @@ def guest_sources() -> Path | None:
 
 
 def bundled_guests() -> dict[str, Path]:
-    """Return the guests that rrdbg brings along: name to ELF. Those of the tests are called tiny/NAME."""
+    """Return the guests that rrdbg brings along: name to ELF.
+
+    Those of tests are called tiny/NAME, those of benchmarks bench/NAME.
+    """
     folder = _folder()
     if folder is None:
         return {}

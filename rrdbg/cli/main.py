@@ -10,7 +10,7 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 from rrdbg_core import __version__
@@ -34,6 +34,7 @@ SUBCOMMANDS = (
     "check_device",
     "guests",
     "commands",
+    "cache",
     "completion",
     "demo",
 )
@@ -59,7 +60,8 @@ exit codes:
   66 replay diverged           130 interrupted
 
 environment:
-  RRDBG_CACHE  where compiled kernels are kept     NO_COLOR  no colours
+  RRDBG_CACHE  where compiled code is kept         NO_COLOR  no colours
+  RRDBG_TIER2  0: no compiled regions of guest programs
 """
 
 
@@ -80,8 +82,8 @@ class Help(argparse.HelpFormatter):
         return "\n".join(lines)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def build_parser(subcommands: Iterable[str] = SUBCOMMANDS) -> argparse.ArgumentParser:
+    """Return the parser of the command line: of all of it, or of what some subcommands need."""
     parser = argparse.ArgumentParser(
         prog="rrdbg",
         description="Record one run of a RISC-V computer into a file, and walk it in both directions.",
@@ -90,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rrdbg {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for name in SUBCOMMANDS:
+    for name in subcommands:
         module = import_module(f"rrdbg.cli.{name}")
         subparser = module.add_parser(subparsers, formatter_class=Help)
         subparser.set_defaults(run=module.run)
@@ -102,8 +104,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _dispatch(argv: Sequence[str] | None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    # what the others need would only cost time
+    named = [name for name in SUBCOMMANDS if argv and argv[0] == name.replace("_", "-")]
     try:
-        args = build_parser().parse_args(argv)
+        args = build_parser(named or SUBCOMMANDS).parse_args(argv)
     except SystemExit as leave:  # --help, --version, or a wrong command line, which argparse has told
         return leave.code if isinstance(leave.code, int) else ExitCode.USAGE
     if getattr(args, "trust_devices", False):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session import printing_numbers
 from rrdbg.session.api import Location
@@ -22,8 +23,7 @@ MAX_COUNT = 100_000
 Locate = Callable[[int], Location]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Frozen):
     """What follows a slash."""
 
     count: int | None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.commands.resolve import resolve
 from rrdbg.commands.table import Call, Command, Output, table
@@ -171,8 +172,7 @@ class Interpreter:
         return replace(output, text="\n".join([output.text, *shown])) if shown else output
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Frozen):
     """A way in which a command line could go on."""
 
     text: str

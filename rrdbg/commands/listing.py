@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
@@ -19,8 +20,7 @@ LINES = 10
 _PLACE = re.compile(r"(?:(.+):)?(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Frozen):
     """What `list` has shown last."""
 
     file: str

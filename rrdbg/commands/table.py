@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from rrdbg_core.frozen import Frozen
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
@@ -46,8 +48,7 @@ class Group(StrEnum):
     SUPPORT = "support"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Frozen):
     """What a command answers."""
 
     text: str = ""
@@ -65,8 +66,7 @@ class Output:
 Handler = Callable[["Interpreter", "Call"], Output]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Frozen):
     """One call of a command."""
 
     name: str
@@ -77,8 +77,7 @@ class Call:
     """What followed the name after a slash: `x/4xg` has "4xg"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Frozen):
     """A row of the table."""
 
     name: str

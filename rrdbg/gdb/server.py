@@ -22,6 +22,7 @@ REFUSAL_S = 5.0
 MAX_REFUSALS = 8
 _TICK_S = 0.25
 _GRACE_S = 0.25
+"""Seconds in which a client that has let go is gone, if the host does not say that it has."""
 _END_S = 10.0
 """Seconds that a client's end may take: what runs for it is cancelled."""
 
@@ -43,6 +44,17 @@ class SocketStream:
     def write(self, data: bytes) -> None:
         """Send all of it."""
         self._socket.sendall(data)
+
+    def has_ended(self) -> bool:
+        """Return whether the client has let go, read to the end or not; False where the host does not say."""
+        if not hasattr(select, "POLLRDHUP"):
+            return False
+        poll = select.poll()
+        try:
+            poll.register(self._socket, select.POLLRDHUP)
+        except ValueError:  # closed here already
+            return True
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """End it."""
@@ -128,6 +140,7 @@ class Server:
         self._once = once
         self._stopped = False
         self._connection: Connection | None = None
+        self._stream: SocketStream | None = None
         self._thread = threading.Thread()
         self._failure: BaseException | None = None
         self._refusals: list[threading.Thread] = []
@@ -165,9 +178,11 @@ class Server:
 
     def _welcome(self, sock: socket.socket, name: str) -> None:
         # a client that lets go and comes again may be here before its end is
-        if self._connection is not None and self._connection.wait_gone(_GRACE_S):
-            self._thread.join(_END_S)
-            self._reap()
+        if self._connection is not None and self._stream is not None:
+            grace = _END_S if self._stream.has_ended() else _GRACE_S
+            if self._connection.wait_gone(grace):
+                self._thread.join(_END_S)
+                self._reap()
         if self._connection is None:
             self._start(sock, name)
         else:
@@ -181,7 +196,8 @@ class Server:
                 raise self._failure
 
     def _start(self, sock: socket.socket, name: str) -> None:
-        connection = self._connection = Connection(SocketStream(sock), self._log)
+        self._stream = SocketStream(sock)
+        connection = self._connection = Connection(self._stream, self._log)
 
         def serve() -> None:
             self._log(f"{name} is attached")

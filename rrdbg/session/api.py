@@ -399,8 +399,11 @@ class Session(Protocol):
     def source_files(self) -> Sequence[str]:
         """Return the names of the program's source files, by name."""
 
-    def line_visits(self, before: int, after: int) -> Sequence[LineVisit]:
-        """Return the source lines executed in the steps around here, ascending: at most `before` and `after` steps."""
+    def line_visits(self, before: int, after: int, lines: int = 0) -> Sequence[LineVisit]:
+        """Return the source lines executed in the steps around here, ascending: at most `before` and `after` steps.
+
+        `lines`: of so many different lines on either side, only the visits nearest to here; 0: all visits.
+        """
 
     def step(self, count: int = 1) -> Stop:
         """Execute to the start of another source line, into functions that have lines; as gdb's `step`."""

@@ -9,12 +9,13 @@ entered.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
@@ -24,8 +25,8 @@ from rrdbg.session.engine import Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
 from rrdbg.symbols.cfi import Row
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.escape import harmless
+from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.unwind import SP, Code, Frame, endless
 
 MAX_FRAMES = 10_000
@@ -49,8 +50,7 @@ _INTERRUPT = 1 << 63
 _MRET = 0x3020_0073
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(Frozen):
     """A frame as the session knows it: a function, or an inlined call, that stands somewhere."""
 
     number: int
@@ -86,8 +86,7 @@ class Level:
         return self.state.cfa()
 
 
-@dataclass(frozen=True, slots=True)
-class _Physical:
+class _Physical(Frozen):
     """A frame without regard to inlined calls."""
 
     state: Frame
@@ -253,7 +252,7 @@ class Backtrace(Frames):
             file, number = scope.call_file, scope.call_line
         if not scopes:
             symbol = self._symbols.around(state.pc)
-            name = symbol.name if symbol and symbol.kind != "object" else ""
+            name = symbol.name if symbol else ""  # code that a program writes lies in an object
             yield Level(
                 0, state, None, name, file, number, priv=physical.priv, trap=physical.trap, taken=physical.taken
             )
@@ -275,13 +274,15 @@ class Backtrace(Frames):
             if after is None and state.row is None and current.position is not None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
-            if after is None:
-                caller = self._plausible(state.caller())
-                after = _Physical(caller, current.priv, None) if caller is not None else None
+            written = state.caller() if after is None else None
+            if (caller := self._plausible(written)) is not None:
+                after = _Physical(caller, current.priv, None)
             if after is None and current.position is None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
             if after is None:
+                if written is not None and state.row is not None:
+                    yield _Physical(written, current.priv, None)  # what lies where the return address was
                 return
             if after.taken is not None:
                 position, frames = after.taken, []
@@ -365,7 +366,7 @@ class Backtrace(Frames):
         frame = self._frame()
         places = (frame.pc, frame.pc + (self._length_at(frame.pc) or 4))
         self._engine.seek(step + 1)
-        return self._forward(position, self._exactly_in(frame, *places), ()).goal
+        return self._comes_to(self._exactly_in(frame, *places), position)
 
     # by the trace
 

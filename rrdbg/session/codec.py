@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 from enum import Enum
 from typing import Any
 
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session import errors, numbers, program, rows, values
 
@@ -18,16 +20,19 @@ def _public(module: Any, base: type) -> dict[str, type]:
     return {name: item for name, item in found.items() if issubclass(item, base) and item.__module__ == module.__name__}
 
 
-_MODULES = (values, rows, numbers, program)
 _CLASSES: dict[str, Any] = {
     name: item
-    for module in _MODULES
+    for module in (values, rows, numbers, program)
     for name, item in _public(module, object).items()
-    if dataclasses.is_dataclass(item)
+    if issubclass(item, Frozen) or dataclasses.is_dataclass(item)  # in this order: what is Frozen is made when needed
 }
-_FIELDS = {name: tuple(field.name for field in dataclasses.fields(item)) for name, item in _CLASSES.items()}
 _ENUMS: dict[str, Any] = dict(_public(values, Enum))
 _ERRORS = {"RrdbgError": RrdbgError, **_public(errors, RrdbgError)}
+
+
+@functools.cache
+def _fields(item: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(item))
 
 
 def encode(value: Any) -> bytes:
@@ -75,7 +80,7 @@ def _pack(value: Any) -> Any:
         return {"d": [[_pack(key), _pack(item)] for key, item in value.items()]}
     name = type(value).__name__
     if _CLASSES.get(name) is type(value):
-        return {"t": name, "v": [_pack(getattr(value, field)) for field in _FIELDS[name]]}
+        return {"t": name, "v": [_pack(getattr(value, field)) for field in _fields(_CLASSES[name])]}
     raise TypeError(f"{type(value).__name__} cannot go through the pipe")
 
 

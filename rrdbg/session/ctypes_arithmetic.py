@@ -53,6 +53,7 @@ from rrdbg.symbols.types import (
     Type,
     VoidType,
     declare,
+    resolved,
     strip,
 )
 
@@ -147,7 +148,7 @@ def unary(operator: str, value: CValue) -> CValue:
         data = data_of(value)
         if operator == "-":
             data = data[:-1] + bytes([data[-1] ^ 0x80])
-        return raw(value.type, data)
+        return raw(resolved(value.type), data)
     if is_pointer(bare) and operator == "+":
         return value
     if not is_integral(bare):
@@ -156,8 +157,13 @@ def unary(operator: str, value: CValue) -> CValue:
     x = integer(value)
     if operator == "+" and bare in SYMBOLS:
         return value
+    return number(_own(value, bare), -x if operator == "-" else ~x if operator == "~" else x)
+
+
+def _own(value: CValue, bare: Type) -> Type:
+    """Return the type of an integer after C's promotions; one that is wide enough keeps its qualifiers, as in gdb."""
     kind = promoted(bare, value.bits[1] if value.bits else None)
-    return number(kind, -x if operator == "-" else ~x if operator == "~" else x)
+    return resolved(value.type) if bare == kind else kind
 
 
 def binary(operator: str, left: CValue, right: CValue) -> CValue:
@@ -182,7 +188,7 @@ def binary(operator: str, left: CValue, right: CValue) -> CValue:
     p = promoted(a, left.bits[1] if left.bits else None)
     q = promoted(b, right.bits[1] if right.bits else None)
     if operator in ("<<", ">>"):
-        return number(p, shifted(operator, fit(p, x), y, p))
+        return number(_own(left, a), shifted(operator, fit(p, x), y, p))
     kind = common(p, q)
     x, y = fit(kind, x), fit(kind, y)
     if operator in COMPARISONS:
@@ -231,7 +237,7 @@ def _with_pointers(operator: str, left: CValue, right: CValue, a: Type, b: Type)
         if isinstance(kind, PointerType) and is_integral(other_kind):
             if operator == "+" or (operator == "-" and pointer is left):
                 offset = integer(other) * pointed_size(kind)
-                return number(pointer.type, integer(pointer) + (offset if operator == "+" else -offset))
+                return number(resolved(pointer.type), integer(pointer) + (offset if operator == "+" else -offset))
             # gdb takes the address for a number in any other operation
             numbers = [
                 number(LONG, integer(v)) if isinstance(k, PointerType) else v for v, k in ((left, a), (right, b))
@@ -330,6 +336,10 @@ def cast(value: CValue, kind: Type, state: FrameState | None) -> CValue:
         if is_integral(source):
             return raw(kind, floats.encode(integer(value), target.size))
     elif _is_number(source) or isinstance(source, PointerType | MemberPointerType):
+        if value.place is not None and (source == target or (is_pointer(source) and is_pointer(target))):
+            gap = value.contents.gap(0, source.size * 8) if value.bits is None else None
+            if gap is not None and gap.optimised:
+                return CValue(kind, value.place, value.state)  # what is not known has a type still
         x = _whole(value) if is_float(source) else integer(value)
         if isinstance(target, BaseType) and target.encoding is Encoding.BOOLEAN:
             return number(kind, int(truth(value)))

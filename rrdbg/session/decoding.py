@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa.registers import ABI
 
 M64 = (1 << 64) - 1
 _LINKS = (1, 5)  # ra and t0: what calls write and returns jump through (unprivileged spec, table 2.1)
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Frozen):
     """One instruction at its address."""
 
     text: str

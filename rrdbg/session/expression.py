@@ -16,9 +16,10 @@ Nothing can be assigned to but variables of your own: a recording is read-only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.ctypes_arithmetic import cast, truth
 from rrdbg.session.ctypes_values import (
@@ -48,8 +49,7 @@ class Home(Protocol):
         """Return the selected frame's scene, or that of the innermost frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(Frozen):
     """A parsed expression."""
 
     text: str

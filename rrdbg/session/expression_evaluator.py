@@ -54,7 +54,7 @@ from rrdbg.session.expression_nodes import (
     TypeName,
     Unary,
 )
-from rrdbg.symbols.location import FrameState, Register
+from rrdbg.symbols.location import FrameState, Memory, Register
 from rrdbg.symbols.types import (
     CHAR,
     INT,
@@ -64,6 +64,7 @@ from rrdbg.symbols.types import (
     PointerType,
     StructType,
     Type,
+    VoidType,
     declare,
     qualified,
     strip,
@@ -216,6 +217,9 @@ class Evaluator:
     def _behind(self, value: CValue) -> CValue:
         if value.type == REGISTER_POINTER:  # as for any number: *$sp is the word there
             return at(LONG, integer(value), self.scene.state)
+        bare = strip(value.type)
+        if self.dry and isinstance(bare, PointerType) and isinstance(strip(bare.target), VoidType):
+            return raw(bare.target, bytes(1))  # it has a type, if no value
         return dereferenced(referenced(value), self.scene.state)
 
     def _address(self, value: CValue) -> CValue:
@@ -226,6 +230,8 @@ class Evaluator:
             return number(PointerType(bare.target), integer(value))
         if value.bits is not None:
             raise UsageError("a bit field has no address")
+        if self.dry and value.place is not None:
+            return number(PointerType(value.type), value.address or 0)
         if value.address is None:
             if isinstance(value.place, Register):
                 name = f"x{value.place.number}" if value.place.number < 32 else f"f{value.place.number - 32}"
@@ -475,7 +481,7 @@ class _Ones:
         self.assign = scene.assign
 
     def _freed(self, value: CValue) -> CValue:
-        return CValue(value.type, value.place, self.state, value.bits)
+        return CValue(value.type, Memory(1), self.state, value.bits)
 
     def named(self, name: str) -> CValue:
         value = self._scene.named(name)

@@ -8,10 +8,10 @@ user's) is not lowered: it is judged by evaluating the expression, which always 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rrdbg_core.cpu import condition as conditions
 from rrdbg_core.cpu.condition import BadCondition, Condition
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 from rrdbg_core.isa.expr import Ex, lift
 
@@ -52,8 +52,9 @@ from rrdbg.session.expression_nodes import (
 )
 from rrdbg.session.expression_scene import FrameScene
 from rrdbg.symbols.cfi import How, Row
-from rrdbg.symbols.debuginfo import BehindCfa, BehindRegister, Constant, DebugVariable, Fixed, InRegister
 from rrdbg.symbols.location import Contents
+from rrdbg.symbols.places import BehindCfa, BehindRegister, Constant, Fixed, InRegister
+from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.types import (
     CHAR,
     INT,
@@ -77,8 +78,7 @@ class _No(Exception):
     """This expression is not lowered."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(Frozen):
     """A number or pointer."""
 
     tree: Ex
@@ -89,8 +89,7 @@ class _Word:
     """For bit fields: how many bits it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Frozen):
     """Something in memory."""
 
     address: Ex

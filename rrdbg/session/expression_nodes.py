@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rrdbg_core.frozen import Frozen
 
 
-class Tree:
+class Tree(Frozen):
     """A node of an expression."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
 class TypeName(Tree):
     """A type's name: `struct node *`, `unsigned long`, `uint8_t[4]`, `int (*)(char)`."""
 
@@ -23,8 +20,7 @@ class TypeName(Tree):
     """What the declarator makes of it, from the base outwards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(Frozen):
     """A step of a declarator."""
 
     kind: str
@@ -37,7 +33,6 @@ class Derived:
     """Whether the function takes further arguments."""
 
 
-@dataclass(frozen=True, slots=True)
 class Number(Tree):
     """An integer constant."""
 
@@ -49,7 +44,6 @@ class Number(Tree):
     """Whether it was written in decimal: such constants do not become unsigned by themselves."""
 
 
-@dataclass(frozen=True, slots=True)
 class Real(Tree):
     """A floating constant."""
 
@@ -59,7 +53,6 @@ class Real(Tree):
     """Bytes of its type: 4, 8 or 16."""
 
 
-@dataclass(frozen=True, slots=True)
 class Character(Tree):
     """A character constant."""
 
@@ -67,7 +60,6 @@ class Character(Tree):
     """Its code."""
 
 
-@dataclass(frozen=True, slots=True)
 class String(Tree):
     """A string literal."""
 
@@ -75,7 +67,6 @@ class String(Tree):
     """Its bytes, without the closing 0."""
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Tree):
     """A variable, function, enumerator, symbol, or a type where one may stand."""
 
@@ -83,7 +74,6 @@ class Name(Tree):
     """As it was written, without quotes."""
 
 
-@dataclass(frozen=True, slots=True)
 class Qualified(Tree):
     """`scope::name`: a variable of a function, or of a source file."""
 
@@ -93,7 +83,6 @@ class Qualified(Tree):
     """The variable; may have `::` in it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Dollar(Tree):
     """A register, a value shown before, or a variable of the user's."""
 
@@ -101,7 +90,6 @@ class Dollar(Tree):
     """What follows the `$`; empty for the last value."""
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Tree):
     """`- + ! ~ * &` before an operand."""
 
@@ -111,7 +99,6 @@ class Unary(Tree):
     """What it is applied to."""
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Tree):
     """An operator between two operands; `,` and `@` are some of them."""
 
@@ -123,7 +110,6 @@ class Binary(Tree):
     """Right operand."""
 
 
-@dataclass(frozen=True, slots=True)
 class Assign(Tree):
     """An assignment; only variables of the user's can be assigned to."""
 
@@ -135,7 +121,6 @@ class Assign(Tree):
     """What is assigned."""
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Tree):
     """`test ? yes : no`."""
 
@@ -147,7 +132,6 @@ class Choice(Tree):
     """Value when it is zero."""
 
 
-@dataclass(frozen=True, slots=True)
 class Member(Tree):
     """`operand.name` or `operand->name`."""
 
@@ -159,7 +143,6 @@ class Member(Tree):
     """Whether `->` was written."""
 
 
-@dataclass(frozen=True, slots=True)
 class Index(Tree):
     """`operand[index]`."""
 
@@ -169,7 +152,6 @@ class Index(Tree):
     """Which element."""
 
 
-@dataclass(frozen=True, slots=True)
 class Cast(Tree):
     """`(type)operand`."""
 
@@ -179,7 +161,6 @@ class Cast(Tree):
     """What is cast."""
 
 
-@dataclass(frozen=True, slots=True)
 class Measure(Tree):
     """`sizeof` or `_Alignof`."""
 
@@ -189,7 +170,6 @@ class Measure(Tree):
     """A type's name, or an expression, whose value is not computed."""
 
 
-@dataclass(frozen=True, slots=True)
 class At(Tree):
     """`{type} address`: memory taken as a type."""
 
@@ -199,7 +179,6 @@ class At(Tree):
     """Where."""
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Tree):
     """A call of a function, which a recording cannot make."""
 

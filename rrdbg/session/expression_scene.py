@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa.registers import REGISTERS
 
 from rrdbg.session.ctypes_values import (
@@ -18,9 +19,10 @@ from rrdbg.session.ctypes_values import (
 )
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.numbers import TYPES, canonical
-from rrdbg.symbols.debuginfo import DebugInfo, DebugVariable
-from rrdbg.symbols.debuginfo import Scope as Function
+from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.location import Memory, Register
+from rrdbg.symbols.scopes import DebugVariable
+from rrdbg.symbols.scopes import Scope as Function
 from rrdbg.symbols.table import SymbolTable
 from rrdbg.symbols.types import (
     INT,
@@ -95,8 +97,7 @@ def frozen(value: CValue) -> CValue:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Frozen):
     """What scenes of one session share."""
 
     symbols: SymbolTable

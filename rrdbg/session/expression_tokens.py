@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.errors import UsageError
 
@@ -27,8 +28,7 @@ MAX_LENGTH = 100_000
 """Characters of the longest expression."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Frozen):
     """A token."""
 
     kind: str

@@ -6,10 +6,9 @@ function has a lower stack pointer, so recursion does not deceive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Condition, both, hart
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 
 from rrdbg.session.decoding import Instruction, instruction
@@ -22,8 +21,7 @@ _NEAREST = 64
 """Entries of a function looked at before the search for the current activation is given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Frozen):
     """What tells one activation from another."""
 
     pc: int
@@ -34,8 +32,7 @@ class Frame:
     """Privilege mode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(Frozen):
     """How the current function was entered."""
 
     entered: int
@@ -128,12 +125,19 @@ class Frames(Hunt):
             entered = self._engine.icount
             activation = self._activation(entered)
             self._engine.seek(entered)
-            if not self._forward(here, activation.goal, ()).goal:
+            if not self._comes_to(activation.goal, here):
                 return activation
             self._engine.seek(entered)  # that one has returned since: look further back
         raise NotFound(
             f"the recording does not show how {symbol.name} was entered", hint="it may be what the guest started with"
         )
+
+    def _comes_to(self, goal: Goal, limit: int) -> bool:
+        """Run to a position; return whether a goal was reached by then, even if an interrupt comes first there."""
+        start = self._engine.icount
+        if self._forward(limit, goal, ()).goal:
+            return True
+        return start < limit and self._frame().pc in goal.addresses and goal.test()
 
     def _activation(self, entered: int) -> Activation:
         """Return the activation that begins at a position. The guest then stands anywhere."""

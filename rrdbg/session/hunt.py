@@ -12,11 +12,11 @@ windows are walked forwards, the newest window first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Condition, hart
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 from rrdbg_core.isa.expr import Ex
 
@@ -30,8 +30,7 @@ _FIRST_WINDOW, _LAST_WINDOW = 1 << 12, 1 << 18
 """Steps that are judged hit by hit in one go. A hit costs some 20 us, were it the millionth in a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Frozen):
     """A point that was hit in a step."""
 
     point: PointState
@@ -80,8 +79,7 @@ def always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Frozen):
     """An internal breakpoint or catchpoint."""
 
     addresses: tuple[int, ...] = ()
@@ -104,8 +102,7 @@ class Goal:
         return plain if self.condition is None else Gated(plain, self.condition)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Frozen):
     """How a search ended."""
 
     hits: tuple[Hit, ...] = ()

@@ -13,9 +13,10 @@ The rules, in this order:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import Stop, StopReason
 from rrdbg.session.csrs import cause_text
@@ -39,8 +40,7 @@ LOOP_SPACING = 1 << 16
 TRAP_REACH = 1 << 26
 
 
-@dataclass(frozen=True, slots=True)
-class _Landing:
+class _Landing(Frozen):
     """Where to go, and why."""
 
     position: int

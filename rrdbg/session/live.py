@@ -14,10 +14,10 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.codec import unpack_error
 from rrdbg.session.pipe import Channel
@@ -30,8 +30,7 @@ ABANDONED_S = 2.0
 """The same for one that is still getting ready: it may be compiling the guest CPU."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Frozen):
     """How far a recording is, told some twenty times a second."""
 
     icount: int
@@ -52,16 +51,14 @@ class State:
     """It stands still because it was asked to; `promised` is then as near to `icount` as a position can be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Frozen):
     """The guest has printed."""
 
     chunks: tuple[ConsoleChunk, ...]
     """What, by position; at least one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Frozen):
     """A recording has ended, as it was to."""
 
     icount: int
@@ -72,16 +69,14 @@ class Ended:
     """What `rrdbg record` says about it: the first line says why it ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Frozen):
     """A recording has ended because of an error, or its process died. What it has written replays."""
 
     error: RrdbgError
     """What went wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misuse:
+class Misuse(Frozen):
     """The guest used a device wrongly."""
 
     text: str

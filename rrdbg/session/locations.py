@@ -10,8 +10,8 @@ from collections.abc import Hashable
 
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.inspect import Inspect
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.lines import Line
+from rrdbg.symbols.scopes import Scope
 
 _FILE_LINE = re.compile(r"(.+\.\w+):(\d+)")
 _FILE_FUNCTION = re.compile(r"(.+\.\w+):([A-Za-z_]\w*)")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rrdbg_core.frozen import Frozen
 
 M64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Frozen):
     """An integer type."""
 
     size: int
@@ -22,8 +21,7 @@ class Type:
         return value - (1 << 8 * self.size) if self.signed and value >> (8 * self.size - 1) else value
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Frozen):
     """A number with its type."""
 
     number: int

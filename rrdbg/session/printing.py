@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import pairwise
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session import ctypes_floats as floats
 from rrdbg.session.ctypes_values import (
@@ -44,6 +46,7 @@ from rrdbg.symbols.types import (
     VoidType,
     declare,
     strip,
+    unqualified,
 )
 
 MAX_TEXT = 1 << 20
@@ -53,8 +56,7 @@ MAX_NESTING = 60
 UNLIMITED = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Frozen):
     """What `set print` sets."""
 
     pretty: bool = False
@@ -510,11 +512,10 @@ def _name(kind: Type) -> str:
 
 def _is_plain_string(kind: Type) -> bool:
     """Return whether a pointer is a `char *`, whose text tells its type."""
+    kind = unqualified(kind)
     if not isinstance(kind, PointerType) or kind.kind != "*":
         return False
-    target = kind.target
-    while isinstance(target, QualifiedType):
-        target = target.target
+    target = unqualified(kind.target)
     return isinstance(target, BaseType) and target.name == "char"
 
 

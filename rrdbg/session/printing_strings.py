@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from itertools import groupby
 
 _NAMED = {7: r"\a", 8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 27: r"\033", 92: r"\\"}
@@ -29,7 +31,7 @@ def wide_text(code: int) -> str:
 
 
 def string_text(data: bytes, *, elements: int = 0, repeats: int = 0, ellipsis: bool = False) -> str:
-    """Return bytes as a C string; a character that comes often in a row is counted.
+    """Return bytes as a C string in UTF-8; a character that comes often in a row is counted.
 
     Args:
         data: The bytes.
@@ -39,22 +41,59 @@ def string_text(data: bytes, *, elements: int = 0, repeats: int = 0, ellipsis: b
     """
     if not data:
         return '""' + ("..." if ellipsis else "")
+    characters, rest = _characters(data)
     pieces: list[str] = []
     open_string = ""
     shown = taken = 0
-    for code, group in groupby(data):
+    for character, group in groupby(characters):
         if elements and shown >= elements:
             break
         count = sum(1 for _ in group)
         shown += count
         taken += count
+        text = _between_quotes(character)
         if repeats and count > repeats:
             if open_string:
                 pieces.append(f'"{open_string}"')
                 open_string = ""
-            pieces.append(f"'{escaped(code, chr(34))}' <repeats {count} times>")
+            pieces.append(f"'{text}' <repeats {count} times>")
         else:
-            open_string += escaped(code, '"') * count
+            open_string += text * count
     if open_string:
         pieces.append(f'"{open_string}"')
-    return ", ".join(pieces) + ("..." if ellipsis or taken < len(data) else "")
+    whole = taken == len(characters) and not (rest and elements and shown >= elements)
+    if rest and whole:
+        pieces.append(f"<incomplete sequence {_octal(rest)}>")
+    return ", ".join(pieces) + ("" if whole and not ellipsis else "...")
+
+
+def _characters(data: bytes) -> tuple[Sequence[int | str], bytes]:
+    """Return bytes as characters, what is none as single bytes; and the start of one whose end is missing."""
+    if data.isascii():
+        return data, b""
+    found: list[int | str] = []
+    at = 0
+    while at < len(data):
+        lead = data[at]
+        size = 1 if lead < 0xC2 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4 if lead < 0xF5 else 1
+        try:
+            text = data[at : at + size].decode()
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data" and at + size > len(data):
+                return found, data[at:]
+            size, text = 1, ""
+        found.append(text if size > 1 else lead)
+        at += size
+    return found, b""
+
+
+def _between_quotes(character: int | str) -> str:
+    if isinstance(character, int):
+        return escaped(character, '"')
+    # what only formats text, and may reverse it, is not let through
+    shown = character.isprintable() or unicodedata.category(character) in ("Zs", "Co")
+    return character if shown else _octal(character.encode())
+
+
+def _octal(data: bytes) -> str:
+    return "".join(f"\\{code:03o}" for code in data)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.values import Location
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Frozen):
     """A variable, or a part of one, as it stands in a frame."""
 
     name: str
@@ -27,8 +26,7 @@ class Variable:
     """Whether it has parts: `Session.children` returns them."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameInfo:
+class FrameInfo(Frozen):
     """A frame of a backtrace."""
 
     number: int
@@ -55,8 +53,7 @@ class FrameInfo:
     """The whole frame as gdb's `backtrace` prints it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Frozen):
     """A value as C shows it."""
 
     text: str
@@ -77,8 +74,7 @@ class Printed:
     """The number that it is, negative for negative ones; pointers count."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramSymbol:
+class ProgramSymbol(Frozen):
     """A variable, function or type of the program, as its debug information describes it."""
 
     kind: str
@@ -95,8 +91,7 @@ class ProgramSymbol:
     """Where it lies, for functions and variables."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Frozen):
     """A source file."""
 
     file: str
@@ -109,8 +104,7 @@ class SourceFile:
     """Numbers of the lines that have code, ascending."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineVisit:
+class LineVisit(Frozen):
     """A stretch of steps that one source line took."""
 
     icount: int
@@ -123,8 +117,7 @@ class LineVisit:
     """How many steps in a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Frozen):
     """Memory that differs between two positions."""
 
     address: int
@@ -137,8 +130,7 @@ class Change:
     """The address by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Frozen):
     """What differs between two positions."""
 
     lo: int

@@ -6,6 +6,7 @@ import os
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from rrdbg.session.api import LineVisit, SourceFile
 from rrdbg.session.backtrace import Backtrace
@@ -16,6 +17,8 @@ from rrdbg.symbols.sources import Sources
 MAX_VISITED = 1 << 20
 """Steps that `line_visits` looks at, on each side."""
 _SHOWN_PLACES = 6
+
+Numbers = npt.NDArray[np.int64]
 
 
 class ProgramSource(Backtrace):
@@ -74,8 +77,11 @@ class ProgramSource(Backtrace):
 
     # visits
 
-    def line_visits(self, before: int, after: int) -> tuple[LineVisit, ...]:
-        """Return the source lines executed in the steps around here, ascending."""
+    def line_visits(self, before: int, after: int, lines: int = 0) -> tuple[LineVisit, ...]:
+        """Return the source lines executed in the steps around here, ascending.
+
+        `lines`: of so many different lines on either side, only the visits nearest to here; 0: all visits.
+        """
         self._check_open()
         if not (0 <= before <= MAX_VISITED and 0 <= after <= MAX_VISITED):
             raise UsageError(f"cannot look at {max(before, after):_} steps", hint=f"at most {MAX_VISITED:_}")
@@ -85,10 +91,13 @@ class ProgramSource(Backtrace):
             return ()
         with self._excursion("looking at lines", lo, hi):
             rows = self._rows(lo, hi)
-        return self._visits(rows)
+        return self._visits(rows, here, lines)
 
-    def _visits(self, rows: Words) -> tuple[LineVisit, ...]:
-        """Return the stretches of a log that stay on a line. A step that takes an interrupt belongs to none."""
+    def _visits(self, rows: Words, here: int, most: int) -> tuple[LineVisit, ...]:
+        """Return the stretches of a log that stay on a line. A step that takes an interrupt belongs to none.
+
+        `most`: of so many different lines on either side of a position only the nearest stretches; 0: all.
+        """
         pcs, inverse = np.unique(rows[:, 1], return_inverse=True)
         names: dict[tuple[str, int], int] = {("", 0): 0}
         numbers = []
@@ -99,6 +108,9 @@ class ProgramSource(Backtrace):
         lines[rows[:, 4] >> np.uint64(63) != 0] = 0
         starts = np.concatenate([[0], np.flatnonzero(np.diff(lines)) + 1])
         lengths = np.diff(np.append(starts, len(lines)))
+        if most:
+            chosen = _nearest(rows[starts, 0].astype(np.int64), lengths, lines[starts], here, most)
+            starts, lengths = starts[chosen], lengths[chosen]
         known = list(names)
         return tuple(
             LineVisit(icount, known[number][0], known[number][1], steps)
@@ -107,3 +119,18 @@ class ProgramSource(Backtrace):
             )
             if number
         )
+
+
+def _nearest(icounts: Numbers, lengths: Numbers, lines: Numbers, here: int, most: int) -> Numbers:
+    """Return the numbers of the visits, ascending, that are the nearest of their line before a position, or behind it.
+
+    The visit that the position lies in is one of them. Line 0 is none. On either side there are at most so many.
+    """
+    before = int(np.searchsorted(icounts + lengths, here, side="right"))
+    behind = int(np.searchsorted(icounts, here, side="right"))
+    chosen = [np.arange(before, behind)]
+    for way in (np.arange(before - 1, -1, -1), np.arange(behind, len(lines))):
+        known = way[lines[way] != 0]
+        first = np.sort(np.unique(lines[known], return_index=True)[1])[:most]
+        chosen.append(known[first])
+    return np.sort(np.concatenate(chosen))

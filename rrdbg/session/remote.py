@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 from rrdbg_core.errors import RrdbgError
 
@@ -19,6 +16,7 @@ from rrdbg.session.api import ProgressCallback, Session, StepRow
 from rrdbg.session.codec import unpack_error
 from rrdbg.session.errors import EngineDied
 from rrdbg.session.pipe import Channel
+from rrdbg.session.process import EngineProcess
 
 _BATCH = 4096
 _LOCAL = {"iter_steps", "close", "cancel", "on_progress"}
@@ -31,8 +29,9 @@ def open_remote(
     progress: ProgressCallback | None = None,
     *,
     symbols: Sequence[str | PathLike[str]] = (),
+    process: EngineProcess | None = None,
 ) -> Session:
-    """Open a trace in an engine of its own.
+    """Open a trace in an engine of its own: in `process`, which nobody else uses, or in a new one.
 
     The result has the interface and the errors of `rrdbg.open`'s. Its methods block the calling thread; progress is
     reported in that thread; `cancel` works from any other.
@@ -40,7 +39,7 @@ def open_remote(
     Raises:
         RrdbgError: The trace cannot be read, or the engine does not start.
     """
-    return cast(Session, RemoteSession(path, progress, symbols))
+    return cast(Session, RemoteSession(path, progress, symbols, process))
 
 
 class RemoteSession:
@@ -51,22 +50,11 @@ class RemoteSession:
         path: str | PathLike[str],
         progress: ProgressCallback | None = None,
         symbols: Sequence[str | PathLike[str]] = (),
+        process: EngineProcess | None = None,
     ) -> None:
         self.on_progress = progress
-        self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - what the engine's process says as it dies
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "rrdbg.session.server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._talk,
-                start_new_session=os.name == "posix",
-            )
-        except OSError as error:
-            raise RrdbgError(f"cannot start the engine's process: {error.strerror}") from error
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._channel = Channel(cast(Any, self._process.stdout), cast(Any, self._process.stdin))
+        self._process = EngineProcess() if process is None else process
+        self._channel = Channel(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
         self._lock = threading.RLock()
         self._number = 0
         self._running: int | None = None
@@ -123,16 +111,7 @@ class RemoteSession:
 
     def _end(self) -> None:
         self._closed = True
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        try:
-            self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._talk.close()
+        self._process.end()
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
@@ -167,11 +146,7 @@ class RemoteSession:
             pass
 
     def _died(self) -> RrdbgError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        code = self._process.poll()
-        self._talk.seek(0)
-        said = self._talk.read().decode(errors="replace").strip().splitlines()[-3:]
+        code, said = self._process.died()
         self._end()
         how = "does not answer any more" if code is None else f"ended (exit status {code})"
         return EngineDied(

@@ -6,8 +6,8 @@ from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.ctypes_values import CValue
 from rrdbg.session.variables_catalog import Catalog
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.location import Location, Memory, Piece, Pieces, Register
+from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.types import VoidType, strip
 
 A0 = 10

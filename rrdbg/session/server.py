@@ -30,6 +30,8 @@ class Server:
     def run(self) -> None:
         """Serve until the input ends."""
         threading.Thread(target=self._read, name="rrdbg-pipe", daemon=True).start()
+        import rrdbg.session.session  # noqa: F401 - while the face is still getting ready
+
         while True:
             call = self._calls.get()
             number = call["id"]

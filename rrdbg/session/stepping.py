@@ -16,11 +16,11 @@ makes `step` stop in functions without lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import PC, BadCondition, Condition, hart
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 from rrdbg_core.isa.expr import Ex
 
@@ -31,8 +31,8 @@ from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_belo
 from rrdbg.session.motion import Motion
 from rrdbg.session.stepping_code import Flow, Kind, Op, Ranges, inside
 from rrdbg.symbols.cfi import How
-from rrdbg.symbols.debuginfo import Scope
 from rrdbg.symbols.lines import Line
+from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.unwind import Frame
 
 MAX_TARGETS = 48
@@ -40,8 +40,7 @@ MAX_TARGETS = 48
 _M64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(Frozen):
     """One call of a function, on its way."""
 
     cfa: int
@@ -56,8 +55,7 @@ class Activation:
     """Address at which it was entered."""
 
 
-@dataclass(frozen=True)
-class _Way:
+class _Way(Frozen):
     """How a run out of some ranges ended."""
 
     outcome: Outcome

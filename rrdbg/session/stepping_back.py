@@ -9,15 +9,16 @@ the same activation.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from functools import lru_cache
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import Stop, StopReason
 from rrdbg.session.backtrace import Scopes, begins_at
 from rrdbg.session.hunt import Goal
 from rrdbg.session.stepping import MAX_TARGETS, Activation, Stepping, inlined_into
 from rrdbg.session.stepping_code import Kind, Ranges, inside
-from rrdbg.symbols.debuginfo import Scope
+from rrdbg.symbols.scopes import Scope
 
 NEAR = 1 << 12
 """Steps in which a way back looks first: a short search is a quick one."""
@@ -28,8 +29,7 @@ Key = tuple[str, int] | None
 """A line, as a step sees it."""
 
 
-@dataclass(frozen=True)
-class _Visit:
+class _Visit(Frozen):
     """A visit of a line, as far as a way back has to know."""
 
     begins: int | None

@@ -4,9 +4,10 @@ instruction."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.decoding import Instruction, instruction
 
@@ -31,8 +32,7 @@ class Kind(Enum):
     TRAP_RETURN = "trap return"
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(Frozen):
     """One instruction."""
 
     address: int

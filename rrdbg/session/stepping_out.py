@@ -20,7 +20,7 @@ from rrdbg.session.positions import looks_like_position
 from rrdbg.session.stepping import Activation
 from rrdbg.session.stepping_back import SteppingBack
 from rrdbg.session.stepping_code import Ranges, inside
-from rrdbg.symbols.debuginfo import Scope
+from rrdbg.symbols.scopes import Scope
 
 WINDOWS = (1 << 6, 1 << 10, 1 << 14, 1 << 18)
 """Steps that are looked at one by one for where a range of addresses is left; the last one again and again."""

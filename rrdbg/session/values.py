@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rrdbg_core.frozen import Frozen
+
 
 class StopReason(StrEnum):
     """Why a motion ended where it did."""
@@ -44,8 +46,7 @@ class PointKind(StrEnum):
     """A trap."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Frozen):
     """An address as people name it."""
 
     address: int
@@ -72,8 +73,7 @@ class Location:
         return f"{self.file}:{self.line}" if self.line else ""
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(Frozen):
     """Where the session stands."""
 
     icount: int
@@ -99,8 +99,7 @@ class When:
         return self.icount / self.end if self.end else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Frozen):
     """Where a motion ended, and why."""
 
     reason: StopReason
@@ -131,8 +130,7 @@ class Stop:
     """For `finish`: what the function has returned, as gdb prints it: `$1 = 5`."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterValue:
+class RegisterValue(Frozen):
     """One register."""
 
     name: str
@@ -145,8 +143,7 @@ class RegisterValue:
     """What the value says: a symbol, a trap's cause, the fields that are set; may be empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class DisasmLine:
+class DisasmLine(Frozen):
     """One instruction in memory."""
 
     address: int
@@ -163,8 +160,7 @@ class DisasmLine:
     """The target by name: `symbol+offset`, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryBlock:
+class MemoryBlock(Frozen):
     """A stretch of guest memory."""
 
     address: int
@@ -175,8 +171,7 @@ class MemoryBlock:
     """Bytes that were asked for; more than `len(data)` when the rest is unreadable."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleChunk:
+class ConsoleChunk(Frozen):
     """Console output that appeared together."""
 
     icount: int
@@ -209,8 +204,7 @@ class EventRow:
     """One line about it, harmless on a terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(Frozen):
     """A named position of the user's; `@name` goes there."""
 
     name: str
@@ -221,8 +215,7 @@ class Bookmark:
     """What the user says about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Frozen):
     """A remark of the user's about a position."""
 
     number: int
@@ -233,8 +226,7 @@ class Note:
     """The remark."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Frozen):
     """A breakpoint, watchpoint or catchpoint."""
 
     number: int
@@ -263,8 +255,7 @@ class Point:
     """Times it was hit, ignored ones included."""
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolInfo:
+class SymbolInfo(Frozen):
     """A function or object of an image."""
 
     name: str
@@ -277,8 +268,7 @@ class SymbolInfo:
     """"function", "object" or "label"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Frozen):
     """One lane of the timeline, over the window's buckets."""
 
     name: str
@@ -289,8 +279,7 @@ class Lane:
     """False when counts are spread evenly over 2^18 steps, which is what the index knows, or a stretch is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Frozen):
     """What happened between two positions, counted in buckets.
 
     Position p in lo <= p < hi belongs to bucket (p - lo) * buckets // (hi - lo).
@@ -306,8 +295,7 @@ class Timeline:
     """The lanes, always all of them, in a fixed order."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceInfo:
+class TraceInfo(Frozen):
     """What is known of the whole trace."""
 
     path: str
@@ -340,8 +328,7 @@ class TraceInfo:
     """What is lost or damaged, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyResult:
+class VerifyResult(Frozen):
     """Outcome of a verification."""
 
     ok: bool
@@ -352,8 +339,7 @@ class VerifyResult:
     """Where it diverged, as near as known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Frozen):
     """How far a long call is."""
 
     title: str

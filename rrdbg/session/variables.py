@@ -36,9 +36,9 @@ from rrdbg.session.printing_numbers import LETTERS
 from rrdbg.session.printing_types import ptype_text, type_text, whatis_text
 from rrdbg.session.steps import Steps
 from rrdbg.symbols.catalog import called_with
-from rrdbg.symbols.debuginfo import DebugVariable, Scope
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.location import Memory, OptimisedOut
+from rrdbg.symbols.scopes import DebugVariable, Scope
 from rrdbg.symbols.types import (
     ArrayType,
     FunctionType,
@@ -110,6 +110,11 @@ class Variables(Steps):
             return None
         value = called_with(self._symbols.debug, variable, level.scope, level.state)
         return None if value is None else number(variable.type, value)
+
+    def _scene(self) -> FrameScene:
+        if self.frame or self._hidden:  # an inlined call may end up in the same place as the frame
+            return self._scene_of(self._level())
+        return super()._scene()
 
     def _scene_of(self, level: Level) -> FrameScene:
         inner: Scope | None = level.scope if level.calls_inlined else None

@@ -9,9 +9,9 @@ from rrdbg.session.api import ProgramSymbol
 from rrdbg.session.difference import Differences
 from rrdbg.session.errors import UsageError
 from rrdbg.symbols.catalog import all_functions, all_types, all_variables
-from rrdbg.symbols.debuginfo import DebugVariable
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.places import BehindCfa, BehindRegister, Constant, Fixed, InRegister
+from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.types import BaseType, EnumType, StructType, TypedefType, declare
 
 MAX_LISTED = 10_000

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, lru_cache
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf.data import DwarfError
 from rrdbg.symbols.dwarf.sections import Sections
@@ -42,8 +43,7 @@ class How(Enum):
     """For the CFA itself: register `number` plus `offset`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Frozen):
     """A rule for one register, or for the CFA."""
 
     how: How
@@ -60,8 +60,7 @@ UNDEFINED = Rule(How.UNDEFINED)
 SAME = Rule(How.SAME)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Frozen):
     """The rules that hold at an address."""
 
     address: int
@@ -76,8 +75,7 @@ class Row:
     """Whether the function is entered by a signal or trap: its caller stands *at* the return address."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Common:
+class _Common(Frozen):
     """A CIE: what the entries of several functions share."""
 
     code_factor: int
@@ -90,8 +88,7 @@ class _Common:
     lsda: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Frozen):
     """An FDE: one stretch of code."""
 
     start: int

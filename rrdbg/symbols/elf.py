@@ -6,9 +6,10 @@ A kernel has 200,000 symbols: names stay in the string table until one is asked 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.demangle import answers_to, demangle, is_mangled, last_identifier
 from rrdbg.symbols.dwarf.data import DwarfError
@@ -25,8 +26,7 @@ _KEPT_TYPES = (STT_NOTYPE, STT_OBJECT, STT_FUNC)
 _SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Frozen):
     """A named address of an image."""
 
     name: str

@@ -6,8 +6,9 @@ import os
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf.image import ImageDebug
 from rrdbg.symbols.dwarf.lineprogram import LineProgram
@@ -16,8 +17,7 @@ from rrdbg.symbols.dwarf.units import Unit
 _STATEMENT, _END = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Frozen):
     """A row of the line table."""
 
     address: int

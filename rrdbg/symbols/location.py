@@ -6,8 +6,9 @@ location that says why, and every expression ends after a bounded number of oper
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.types import BaseType
 
@@ -65,24 +66,21 @@ class Context(Protocol):
         """Return the value that the parameter at a unit offset was called with. Raises LookupError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Frozen):
     """In memory."""
 
     address: int
     """Virtual address of its first byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(Frozen):
     """In a register."""
 
     number: int
     """DWARF number: x0 to x31 are 0 to 31, f0 to f31 are 32 to 63."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Frozen):
     """Nowhere, but its value is known."""
 
     bits: int
@@ -91,16 +89,14 @@ class Value:
     """Bytes that are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Implicit:
+class Implicit(Frozen):
     """Nowhere, but its bytes are known."""
 
     data: bytes
     """The bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImplicitPointer:
+class ImplicitPointer(Frozen):
     """A pointer that was optimised out, though what it points to is known."""
 
     offset: int
@@ -111,24 +107,21 @@ class ImplicitPointer:
     """In half a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptimisedOut:
+class OptimisedOut(Frozen):
     """The compiler did not keep it here."""
 
     reason: str = "the compiler did not keep it here"
     """Why, in half a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Frozen):
     """It is somewhere, but cannot be found: unreadable memory, damaged debug information."""
 
     reason: str
     """Why, in half a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Frozen):
     """A part of something that lies in pieces."""
 
     location: Simple
@@ -139,8 +132,7 @@ class Piece:
     """Bits in front of it at that place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(Frozen):
     """In several places, the first piece holding the lowest bits."""
 
     parts: tuple[Piece, ...]
@@ -151,8 +143,7 @@ Simple = Memory | Register | Value | Implicit | ImplicitPointer | OptimisedOut |
 Location = Simple | Pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Frozen):
     """Bits of a value that are not known."""
 
     start: int
@@ -167,8 +158,7 @@ class Gap:
     """Whether they are a pointer that the compiler did without (gdb: synthetic pointer)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Frozen):
     """What a location holds."""
 
     data: bytes

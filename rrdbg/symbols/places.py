@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf.data import block, sleb, uleb, unsigned
 from rrdbg.symbols.location import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Frozen):
     """A place that does not depend on the frame."""
 
     address: int
     """Virtual address."""
 
 
-@dataclass(frozen=True, slots=True)
-class InRegister:
+class InRegister(Frozen):
     """In a register of the frame."""
 
     number: int
     """DWARF number."""
 
 
-@dataclass(frozen=True, slots=True)
-class BehindRegister:
+class BehindRegister(Frozen):
     """In memory, at a register's value plus an offset."""
 
     number: int
@@ -35,16 +33,14 @@ class BehindRegister:
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class BehindCfa:
+class BehindCfa(Frozen):
     """In memory, at the canonical frame address plus an offset."""
 
     offset: int
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Frozen):
     """A constant that took the variable's place."""
 
     data: bytes

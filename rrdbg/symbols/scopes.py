@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.types import VOID, FunctionType, Type, UnknownType
 
@@ -13,8 +15,7 @@ Ranges = tuple[tuple[int, int], ...]
 """Address ranges lo <= a < hi, ascending."""
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Frozen):
     """A function, or a call that was inlined."""
 
     kind: str
@@ -58,8 +59,7 @@ class Scope:
         return any(lo <= pc < hi for lo, hi in self.ranges)
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Frozen):
     """A lexical block, or the body of a function."""
 
     ranges: Ranges
@@ -70,8 +70,7 @@ class Block:
     """Where it is described; opaque."""
 
 
-@dataclass(frozen=True)
-class DebugVariable:
+class DebugVariable(Frozen):
     """A variable, an argument, or a constant that was one."""
 
     name: str
@@ -103,8 +102,7 @@ class DebugVariable:
         return self.load_type() if self.load_type else UnknownType("the debug information does not say")
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(Frozen):
     """A call, as its caller describes it."""
 
     return_pc: int

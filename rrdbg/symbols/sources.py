@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.escape import harmless
 
@@ -14,8 +15,7 @@ MAX_SOURCE = 16 << 20
 """Bytes of the largest source file that is shown or carried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Frozen):
     """The text of a source file."""
 
     file: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TypeVar
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
@@ -18,8 +20,7 @@ from rrdbg.symbols.lines import Line, LineTable
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolFile:
+class SymbolFile(Frozen):
     """A file whose symbols and debug information are used beside those of the images."""
 
     name: str

@@ -7,10 +7,12 @@ Sizes are in bytes, offsets of bit fields in bits from the start of the structur
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+from rrdbg_core.frozen import Frozen
 
 
 class Encoding(StrEnum):
@@ -36,8 +38,7 @@ class Encoding(StrEnum):
     """Anything else: decltype(nullptr), fixed point, decimal."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoidType:
+class VoidType(Frozen):
     """`void`; also the result of what returns nothing."""
 
     @property
@@ -46,8 +47,7 @@ class VoidType:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownType:
+class UnknownType(Frozen):
     """A type that the debug information names but does not describe, or that is damaged there."""
 
     reason: str
@@ -59,8 +59,7 @@ class UnknownType:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class BaseType:
+class BaseType(Frozen):
     """A number, a character or a truth value."""
 
     name: str
@@ -71,8 +70,7 @@ class BaseType:
     """What its bits mean."""
 
 
-@dataclass(frozen=True, slots=True)
-class PointerType:
+class PointerType(Frozen):
     """A pointer or a C++ reference."""
 
     target: Type
@@ -85,8 +83,7 @@ class PointerType:
     """Its own name, in languages that name pointers (Rust: `&str` is a structure, `*const u8` a pointer)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemberPointerType:
+class MemberPointerType(Frozen):
     """A C++ pointer to a member."""
 
     target: Type
@@ -100,8 +97,7 @@ class MemberPointerType:
         return 16 if isinstance(strip(self.target), FunctionType) else 8
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayType:
+class ArrayType(Frozen):
     """An array; several dimensions are arrays of arrays."""
 
     element: Type
@@ -119,8 +115,7 @@ class ArrayType:
         return self.element.size * (self.count or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Frozen):
     """A member or base class of a structure."""
 
     name: str
@@ -147,8 +142,7 @@ class Member:
     """DWARF expression that takes the object's address to the member's, for virtual base classes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(Frozen):
     """A member function."""
 
     name: str
@@ -167,8 +161,7 @@ class Method:
     """"public", "protected" or "private"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Frozen):
     """One shape of a tagged union (a Rust enum)."""
 
     values: tuple[tuple[int, int], ...]
@@ -177,8 +170,7 @@ class Variant:
     """What the structure then holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariantPart:
+class VariantPart(Frozen):
     """The alternatives of a tagged union (a Rust enum)."""
 
     discriminant: Member | None
@@ -197,8 +189,7 @@ class VariantPart:
         return default
 
 
-@dataclass(frozen=True)
-class StructType:
+class StructType(Frozen):
     """A structure, union or class. What it holds is read when first asked for, from the unit that defines it."""
 
     kind: str
@@ -243,8 +234,7 @@ class StructType:
         return self.body.variant_part
 
 
-@dataclass(frozen=True, slots=True)
-class StructBody:
+class StructBody(Frozen):
     """What a structure holds."""
 
     size: int = 0
@@ -259,8 +249,7 @@ class StructBody:
     """The alternatives of a tagged union."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnumType:
+class EnumType(Frozen):
     """An enumeration."""
 
     name: str
@@ -279,8 +268,7 @@ class EnumType:
     """Whether no unit defines it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TypedefType:
+class TypedefType(Frozen):
     """Another name of a type."""
 
     name: str
@@ -294,8 +282,7 @@ class TypedefType:
         return self.target.size
 
 
-@dataclass(frozen=True, slots=True)
-class QualifiedType:
+class QualifiedType(Frozen):
     """A type with qualifiers. Qualified arrays are arrays of qualified elements."""
 
     target: Type
@@ -309,8 +296,7 @@ class QualifiedType:
         return self.target.size
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionType:
+class FunctionType(Frozen):
     """A function."""
 
     result: Type
@@ -366,6 +352,16 @@ def unqualified(kind: Type) -> Type:
     while isinstance(kind, QualifiedType):
         kind = kind.target
     return kind
+
+
+def resolved(kind: Type) -> Type:
+    """Return the type behind typedefs, with the qualifiers that it and they have."""
+    found: list[str] = []
+    while isinstance(kind, TypedefType | QualifiedType):
+        if isinstance(kind, QualifiedType):
+            found += kind.qualifiers
+        kind = kind.target
+    return qualified(kind, *found) if found else kind
 
 
 def qualified(kind: Type, *qualifiers: str) -> Type:

@@ -8,8 +8,10 @@ start.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.cfi import How, Row, Rule
 from rrdbg.symbols.location import FrameState, Memory, Value, evaluate
@@ -24,8 +26,7 @@ PROLOGUE_BYTES = 1 << 12
 _M64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Frozen):
     """What unwinding needs to know of the guest's code and memory."""
 
     rules: Callable[[int], Row | None]
@@ -36,8 +37,7 @@ class Code:
     """Reads memory, as far as it can be read."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Frozen):
     """One frame of the stack. It is a `FrameState`: DWARF expressions are evaluated in it."""
 
     code: Code = field(repr=False, compare=False)

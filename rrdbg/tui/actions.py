@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from textual.widgets import Static
 
@@ -49,7 +50,7 @@ class Actions(OwnCommands):
         self.jumps.leave(self.here, glide)
         self.target = position
         self.timeline.show(position)
-        self.move("going there", lambda source: source.goto(position), kind="goto", quiet=True, jump=False)
+        self.move("going there", lambda source: source.goto(position), kind="goto", jump=False)
 
     def action_step(self, how: str, direction: int) -> None:
         """Step what one reads: a source line, or an instruction when the disassembly is in front."""
@@ -62,7 +63,10 @@ class Actions(OwnCommands):
         verb = "step" if how == "in" else "next"
         self.jumps.settle()
         title = f"reverse-{verb}" if reverse else verb
-        self.move(title, lambda source: source.step(over=how == "over", reverse=reverse), quiet=True, jump=False)
+        count = self.times(title)
+        if count:
+            work = partial(Source.step, over=how == "over", reverse=reverse, count=count)
+            self.move(title, work, kind=title, count=count, jump=False)
 
     @property
     def reads_source(self) -> bool:
@@ -191,7 +195,8 @@ class Actions(OwnCommands):
             if result[0]:
                 self.say(visible(result[0]))
 
-        self.ask(Job("", "", lambda source: (work(source), tuple(source.session.points())), then))
+        title = "setting breakpoints"
+        self.ask(Job("", title, lambda source: (work(source), tuple(source.session.points())), then))
 
     def action_until(self, direction: int) -> None:
         """Run to the selected line."""
@@ -236,7 +241,8 @@ class Actions(OwnCommands):
                 self.say("this is the outermost frame" if direction > 0 else "this is the innermost frame")
 
         self.status.put(message=None)
-        self.ask(Job("", "", lambda source: source.view() if source.turn(direction) else None, then))
+        title = "selecting a frame"
+        self.ask(Job("", title, lambda source: source.view() if source.turn(direction) else None, then))
 
     def select_frame(self, number: int) -> None:
         """Select a frame: source, variables and registers follow."""
@@ -246,7 +252,7 @@ class Actions(OwnCommands):
             return source.view()
 
         self.status.put(message=None)
-        self.ask(Job("frame", "", work, self.moved))
+        self.ask(Job("frame", "selecting a frame", work, self.moved))
 
     def choose_frame(self, chosen: int | FrameInfo | None) -> None:
         """Do what a row of the stack means: select a frame, or go to where a trap was taken."""
@@ -282,7 +288,7 @@ class Actions(OwnCommands):
             self.change_points(lambda source: source.remove(point))
         elif self.focused is deck.marks and deck.marks.selected < len(deck.marks.marks):
             mark = deck.marks.marks[deck.marks.selected]
-            self.move("", lambda source: source.remove(mark), jump=False)
+            self.move("deleting", lambda source: source.remove(mark), jump=False)
         else:
             self.say("nothing to delete here: select a breakpoint, a watch expression, a bookmark or a note")
 

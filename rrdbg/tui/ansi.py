@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.tui.text import visible
 
@@ -26,8 +27,7 @@ STARTED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b\n]{0,4096}|[PX^_][^\x
 TAB = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen):
     """How text looks: the state that SGR sequences change."""
 
     color: Color | None = None
@@ -102,8 +102,7 @@ def _extended(codes: list[int]) -> Color | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Frozen):
     """A character of the output."""
 
     text: str

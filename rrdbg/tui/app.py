@@ -18,11 +18,11 @@ from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow, PointKind
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.config import Config, themes
-from rrdbg.tui.engine import LATER, NOTICEABLE, SHOWN, Advanced, Busy, Done, Engine, Failed, Job, Opener
+from rrdbg.tui.engine import LATER, SHOWN, Advanced, Done, Engine, Failed, Job, Opener, Rested
 from rrdbg.tui.hints import Hints
 from rrdbg.tui.keys import KEYS
 from rrdbg.tui.layout import PANES
-from rrdbg.tui.model import Overview, Peek
+from rrdbg.tui.model import Memory, Overview, Peek
 from rrdbg.tui.palette import TableProvider
 from rrdbg.tui.pane import Pane
 from rrdbg.tui.panes.memory import MemoryPane
@@ -51,6 +51,9 @@ GROWTH_PERIOD = 2.0
 
 PROMPTING = ("prompt(", "search")
 """Actions that open the prompt."""
+
+TOGETHER = 0.03
+"""Seconds for which a part of the screen waits for the others that are on their way."""
 
 HOVER = 0.12
 """Seconds that the mouse rests before what is under it is looked up."""
@@ -91,6 +94,8 @@ class DebuggerApp(Actions):
         self._peeks: dict[int, Peek | None] = {}
         self._pointed: int | None = None
         self._hovering: Timer | None = None
+        self._late: list[Done] = []
+        self._together: Timer | None = None
 
     def configure(self, config: Config, theme: str | None = None) -> None:
         """Take the user's settings; `theme` goes before theirs. Raises RrdbgError when there is no such theme."""
@@ -129,7 +134,6 @@ class DebuggerApp(Actions):
         self.timeline.caption = f"rrdbg  {self.trace_name}"
         self.status.put(work=Work(f"opening {self.trace_name}"))
         self.set_interval(1 / PLAY_HZ, self.play_tick)
-        self.set_interval(NOTICEABLE, self._tell_slow)
         self.set_interval(GROWTH_PERIOD, self._look_for_growth)
         self.engine.start()
 
@@ -149,7 +153,20 @@ class DebuggerApp(Actions):
         if message.kind == "open":
             self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
-        else:
+            return
+        self._late.append(message)
+        if message.last or not message.background:
+            self._show_late()
+        elif self._together is None:
+            self._together = self.set_timer(TOGETHER, self._show_late)
+
+    def _show_late(self) -> None:
+        """Show what has come, all of it in one picture: each costs as much as all of them."""
+        if self._together is not None:
+            self._together.stop()
+            self._together = None
+        late, self._late = self._late, []
+        for message in late:
             self._failures.pop(message.kind, None)
             if message.then is not None:
                 message.then(message.value)
@@ -211,14 +228,10 @@ class DebuggerApp(Actions):
         if self.view is None or self.engine.busy:
             self.status.put(work=Work(progress.title, progress.share, progress.rate, progress.eta))
 
-    @on(Busy)
-    def _busy(self, message: Busy) -> None:
-        self.status.put(work=Work(message.title) if message.title and self.engine.busy else None)
-
-    def _tell_slow(self) -> None:
-        title = self.engine.slow
-        if title and self.status.work is None:
-            self.status.put(work=Work(title))
+    @on(Rested)
+    def _rested(self) -> None:
+        if not self.engine.busy:
+            self.status.put(work=None)
 
     def _opened(self, overview: Overview) -> None:
         time = TimeMap(overview.shift)
@@ -231,7 +244,7 @@ class DebuggerApp(Actions):
     def _tell_damage(self, overview: Overview) -> None:
         self._told = overview.damage
         self.timeline.caption = f"rrdbg  {self.trace_name}  ⚠ damaged"
-        self.timeline.refresh()
+        self.timeline.redraw()
         self.deck.log_pane.write(overview.damage, "error")
         self.deck.reveal("log", focus=False)
         self.say(overview.damage.splitlines()[0], "error")
@@ -266,7 +279,7 @@ class DebuggerApp(Actions):
             for row in rows:
                 self.timeline.time.learn(row.icount, row.virtual_ns, jump=True)
             self.deck.events.extend(rows, total)
-            self.timeline.refresh()
+            self.timeline.redraw()
             if self.view is not None:
                 self.deck.events.show(self.view.position)
             if rows and first + len(rows) < min(total, EVENTS_SHOWN):
@@ -359,7 +372,8 @@ class DebuggerApp(Actions):
 
     @on(MemoryPane.Wanted)
     def _memory(self, message: MemoryPane.Wanted) -> None:
-        self.engine.submit(Job("memory", "", lambda source: source.memory(message.blocks), self.deck.memory.take))
+        work: Callable[[Source], Memory] = lambda source: source.memory(message.blocks)  # noqa: E731
+        self.engine.submit(Job("memory", "", work, self.deck.memory.take, background=SHOWN))
 
     @on(Pane.Chosen)
     def _chosen(self, message: Pane.Chosen) -> None:

@@ -6,11 +6,12 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.tui.keys import CHARACTERS, GLYPHS, KEYS
 
@@ -32,8 +33,7 @@ _ENTRY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Z
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Frozen):
     """Settings, checked."""
 
     theme: str | None = None

@@ -8,11 +8,12 @@ seeks to the latest place only.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
@@ -30,8 +31,13 @@ Opener = Callable[[ProgressCallback], Source]
 PROGRESS_PERIOD = 0.08
 """Seconds between two progress messages: often enough to look alive."""
 
-NOTICEABLE = 0.1
-"""Seconds after which a user wonders whether a key was heard."""
+SOON = 0.06
+"""Seconds after which it is told what the engine does: with the drawing, before a tenth of a second has passed, when
+users begin to wonder whether a key was heard. What is done by then shows itself, and nothing flickers."""
+
+SWITCH = 0.001
+"""Seconds for which a thread may keep the interpreter: while the screen is drawn the engine's answers are waiting, and
+an answer has many parts."""
 
 SHOWN, LATER = 1, 2
 """Background work: what panes on the screen show, and what fills lists."""
@@ -43,13 +49,19 @@ STALE = 0.4
 class Done(Message):
     """A job ended well."""
 
-    def __init__(self, kind: str, value: Any, then: Callable[[Any], None] | None) -> None:
+    def __init__(
+        self, kind: str, value: Any, then: Callable[[Any], None] | None, *, background: int = 0, last: bool = True
+    ) -> None:
         self.kind = kind
         """Kind of the job."""
         self.value = value
         """What it returned."""
         self.then = then
         """What the interface does with it, in its own thread."""
+        self.background = background
+        """As that of the job."""
+        self.last = last
+        """Whether nothing else that the screen shows is waited for."""
         super().__init__()
 
 
@@ -77,13 +89,8 @@ class Advanced(Message):
         super().__init__()
 
 
-class Busy(Message):
-    """The engine began a job that may take long, or has nothing left to do."""
-
-    def __init__(self, title: str | None) -> None:
-        self.title = title
-        """What it does; None: nothing."""
-        super().__init__()
+class Rested(Message):
+    """The engine has nothing left to do that the user waits for."""
 
 
 @dataclass(slots=True)
@@ -93,7 +100,7 @@ class Job:
     kind: str
     """Jobs of one kind that wait replace each other; "" replaces none."""
     title: str
-    """What the status line says meanwhile; empty: it is quick, nothing is said."""
+    """What the status line says if it takes long; empty: nothing is said, and it is not cancelled."""
     work: Callable[[Source], Any]
     """Runs in the engine's thread."""
     then: Callable[[Any], None] | None = None
@@ -101,8 +108,10 @@ class Job:
     background: int = 0
     """0: the user waits for it. Higher: `SHOWN` or `LATER`; it waits while anything more urgent does, gives way to it
     when it runs, and then starts again."""
-    quiet: bool = False
-    """Most often quick: it is said only after `NOTICEABLE`."""
+    count: int = 1
+    """How often it is done: one that waits can grow while a key is held down."""
+    asked: float = field(default_factory=time.monotonic)
+    """When it was asked for."""
 
 
 class Engine:
@@ -119,6 +128,7 @@ class Engine:
         self._running: Job | None = None
         self._started = 0.0
         self._unwanted: Job | None = None
+        self._paces: dict[str, float] = {}
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="rrdbg-engine", daemon=True)
 
@@ -138,10 +148,29 @@ class Engine:
         return self._source is not None and self._running is None and not self._waiting
 
     @property
-    def slow(self) -> str:
-        """Title of the user's job that has been running for a while, or empty."""
-        job = self._running
-        return "" if job is None or job.background or time.monotonic() - self._started < NOTICEABLE else job.title
+    def awaited(self) -> Job | None:
+        """The job that the user has been waiting for the longest, among those that have a title."""
+        with self._lock:
+            jobs = [self._running, *self._waiting]
+            return next((job for job in jobs if job is not None and not job.background and job.title), None)
+
+    def owed(self, kind: str) -> int:
+        """Return how often a job of a kind that waits is to be done; 0: none waits."""
+        with self._lock:
+            return sum(job.count for job in self._waiting if job.kind == kind)
+
+    def has(self, title: str) -> bool:
+        """Return whether a job of the user's that is called so runs or waits."""
+        with self._lock:
+            return any(job is not None and job.title == title for job in (self._running, *self._waiting))
+
+    def pace(self, kind: str) -> float:
+        """Return the seconds that a job of a kind takes each time: the last one did, or the running one does."""
+        running = self._running
+        pace = self._paces.get(kind, 0.0)
+        if running is not None and running.kind == kind:
+            return max(pace, (time.monotonic() - self._started) / running.count)
+        return pace
 
     def waits_for(self, kind: str) -> bool:
         """Return whether a job of a kind waits."""
@@ -197,6 +226,7 @@ class Engine:
     # in the thread
 
     def _serve(self) -> None:
+        sys.setswitchinterval(SWITCH)
         try:
             self._source = self._open(self._progress)
         except Exception as error:
@@ -215,11 +245,13 @@ class Engine:
             self._source.close()
 
     def _run(self, job: Job, source: Source) -> None:
-        if job.title and not job.quiet:
-            self._post(Busy(job.title))
         message: Message
         try:
-            message = Done(job.kind, job.work(source), job.then)
+            value = job.work(source)
+            self._paces[job.kind] = (time.monotonic() - self._started) / job.count
+            with self._lock:
+                last = all(other.background == LATER for other in self._waiting)
+            message = Done(job.kind, value, job.then, background=job.background, last=last)
         except Cancelled as error:
             if job is not self._unwanted:
                 # It gave way, or was hit by the cancelling of the job before it. A newer one of its kind replaces it.
@@ -241,7 +273,7 @@ class Engine:
                 self._waiting = []
             last = all(waiting.background for waiting in self._waiting)
         if last:
-            self._app.post_message(Busy(None))
+            self._app.post_message(Rested())
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

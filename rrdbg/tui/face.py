@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from textual import events
 from textual.app import App
+from textual.timer import Timer
 
 from rrdbg.session.program import SourceFile
 from rrdbg.session.values import Point
 from rrdbg.tui.deck import Deck
-from rrdbg.tui.engine import SHOWN, Engine, Job
+from rrdbg.tui.engine import SHOWN, SOON, Engine, Job
 from rrdbg.tui.jumps import Jumps
 from rrdbg.tui.model import Compared, Overview, Place, Program, Trail, View, Watch, Wish
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.source import Answer, Source
-from rrdbg.tui.status import Status
+from rrdbg.tui.status import Status, Work
 from rrdbg.tui.text import visible
 from rrdbg.tui.timeline import Timeline
 
@@ -24,6 +27,15 @@ STEPS = frozenset(
     f"{direction}{verb}" for direction in ("", "reverse-") for verb in ("step", "stepi", "next", "nexti", "tick")
 )
 """Commands that walk rather than jump."""
+
+COUNTED = STEPS | {"continue", "reverse-continue"}
+"""Commands that take a count."""
+
+REPEATED = 0.06
+"""Seconds between two presses of a key that nobody makes: it is held down."""
+
+BACKLOG = 0.12
+"""Seconds of steps that may be waiting while a key is held down: so long it goes on when the key is let go."""
 
 
 class Face(App[int]):
@@ -58,6 +70,17 @@ class Face(App[int]):
         self.dead = False
         """Whether the engine has died and was not replaced yet."""
         self._before: View | None = None
+        self._pressed = ("", 0.0)
+        self._held = False
+        self._telling: Timer | None = None
+
+    async def on_event(self, event: events.Event) -> None:
+        """Notice whether a key is held down."""
+        if isinstance(event, events.Key):
+            key, at = self._pressed
+            self._held = key == event.key and event.time - at < REPEATED
+            self._pressed = event.key, event.time
+        await super().on_event(event)
 
     def say(self, text: str, severity: str = "reason") -> None:
         """Put one line into the status line: severity is reason, ok or error."""
@@ -69,6 +92,31 @@ class Face(App[int]):
             self.say("the engine has ended: press r to reopen the trace", "error")
         else:
             self.engine.submit(job)
+            if job.title and self._telling is None:
+                self._telling = self.set_timer(SOON, self._tell)
+
+    def _tell(self) -> None:
+        """Say what the user waits for, if it takes long."""
+        self._telling = None
+        job = self.engine.awaited
+        if job is None or self.status.work is not None:
+            return
+        left = SOON - (time.monotonic() - job.asked)
+        if left > 0:
+            self._telling = self.set_timer(left, self._tell)
+        else:
+            self.status.put(work=Work(job.title))
+
+    def times(self, kind: str) -> int:
+        """Return how often a step is to be made now: those of its kind that wait, and this one.
+
+        A key that is held down asks for more of them than the engine may be able to make: 0 is for those that would go
+        on after the key was let go.
+        """
+        owed = self.engine.owed(kind)
+        if owed and self._held and (owed + 1) * self.engine.pace(kind) > BACKLOG:
+            return 0
+        return owed + 1
 
     @property
     def here(self) -> int:
@@ -131,7 +179,7 @@ class Face(App[int]):
         deck.source.set_points(points)
         if self.view is not None:
             deck.code.breakpoints = self.view.breakpoints
-            deck.code.refresh()
+            deck.code.redraw()
 
     def refresh_program(self) -> None:
         """Ask for the stack, the variables and the source of what is shown; a newer wish replaces an older one."""
@@ -209,20 +257,20 @@ class Face(App[int]):
             self.deck.reveal(shown, focus=True)
             self.say(f"{visible(place.location.text) or f'{place.location.address:x}'}; p returns")
 
-        self.ask(Job("browse", "looking it up", lambda source: source.program.place(what), then, quiet=True))
+        self.ask(Job("browse", "looking it up", lambda source: source.program.place(what), then))
 
     # what is asked for
 
     def move(
-        self, title: str, work: Callable[[Source], Any], *, kind: str = "", quiet: bool = False, jump: bool = True
+        self, title: str, work: Callable[[Source], Any], *, kind: str = "", count: int = 1, jump: bool = True
     ) -> None:
         """Queue a job that moves the session, then show where it is.
 
         Args:
-            title: What the status line says meanwhile.
+            title: What the status line says if it takes long.
             work: Moves.
             kind: A newer job of the same kind replaces it.
-            quiet: It is said only if it takes long.
+            count: How often it moves.
             jump: `back` returns to where it started.
         """
 
@@ -233,7 +281,7 @@ class Face(App[int]):
         if jump:
             self.jumps.leave(self.here)
         self.status.put(message=None)
-        self.ask(Job(kind, title, job, self.moved, quiet=quiet))
+        self.ask(Job(kind, title, job, self.moved, count=count))
 
     def look(self, expression: str, *, asked: bool = False) -> None:
         """Show memory at an expression's value; `asked`: the user waits for it."""
@@ -249,9 +297,15 @@ class Face(App[int]):
         """Run a command line; `echo` keeps it and its answer in the log."""
         verb = line.split(None, 1)[0]
         start = self.here
+        counted = line in COUNTED and not echo
+        kind = line if counted else ""
+        count = self.times(kind) if counted else 0 if self._held and self.engine.has(line) else 1
+        if not count:
+            return
+        whole = f"{line} {count}" if count > 1 else line
 
         def work(source: Source) -> tuple[Answer, View]:
-            return source.command(line), source.view()
+            return source.command(whole), source.view()
 
         def then(result: tuple[Answer, View]) -> None:
             answer, view = result
@@ -274,4 +328,4 @@ class Face(App[int]):
         self.jumps.settle()
         if echo:
             self.deck.log_pane.echo(line)
-        self.ask(Job("", line, work, then))
+        self.ask(Job(kind, line, work, then, count=count))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from rrdbg_core.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Frozen):
     """One thing a key does."""
 
     id: str

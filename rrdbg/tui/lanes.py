@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.tui.scale import Window
 
@@ -18,8 +20,7 @@ BUSY = ("traps", "irqs", "console")
 """Lanes that make the overview, and whose counts are worth a bar."""
 
 
-@dataclass(frozen=True)
-class Lanes:
+class Lanes(Frozen):
     """What the lanes show: counts per column for one window."""
 
     window: Window

@@ -7,9 +7,9 @@ screens have few slots with many panes, large ones show nearly everything at onc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rrdbg_core.frozen import Frozen
 from textual.geometry import NULL_OFFSET, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 
@@ -23,8 +23,7 @@ PANES = (
 """All panes, in tab order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Frozen):
     """A rectangle of the screen and the panes that share it."""
 
     region: Region

@@ -18,7 +18,6 @@ from rrdbg_core.errors import RrdbgError
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Static
@@ -94,7 +93,7 @@ class LiveTimeline(Timeline):
         """Say what is open and what becomes of it."""
         if (what, badge, kind) != self.told:
             self.told = what, badge, kind
-            self.refresh(Region(0, 0, self.size.width, 1))
+            self.redraw()
 
     def _title(self) -> Strip:
         what, badge, kind = self.told
@@ -106,7 +105,7 @@ class LiveTimeline(Timeline):
         if place < 0:
             return strip
         start = cell_len(strip.text[:place])
-        shown = Segment(f" {badge} ", self._base + self.get_component_rich_style(f"timeline--badge-{kind}"))
+        shown = Segment(f" {badge} ", self.ground + self.style(f"badge-{kind}"))
         return Strip.join([strip.crop(0, start), Strip([shown]), strip.crop(start + cell_len(badge) + 2)])
 
 

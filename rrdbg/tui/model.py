@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.program import Change, FrameInfo, LineVisit, SourceFile, Variable
 from rrdbg.session.values import Location, Point, PointKind
 
 NOWHERE = Location(0)
 
+NEAR = (2, 6, 16)
+"""Lines executed before (or after) the cursor that get the strongest shade in the source, the next one, the weakest."""
 
-@dataclass(frozen=True, slots=True)
-class CodeLine:
+
+class CodeLine(Frozen):
     """One instruction of the disassembly."""
 
     address: int
@@ -30,8 +34,7 @@ class CodeLine:
     """Line in the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkRow:
+class MarkRow(Frozen):
     """A bookmark or a note."""
 
     name: str
@@ -42,8 +45,7 @@ class MarkRow:
     """The note's text, or the bookmark's."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Frozen):
     """Everything the panes show of one position."""
 
     position: int
@@ -87,8 +89,7 @@ class View:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Frozen):
     """An expression whose value is shown at each stop."""
 
     expression: str
@@ -102,8 +103,7 @@ class Watch:
         return f"/{self.format} {self.expression}" if self.format else self.expression
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Frozen):
     """What the program's panes want to know of a position."""
 
     open: frozenset[str] = frozenset()
@@ -114,8 +114,7 @@ class Wish:
     """Whether the disassembly shows the source lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Frozen):
     """What the program's panes show of one position and frame. Parts that could not be found are empty."""
 
     position: int
@@ -142,8 +141,7 @@ class Program:
     """Why the stack or the variables are not known, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """A piece of the program to look at, wherever the program stands."""
 
     location: Location
@@ -156,8 +154,7 @@ class Place:
     """Why there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Frozen):
     """Source lines executed around a position."""
 
     position: int
@@ -166,8 +163,7 @@ class Trail:
     """By position of their first step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Frozen):
     """How the machine at the cursor differs from another position."""
 
     base: int
@@ -182,8 +178,7 @@ class Compared:
     """Bytes that differ in all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peek:
+class Peek(Frozen):
     """What is known of a position that the mouse points at."""
 
     position: int
@@ -196,8 +191,7 @@ class Peek:
     """The instruction, or the trap taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Frozen):
     """What is known of the whole run."""
 
     total: int
@@ -220,8 +214,7 @@ class Overview:
     """Why the recording ended, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Frozen):
     """A stretch of guest memory at one position."""
 
     position: int

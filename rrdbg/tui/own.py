@@ -80,7 +80,7 @@ class OwnCommands(Face):
             self.refresh_compared()
 
         if position:
-            self.ask(Job("", "", lambda source: source.position(position), then))
+            self.ask(Job("", "looking it up", lambda source: source.position(position), then))
             return
         self.base = None
         deck.diff.base = ""
@@ -108,4 +108,4 @@ class OwnCommands(Face):
 
         self.target = position
         self.timeline.show(position)
-        self.move("going there", work, kind="goto", quiet=True, jump=False)
+        self.move("going there", work, kind="goto", jump=False)

@@ -8,13 +8,14 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rrdbg.tui.drawing import spans
 from rrdbg.tui.keys import KEYS
+from rrdbg.tui.lined import Lined
 
 Parts = list[tuple[str, Style]]
 """A line as pieces of text with their styles."""
@@ -25,7 +26,7 @@ def bindings(scope: str) -> list[BindingType]:
     return [Binding(key.keys, key.action, key.title, show=False, id=key.id) for key in KEYS if key.scope == scope]
 
 
-class Pane(ScrollView, can_focus=True, inherit_bindings=False):
+class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
     """A titled stack of lines, empty here. Subclasses say how many there are and what each one looks like."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -60,6 +61,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("pane")
 
+    PREFIX: ClassVar[str] = "pane"
     NAME: ClassVar[str] = ""
     """Title of the pane."""
     EMPTY: ClassVar[str] = ""
@@ -94,7 +96,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self.tabs: tuple[tuple[str, str, str], ...] = ()
         """Keys, titles and ids of the panes that share the slot, this one among them; set by the deck."""
         self._note = ""
-        self._base = Style()
+        self._titled: object = None
         self._width = 0
 
     # for subclasses
@@ -111,15 +113,11 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Return what stands there when there are no lines."""
         return self.EMPTY
 
-    def style(self, name: str) -> Style:
-        """Return the style of one of the `pane--` component classes."""
-        return self.get_component_rich_style(f"pane--{name}")
-
     def update(self) -> None:
         """Draw again after the content changed."""
         self.virtual_size = Size(self.scrollable_content_region.width, self.count())
         self.selected = min(self.selected, max(self.count() - 1, 0))
-        self.refresh()
+        self.redraw()
 
     def scroll_to_row(self, row: int) -> None:
         """Scroll so that a row is the first one, at once: also before the layout has found that a scroll bar is due."""
@@ -138,15 +136,15 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     # Textual
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw lines; what they have in common is looked up once."""
-        self._base = self.rich_style
-        self._width = self.scrollable_content_region.width
-        return super().render_lines(crop)
+    def prepare(self) -> object:
+        """Measure, and return what all lines depend on beside what they show."""
+        region = self.scrollable_content_region
+        self._width = region.width
+        return region.size, self.scroll_offset.y, self.has_focus
 
-    def render_line(self, y: int) -> Strip:
+    def draw_line(self, y: int) -> Strip:
         """Draw the line that scrolling brought to row `y`."""
-        width, base = self._width, self._base
+        width, base = self._width, self.ground
         index = y + self.scroll_offset.y
         if index >= self.count():
             text = f" {self.empty()}" if index == 0 and not self.count() else ""
@@ -191,7 +189,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the selection to a line."""
         self.selected = min(max(index, 0), max(self.count() - 1, 0))
         self.reveal(self.selected)
-        self.refresh()
+        self.redraw()
 
     def action_line(self, lines: int) -> None:
         """Move by lines."""
@@ -219,6 +217,10 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         if note is not None:
             self._note = note
         tabs = self.tabs or (("", self.NAME, ""),)
+        looks = tabs, self._note, self.size.width
+        if looks == self._titled:  # a new title paints the whole pane
+            return
+        self._titled = looks
         room = self.size.width - 4 - sum(len(key) + 3 for key, _, _ in tabs) - min(len(self._note), 16)
         length = max(len(name) for _, name, _ in tabs)
         others = [len(name) for _, name, _ in tabs if name != self.NAME]

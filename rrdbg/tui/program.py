@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from rrdbg_core.errors import RrdbgError
 
-from rrdbg.session.api import Cancelled, FrameInfo, Session, SourceFile, Stop, StopReason, Variable
+from rrdbg.session.api import Cancelled, FrameInfo, LineVisit, Session, SourceFile, Stop, StopReason, Variable
 from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import DisasmLine, Location
-from rrdbg.tui.model import CodeLine, Compared, Peek, Place, Program, Trail, Watch, Wish
+from rrdbg.tui.model import NEAR, CodeLine, Compared, Peek, Place, Program, Trail, Watch, Wish
 from rrdbg.tui.text import grouped, visible
 
 CODE_BEFORE, CODE_AFTER = 60, 140
@@ -27,8 +27,8 @@ FRAMES = 64
 PARTS = 1000
 """Parts of opened values that are fetched for one screen, however deep they lie."""
 
-TRAIL = 4000
-"""Steps before and after the cursor whose source lines are shaded."""
+TRAILS = (250, 4000)
+"""Steps before and after the cursor whose source lines are shaded: where the first have enough lines, those do."""
 
 CHANGES = 2000
 """Runs of changed bytes that a comparison shows."""
@@ -42,6 +42,8 @@ class ProgramReader:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sources: dict[str, SourceFile | str] = {}
+        self._code: tuple[CodeLine, ...] = ()
+        self._code_at: dict[int, int] = {}
 
     def forget_sources(self) -> None:
         """Look for source files anew: a substitution may have been set."""
@@ -50,8 +52,23 @@ class ProgramReader:
     # code
 
     def code(self, address: int | None) -> tuple[CodeLine, ...]:
-        """Return the disassembly around an address; None: pc."""
-        return tuple(_code_line(line) for line in self._session.disassemble(address, CODE_AFTER, before=CODE_BEFORE))
+        """Return the disassembly around an address; None: pc. The last one again where it will do."""
+        if address is None or not self._still_there(address):
+            lines = self._session.disassemble(address, CODE_AFTER, before=CODE_BEFORE)
+            self._code = tuple(_code_line(line) for line in lines)
+            self._code_at = {line.address: number for number, line in enumerate(self._code)}
+        return self._code
+
+    def _still_there(self, address: int) -> bool:
+        """Return whether the last disassembly has an address well inside, and memory still holds what it shows."""
+        number, lines = self._code_at.get(address, 0), self._code
+        if not CODE_BEFORE // 2 <= number < len(lines) - CODE_AFTER // 2:
+            return False
+        known = b"".join(line.raw for line in lines)
+        start = lines[0].address
+        if lines[-1].address + len(lines[-1].raw) - start != len(known):
+            return False
+        return self._session.read_memory(start, len(known)).data == known
 
     def source(self, file: str) -> tuple[SourceFile | None, str]:
         """Return a source file, or why there is none and what to do."""
@@ -164,7 +181,14 @@ class ProgramReader:
     def trail(self) -> Trail:
         """Return the source lines executed around the current position."""
         session = self._session
-        return Trail(session.icount, tuple(self._part([], lambda: session.line_visits(TRAIL, TRAIL), ())))
+        here = session.icount
+        visits: Sequence[LineVisit] = ()
+        for reach in TRAILS:
+            visits = self._part([], lambda reach=reach: session.line_visits(reach, reach, NEAR[-1]), ())  # type: ignore[misc]
+            past = sum(visit.icount < here for visit in visits)
+            if min(past, len(visits) - past) >= NEAR[-1]:
+                break
+        return Trail(here, tuple(visits))
 
     # elsewhere
 

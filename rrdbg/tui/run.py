@@ -13,39 +13,45 @@ from typing import TYPE_CHECKING
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
-from rrdbg.session.api import Progress, ProgressCallback, Session
-from rrdbg.tui.config import Config, load
-from rrdbg.tui.source import Source
+from rrdbg.session.process import EngineProcess
 
 if TYPE_CHECKING:
     from textual.app import App
 
+    from rrdbg.session.api import Progress, ProgressCallback, Session
     from rrdbg.tui.app import DebuggerApp
+    from rrdbg.tui.config import Config
+    from rrdbg.tui.source import Source
 
 LAST_RESORT = 5.0
 """Seconds that the interface may take to end after a signal."""
 
 
-def open_trace(path: str, progress: ProgressCallback, symbols: Sequence[str] = ()) -> Source:
-    """Open a trace with the engine in a process of its own. Slow: loads the engine."""
+def open_trace(
+    path: str, progress: ProgressCallback, symbols: Sequence[str] = (), process: EngineProcess | None = None
+) -> Source:
+    """Open a trace with the engine in a process of its own, in `process` or a new one. Slow: loads the engine."""
+    import rrdbg.commands  # noqa: F401 - before the engine has answered: it is still loading
     from rrdbg.session.remote import open_remote
 
-    return over(open_remote(path, progress=progress, symbols=symbols))
+    return over(open_remote(path, progress=progress, symbols=symbols, process=process))
 
 
 def over(session: Session) -> Source:
     """Return a session with its command table."""
     from rrdbg.commands import COMMANDS, Interpreter
+    from rrdbg.tui.source import Source
 
     return Source(session, Interpreter(session), [(command.name, command.help) for command in COMMANDS])
 
 
 class Opening:
-    """Opens a trace in a thread of its own, so that the engine starts while the interface is still being imported."""
+    """Opens a trace in a thread of its own; the engine has started when the interface has still to be imported."""
 
     def __init__(self, path: str, symbols: Sequence[str] = ()) -> None:
         self._path = path
         self._symbols = symbols
+        self._process = EngineProcess()
         self._progress: ProgressCallback | None = None
         self._result: Source | BaseException | None = None
         self._thread = threading.Thread(target=self._open, name="rrdbg-open", daemon=True)
@@ -53,7 +59,7 @@ class Opening:
 
     def _open(self) -> None:
         try:
-            self._result = open_trace(self._path, self._report, self._symbols)
+            self._result = open_trace(self._path, self._report, self._symbols, self._process)
         except BaseException as error:
             self._result = error
 
@@ -140,8 +146,10 @@ def run_tui(path: str, *, theme: str | None = None, symbols: Sequence[str] = (),
     check_terminal()
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
+    opening = Opening(path, symbols)  # before anything that takes time
+    from rrdbg.tui.config import load
+
     settings = load(config)
-    opening = Opening(path, symbols)
     from rrdbg.tui.app import DebuggerApp
 
     return show(DebuggerApp(os.path.basename(path), opening), theme=theme, settings=settings)
@@ -153,6 +161,8 @@ def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None 
     Raises:
         RrdbgError: There is no such theme, the trace does not open, or the engine died.
     """
+    from rrdbg.tui.config import load
+
     app.configure(load() if settings is None else settings, theme)
     with _signals_end(app):
         app.run()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from rrdbg_core.frozen import Frozen
 
 MIN_STEPS = 8
 """The closest zoom: fewer steps than this on a screen say nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Frozen):
     """The stretch of a run that the timeline shows, spread over `columns` cells."""
 
     start: int

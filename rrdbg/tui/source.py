@@ -168,13 +168,13 @@ class Source:
         self.session.select_frame(number)
         return True
 
-    def step(self, *, over: bool, reverse: bool) -> None:
-        """Step a source line."""
+    def step(self, *, over: bool, reverse: bool, count: int = 1) -> None:
+        """Step source lines."""
         session = self.session
         if over:
-            stop = session.reverse_next() if reverse else session.next_()
+            stop = session.reverse_next(count) if reverse else session.next_(count)
         else:
-            stop = session.reverse_step() if reverse else session.step()
+            stop = session.reverse_step(count) if reverse else session.step(count)
         self._reason = describe(stop)
 
     def land(self) -> None:

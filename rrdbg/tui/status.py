@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.style import Style
+from rrdbg_core.frozen import Frozen
 from textual.strip import Strip
-from textual.widget import Widget
 
 from rrdbg.tui.drawing import spans
+from rrdbg.tui.lined import Lined
 from rrdbg.tui.model import View
 from rrdbg.tui.pane import Parts
 from rrdbg.tui.text import clip, grouped, short_count, short_ns, short_seconds, visible
@@ -17,8 +16,7 @@ from rrdbg.tui.text import clip, grouped, short_count, short_ns, short_seconds, 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Frozen):
     """Something the engine is busy with."""
 
     title: str
@@ -31,12 +29,14 @@ class Work:
     """Seconds left."""
 
 
-class Status(Widget):
+class Status(Lined):
     """One row: position, virtual time, hart, privilege, pc, then the stop reason, a message or progress."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"status--{name}" for name in ("position", "dim", "reason", "work", "error", "ok", "symbol")
     }
+
+    PREFIX: ClassVar[str] = "status"
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -61,17 +61,17 @@ class Status(Widget):
     def _spin(self) -> None:
         if self.work is not None:
             self._tick += 1
-            self.refresh()
+            self.redraw()
 
     def put(self, **values: object) -> None:
         """Change attributes and draw."""
         for name, value in values.items():
             setattr(self, name, value)
-        self.refresh()
+        self.redraw()
 
-    def render_line(self, y: int) -> Strip:
+    def draw_line(self, y: int) -> Strip:
         """Draw the row: what is said now at the right, and as much of where we are as there is room for."""
-        width, base = self.size.width, self.rich_style
+        width, base = self.size.width, self.ground
         right = self._right(width)
         size = sum(len(text) for text, _ in right)
         left = self._left()
@@ -91,15 +91,15 @@ class Status(Widget):
         view = self.view
         if view is None:
             return []
-        dim = self._style("dim")
+        dim = self.style("dim")
         share = f"{view.position / self.total:.1%}" if self.total else ""
         where = visible(view.symbol) or f"{view.pc:x}"
         return [
-            (f" {grouped(view.position)} ", self._style("position")),
+            (f" {grouped(view.position)} ", self.style("position")),
             (f" {share}", dim),
             (f"  {short_ns(view.virtual_ns, 6)}", dim),
             (f"  h{view.hart} {view.priv}", dim),
-            ("  " + clip(where, max(self.size.width // 4, 12)), self._style("symbol")),
+            ("  " + clip(where, max(self.size.width // 4, 12)), self.style("symbol")),
         ]
 
     def _right(self, width: int) -> Parts:
@@ -107,16 +107,16 @@ class Status(Widget):
         parts: Parts = []
         if self.playing and self.message is None:
             turning = f" {SPINNER[self._tick % len(SPINNER)]}" if self.work is not None else ""
-            return [(f"{turning} {self.playing} ", self._style("work"))]
+            return [(f"{turning} {self.playing} ", self.style("work"))]
         if self.work is not None:
-            return [(self._progress(self.work, width), self._style("work"))]
+            return [(self._progress(self.work, width), self.style("work"))]
         if self.message is not None:
             severity, text = self.message
-            parts.append((f" {visible(text.expandtabs(1))} ", self._style(severity)))
+            parts.append((f" {visible(text.expandtabs(1))} ", self.style(severity)))
         elif self.view is not None and self.view.reason:
-            parts.append((f" {visible(self.view.reason)} ", self._style("reason")))
+            parts.append((f" {visible(self.view.reason)} ", self.style("reason")))
         if self.verified:
-            parts.append((f" {self.verified} ", self._style("ok" if self.verified.startswith("✔") else "error")))
+            parts.append((f" {self.verified} ", self.style("ok" if self.verified.startswith("✔") else "error")))
         return parts
 
     def _progress(self, work: Work, width: int) -> str:
@@ -131,6 +131,3 @@ class Status(Widget):
             parts.append(f"{short_seconds(work.eta)} left")
         parts.append("Esc cancels " if self.view is not None else "q quits ")
         return " ".join(parts)
-
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"status--{name}")

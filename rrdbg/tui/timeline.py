@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from rrdbg.tui import drawing
 from rrdbg.tui.lanes import BUSY, COUNTED, LANES, Lanes
+from rrdbg.tui.lined import Lined
 from rrdbg.tui.model import Peek
 from rrdbg.tui.scale import TimeMap, Window, bin_points, tick_step, ticks, whole_run
 from rrdbg.tui.text import clip, exact_count, grouped, short_count, short_ns, trimmed, visible
@@ -26,13 +26,15 @@ GUTTER = 9
 NOUNS = {"traps": "trap", "irqs": "interrupt", "console": "console byte", "input": "input", "snaps": "snapshot"}
 
 
-class Timeline(Widget, can_focus=False):
+class Timeline(Lined, can_focus=False):
     """The run as a picture to scrub through. Posts what the user asked for and draws what it is told."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"timeline--{name}"
         for name in (*LANES, "label", "axis", "title", "window", "handle", "outside", "cursor", "hover", "run", "error")
     }
+
+    PREFIX: ClassVar[str] = "timeline"
 
     class Seek(Message):
         """The user clicked on a position, or dragged the cursor there."""
@@ -92,7 +94,6 @@ class Timeline(Widget, can_focus=False):
         self._grip = 0
         self._held = self.window
         self._dragged = False
-        self._base = Style()
 
     # what the app tells
 
@@ -108,12 +109,12 @@ class Timeline(Widget, can_focus=False):
         window = self.window.follow(cursor) if not self._dragging else self.window
         if window != self.window:
             self.look(window)
-        self.refresh()
+        self.redraw()
 
     def set_marks(self, labels: dict[int, str]) -> None:
         """Take bookmarks and notes: their names by position."""
         self.labels, self.marks = labels, sorted(labels)
-        self.refresh()
+        self.redraw()
 
     def set_lanes(self, lanes: Lanes) -> None:
         """Take counts. Those of the whole run also make the overview."""
@@ -122,24 +123,24 @@ class Timeline(Widget, can_focus=False):
         if lanes.window == self.window:
             self.lanes = lanes
             self.trouble = ""
-        self.refresh()
+        self.redraw()
 
     def set_peek(self, peek: Peek | None) -> None:
         """Take what was looked up about the position under the mouse."""
         if peek != self.peek:
             self.peek = peek
-            self.refresh(Region(0, 0, self.size.width, 1))
+            self.redraw()
 
     def fail(self, trouble: str) -> None:
         """Say why there are no counts."""
         self.trouble = trouble
-        self.refresh()
+        self.redraw()
 
     def look(self, window: Window) -> None:
         """Show a window."""
         self.window = replace(window, columns=self.columns)
         self.post_message(self.Looked(self.window))
-        self.refresh()
+        self.redraw()
 
     def zoom(self, factor: float, around: int | None = None) -> None:
         """Zoom by `factor` around a position (the cursor unless told); 0 shows the whole run."""
@@ -173,14 +174,9 @@ class Timeline(Widget, can_focus=False):
 
     # drawing
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw rows; what they have in common is looked up once."""
-        self._base = self.rich_style
-        return super().render_lines(crop)
-
-    def render_line(self, y: int) -> Strip:
+    def draw_line(self, y: int) -> Strip:
         """Draw one row."""
-        style = self._base
+        style = self.ground
         if y >= len(self.rows):
             return Strip.blank(self.size.width, style)
         name = self.rows[y]
@@ -190,7 +186,7 @@ class Timeline(Widget, can_focus=False):
         label = {"axis": "icount", "time": "virtual", "traps+irqs": "trap irq", "console+input": "out in"}.get(
             name, name
         )
-        row.write(0, label.replace("marks+snaps", "mrk snap"), self.get_component_rich_style("timeline--label"))
+        row.write(0, label.replace("marks+snaps", "mrk snap"), self.style("label"))
         if name == "run":
             self._overview(row)
         elif name in ("axis", "time"):
@@ -200,7 +196,7 @@ class Timeline(Widget, can_focus=False):
         return row.strip()
 
     def _lane(self, row: drawing.Row, names: list[str]) -> None:
-        styles = [self._style(name) for name in names]
+        styles = [self.style(name) for name in names]
         data = [self._counts(name) for name in names]
         if names[0] == "marks":
             for counts, style, glyph in zip(
@@ -214,7 +210,7 @@ class Timeline(Widget, can_focus=False):
         else:
             drawing.marks(row, GUTTER, data[0], "╵" if names[0] == "snaps" else "▼", styles[0])
         if self.trouble and names[0] == "traps":
-            row.write(GUTTER, f"⚠ not known: {visible(self.trouble)}", self._style("error"))
+            row.write(GUTTER, f"⚠ not known: {visible(self.trouble)}", self.style("error"))
         if self._dragging == "zoom" and self.hover is not None:
             first, last = sorted((self._grip, self.hover))
             row.tint(GUTTER + first, self._shade("window"), last - first + 1)
@@ -226,7 +222,7 @@ class Timeline(Widget, can_focus=False):
 
     def _overview(self, row: drawing.Row) -> None:
         whole = whole_run(self.total, self.columns)
-        drawing.bars(row, GUTTER, Lanes(whole, {"": self._fit(self.overview)}).rescaled(whole, ""), self._style("run"))
+        drawing.bars(row, GUTTER, Lanes(whole, {"": self._fit(self.overview)}).rescaled(whole, ""), self.style("run"))
         if not self.window.whole:
             first, last = self._band(whole)
             row.tint(GUTTER + first, self._shade("window"), last - first + 1)
@@ -235,10 +231,10 @@ class Timeline(Widget, can_focus=False):
         if self.hover is not None and self._hovered == "run":
             row.tint(GUTTER + self.hover, self._shade("hover"))
         column = GUTTER + whole.column(self.cursor)
-        row.write(column, "┃", self._style("cursor"))
+        row.write(column, "┃", self.style("cursor"))
 
     def _axis(self, row: drawing.Row, *, time: bool) -> None:
-        style = self._style("axis")
+        style = self.style("axis")
         step = tick_step(self.window.span, self.columns)
         end = 0
         for position in ticks(self.window, step):
@@ -249,19 +245,19 @@ class Timeline(Widget, can_focus=False):
                 row.write(column + 1, label, style)
                 end = column + len(label) + 2
         if self.window.contains(self.cursor):
-            row.write(GUTTER + self.window.column(self.cursor), "▲" if time else "▼", self._style("cursor"))
+            row.write(GUTTER + self.window.column(self.cursor), "▲" if time else "▼", self.style("cursor"))
 
     def _title(self) -> Strip:
-        title, label = self._style("title"), self._style("label")
+        title, label = self.style("title"), self.style("label")
         left = clip(self.caption, max(self.size.width // 2, 20))
         if self.hover is not None:
-            right, style = self.readout(self.hover), self._style("hover")
+            right, style = self.readout(self.hover), self.style("hover")
             left = clip(left, max(self.size.width - len(right) - 3, 8))
         else:
             right, style = self._window_text(), label
         right = clip(right, max(self.size.width - len(left) - 3, 0))
         gap = max(self.size.width - len(left) - len(right) - 2, 1)
-        base = self._base
+        base = self.ground
         return drawing.spans([(" " + left, title), (" " * gap, base), (right + " ", style)], self.size.width, base)
 
     def _window_text(self) -> str:
@@ -299,11 +295,8 @@ class Timeline(Widget, can_focus=False):
         columns = self.columns
         return [counts[i * len(counts) // columns] for i in range(columns)] if counts else [0] * columns
 
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"timeline--{name}")
-
     def _shade(self, name: str) -> Style:
-        return Style(bgcolor=self._style(name).bgcolor)
+        return Style(bgcolor=self.style(name).bgcolor)
 
     # the mouse
 
@@ -433,4 +426,4 @@ class Timeline(Widget, can_focus=False):
             if self.peek is not None and self.peek.position != position:
                 self.peek = None
             self.post_message(self.Pointed(None if self._dragging else position))
-            self.refresh(Region(0, 0, self.size.width, self.size.height))
+            self.redraw()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 RRDBG = [sys.executable, "-m", "rrdbg"]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """Longer than anything here takes; only a hang meets it."""
 
 

@@ -298,7 +298,7 @@ def test_an_interrupt_while_starting() -> None:
     """Ctrl-C before anything happened: a word, no traceback."""
     code = (
         "import os, signal, rrdbg.cli.main as m\n"
-        "m.build_parser = lambda: os.kill(os.getpid(), signal.SIGINT) or __import__('time').sleep(5)\n"
+        "m.build_parser = lambda names: os.kill(os.getpid(), signal.SIGINT) or __import__('time').sleep(5)\n"
         "raise SystemExit(m.main(['guests']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

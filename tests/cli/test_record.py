@@ -241,7 +241,7 @@ def test_signals_end_it_cleanly(name: str, tmp_path: Path) -> None:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == ExitCode.INTERRUPTED
     assert b"Traceback" not in err
     assert b"interrupted" in err
@@ -260,7 +260,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     os.close(wrote)
     assert os.read(read, 1) == b"l"
     os.close(read)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 141
     assert b"Traceback" not in err
     assert b"nobody reads" in err

@@ -27,7 +27,7 @@ from tests.cli.support import RRDBG, Cli, run
 
 Socket = aiohttp.ClientWebSocketResponse
 TOKEN = "the-token"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 STUB = """
 import json, os, sys
 out = sys.stdout.buffer

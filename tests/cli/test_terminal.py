@@ -12,7 +12,7 @@ from rrdbg_core.errors import ExitCode
 from rrdbg_core.trace import Trace
 
 from tests.cli.programs import SPIN, echoing, printing, spinning, write
-from tests.cli.support import Terminal, run
+from tests.cli.support import PATIENCE_S, Terminal, run
 
 CTRL_A, CTRL_C = "\x01", "\x03"
 
@@ -125,7 +125,7 @@ def test_the_terminal_goes_away(tmp_path: Path) -> None:
         for fd in (user.master, user.slave):
             os.close(fd)
         user.master = user.slave = -1
-        assert user.process.wait(30) in (ExitCode.INTERRUPTED, ExitCode.OK, 141)
+        assert user.process.wait(PATIENCE_S) in (ExitCode.INTERRUPTED, ExitCode.OK, 141)
     assert ending(path)[0] == "interrupted"
 
 

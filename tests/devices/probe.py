@@ -143,7 +143,7 @@ def on_qemu(ops: list[Op], *arguments: str) -> list[int]:
         command = ["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-display", "none", "-monitor", "none"]
         command += ["-global", "virtio-mmio.force-legacy=false", "-icount", "shift=0"]
         command += ["-serial", f"file:{out}", "-kernel", str(kernel), *arguments]
-        subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL)
         data = out.read_bytes()
     return [word for (word,) in struct.iter_unpack("<Q", data[-8 * len(ops) :])]
 

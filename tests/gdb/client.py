@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rrdbg.gdb.packets import Decoder, Packet, Signal, frame
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """Longer than anything here takes; only a hang meets it."""
 
 

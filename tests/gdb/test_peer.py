@@ -39,7 +39,7 @@ def qemu(image: Path, folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 120
             while not path.exists():
                 assert process.poll() is None
                 assert time.monotonic() < end

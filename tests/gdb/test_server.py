@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rrdbg.gdb.files import Files
 from rrdbg.gdb.packets import MAX_PAYLOAD, Packet, Signal, frame
-from rrdbg.gdb.server import Server, listen
+from rrdbg.gdb.server import Server, SocketStream, listen
 from rrdbg.gdb.stub import Stub
 from rrdbg.session.api import Cancelled, Progress, Session, Stop
 from tests.gdb.client import PATIENCE_S, Client
@@ -74,7 +74,9 @@ class Serving:
 
 
 @pytest.fixture
-def serving(session: Session) -> Iterator[Serving]:
+def serving(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    # no client here loses patience, so that a busy machine sends no acknowledgement too many
+    monkeypatch.setattr("rrdbg.gdb.connection.PATIENCE_S", 3600.0)
     running = Serving(session)
     yield running
     running.stop()
@@ -112,6 +114,17 @@ def test_a_packet_sent_again_before_the_server_was_there(connect: Callable[..., 
         client.send(3 * frame(b"qC"))
         assert [client.next() for _ in range(4)].count(Packet(b"QC1")) == 1
         assert client.ask(b"qAttached") == b"1"
+
+
+def test_a_client_that_waits_hears_that_somebody_is_there(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rrdbg.gdb.connection.PATIENCE_S", 0.01)
+    with connect() as client:
+        client.send(frame(b"bc"))
+        assert [client.next() for _ in range(5)] == [Signal.ACK] * 5
+        client.send(b"\x03")
+        assert client.answer().startswith(b"T02")
 
 
 def test_pipelined_packets_are_answered_in_order(connect: Callable[..., Client]) -> None:
@@ -198,6 +211,29 @@ def test_a_second_client_is_told(connect: Callable[..., Client], serving: Servin
             sock.close()
         assert first.ask(b"qC") == b"QC1"
     assert any("refused" in line for line in serving.log)
+    with connect() as client:
+        assert client.ask(b"qC") == b"QC1"
+
+
+def test_a_client_that_comes_before_the_end_of_the_last_one_was_heard(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However busy the machine: that it has let go is known to the host, not only to whoever reads from it."""
+    monkeypatch.setattr("rrdbg.gdb.server._GRACE_S", 0.0)
+    read, entered, late = SocketStream.read, threading.Event(), threading.Event()
+
+    def reads_late(stream: SocketStream) -> bytes:
+        data = read(stream)
+        if not data:
+            entered.set()
+            late.wait(PATIENCE_S)
+        return data
+
+    monkeypatch.setattr(SocketStream, "read", reads_late)
+    with connect() as client:
+        assert client.ask(b"qC") == b"QC1"
+    assert entered.wait(PATIENCE_S)
+    threading.Timer(0.05, late.set).start()
     with connect() as client:
         assert client.ask(b"qC") == b"QC1"
 

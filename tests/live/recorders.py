@@ -14,7 +14,7 @@ from rrdbg.cli.live import COMMAND
 from rrdbg.cli.main import build_parser
 from rrdbg.session.live import LiveRecorder, Printed, Report, State
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 BEGINNING = State(0, 0, 0, 0, 0.0, False, 0, False)
 """Nothing was reported yet."""
 

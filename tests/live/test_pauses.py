@@ -254,7 +254,7 @@ class Visit:
         self.text += data
 
     def until(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < end, self._give_up()
             time.sleep(0.002)
@@ -274,7 +274,7 @@ class Visit:
 
     def end(self) -> None:
         self.left = True
-        self._done.join(60)
+        self._done.join(120)
         assert not self._done.is_alive()
 
 

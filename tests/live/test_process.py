@@ -267,7 +267,7 @@ def test_a_guest_that_prints_more_than_is_read_waits(monkeypatch: pytest.MonkeyP
     assert len(printed) < 300  # what waits, and what is on its way
     pipe.gone = gone
     pipe.reads.set()
-    thread.join(60)
+    thread.join(120)
     assert not thread.is_alive()
     reporter.finish()
     assert reporter.gone is gone

@@ -94,7 +94,7 @@ def test_an_interface_that_hangs_is_ended_by_a_signal_all_the_same() -> None:
         with run._signals_end(Stuck()):
             asyncio.run(main())
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=120)
     assert done.returncode == ExitCode.INTERRUPTED
 
 

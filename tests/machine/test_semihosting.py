@@ -159,7 +159,7 @@ def test_output_and_exit_codes_are_those_of_qemu(text: str, tmp_path: Path) -> N
     kernel.write_bytes(assemble(text))
     command = ["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-display", "none", "-serial", "none"]
     command += ["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-kernel", str(kernel)]
-    done = subprocess.run(command, timeout=60, stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run(command, timeout=120, stdin=subprocess.DEVNULL, capture_output=True)
     machine = boot(text)
     out = console(machine)
     assert machine.run(10_000) is StopReason.EXIT

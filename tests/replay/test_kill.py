@@ -31,10 +31,11 @@ for number in range(first, first + count):
         recorded(parts, folder / f"{number}.rrt")
         os._exit(0)
     path = folder / f"{number}.rrt"
-    # most are killed at work, some before there is anything to lose
-    while rng.random() < 0.999 and not (path.exists() and path.stat().st_size):
+    # most are killed at work, by how far they are, some before there is anything to lose
+    wanted = rng.choice((-1, *range(0, 25_000, 2_500)))
+    while wanted >= 0 and not (path.exists() and path.stat().st_size > wanted):
         time.sleep(0.001)
-    time.sleep(rng.random() * 0.7)
+    time.sleep(rng.random() * 0.2)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """

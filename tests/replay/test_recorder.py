@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -155,6 +155,14 @@ def test_a_timeout_and_an_interruption_end_it_wherever_the_guest_is(guest: str, 
     assert reasons == ["timeout", "interrupted"]
 
 
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    patience = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+
+
 def test_progress_is_told_and_promised_while_the_guest_waits_for_its_user(tmp_path: Path) -> None:
     told: list[Progress] = []
     console = HostInput()
@@ -164,7 +172,8 @@ def test_progress_is_told_and_promised_while_the_guest_waits_for_its_user(tmp_pa
     )
     work.start()
     try:
-        time.sleep(1.5)
+        # its prompt is printed by then
+        until(lambda: told and told[-1].promised > 5000 and told[-1].idle)
         with Trace.open(path) as trace:
             first = trace.end_icount
             assert first > 5000
@@ -172,16 +181,14 @@ def test_progress_is_told_and_promised_while_the_guest_waits_for_its_user(tmp_pa
             replayer.seek(first)
             digest = replayer.machine.digest()
             console.feed(b"help\n")
-            time.sleep(1.5)
-            assert replayer.refresh()
-            assert trace.end_icount > first
+            until(lambda: replayer.refresh() and trace.end_icount > first)
             # what was promised is what the position has to be for ever
             again = Replayer(trace)
             again.seek(first)
             assert again.machine.digest() == digest
     finally:
         console.feed(b"exit 0\n")
-        work.join(60)
+        work.join(120)
     assert any(progress.idle for progress in told)
     assert told[-1].trace_bytes > 0
 

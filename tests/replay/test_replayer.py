@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -23,7 +24,8 @@ from tests.replay.rewrite import rewrite
 from tests.replay.test_recorder import LONG
 
 Open = Callable[[Path], Replayer]
-SEED = random.SystemRandom().getrandbits(32)
+SEED = int(os.environ.get("SEED", "20261126"))
+"""Of what is random here; any other one will do."""
 
 
 def straight(replayer: Replayer, places: list[int]) -> dict[int, bytes]:
@@ -306,12 +308,13 @@ def test_a_growing_trace_can_be_walked_while_it_grows(tmp_path: Path) -> None:
                 here.seek(here.end)
                 assert abs(3 * int(here.machine.core.hart[8]) - here.end) < 12  # s0 counts rounds of three steps
                 ends.append(here.end)
-                time.sleep(0.1)
-                here.refresh()
+                patience = time.monotonic() + 120
+                while not here.refresh() or here.end == ends[-1]:
+                    assert time.monotonic() < patience
+                    time.sleep(0.01)
             assert ends == sorted(ends)
-            assert ends[-1] > ends[0]
             go_on.clear()
-            work.join(60)
+            work.join(120)
             assert here.refresh()
             here.seek(here.end)
             assert trace.ending is not None
@@ -319,7 +322,7 @@ def test_a_growing_trace_can_be_walked_while_it_grows(tmp_path: Path) -> None:
             assert not here.refresh()
     finally:
         go_on.clear()
-        work.join(60)
+        work.join(120)
 
 
 def test_what_differs_is_noticed_in_passing(shell_trace: Path, heap_trace: Path, tmp_path: Path) -> None:

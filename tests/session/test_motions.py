@@ -37,8 +37,10 @@ def test_a_random_walk_along_a_trace(seed: int, tmp_path: Path) -> None:
         walk(session, history, guest, seed)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1400))
+# 1148, 1194: back out of a function in front of an interrupt that comes where it was just returned to
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=() if seed in (1148, 1194) else pytest.mark.slow) for seed in range(1000, 1400)]
+)
 def test_more_random_walks(seed: int, tmp_path: Path) -> None:
     guest = random_guest(seed)
     history = record(guest.elf)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,7 +57,7 @@ class Run:
     trace: bytes
 
 
-@cache
+@lru_cache(maxsize=16)
 def run_of(seed: int) -> Run:
     program = wild(seed)
     with TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import rrdbg
+from rrdbg.session.api import LineVisit
 from rrdbg.session.errors import NotFound
 from rrdbg.session.session import TraceSession
 from rrdbg.symbols.sources import Sources
@@ -90,3 +91,10 @@ def test_lines_executed_around_a_position(session: TraceSession) -> None:
         expected = (line.file, line.line) if line is not None and (row.insn or not row.trap) else None
         assert said.get(row.icount) == expected
     assert all(a.icount + a.steps <= b.icount for a, b in itertools.pairwise(visits))
+    for most in (1, 3, 100):
+        nearest: dict[tuple[int, str, int], LineVisit] = {}
+        for visit in sorted(visits, key=lambda visit: abs(visit.icount - here)):
+            side = -1 if visit.icount + visit.steps <= here else int(visit.icount > here)
+            if sum(other[0] == side for other in nearest) < most or not side:
+                nearest.setdefault((side, visit.file, visit.line), visit)
+        assert sorted(nearest.values(), key=lambda visit: visit.icount) == list(session.line_visits(150, 200, most))

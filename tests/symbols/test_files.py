@@ -9,7 +9,7 @@ import pytest
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 from rrdbg.session.symbol_files import read_symbol_files
-from rrdbg.symbols.debuginfo import Fixed
+from rrdbg.symbols.places import Fixed
 from rrdbg.symbols.table import SymbolFile, SymbolTable
 
 from .compilers import compiled, need

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrdbg.symbols.debuginfo import DebugInfo, DebugVariable
+from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.location import (
     Contents,
     Implicit,
@@ -28,6 +28,7 @@ from rrdbg.symbols.location import (
     evaluate,
     part,
 )
+from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.table import SymbolTable
 from rrdbg.symbols.types import BaseType, Encoding
 

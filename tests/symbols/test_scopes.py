@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rrdbg.symbols.debuginfo import BehindRegister, Constant, DebugInfo, DebugVariable, Fixed, InRegister
+from rrdbg.symbols.debuginfo import DebugInfo
+from rrdbg.symbols.places import BehindRegister, Constant, Fixed, InRegister
+from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.table import SymbolTable
 
 from .compilers import LEVELS, ask_gdb, compiled

@@ -177,22 +177,27 @@ BAD_CHUNKS = {
     "pack with a huge directory": (Raw(PAGES, struct.pack("<6I", 1, 1, 0, 1, 0, 1 << 31)), "claims"),
     "pack version 0": (Raw(PAGES, _pack(0, 0, 1, 0, _v(3))), "claims"),
     "pack of a lost pack": (Raw(PAGES, _pack(2, 0, 1, 0, _v(3))), "page version 1 is missing"),
-    "page beyond RAM": (Raw(PAGES, _pack(1, 1, 0, 1, _v(16) + b"\0" + _ONE + _v(1, 64), _LINE)), "page lies beyond"),
+}
+
+
+BAD_PACKS = {
+    "page beyond RAM": (_pack(1, 1, 0, 1, _v(16) + b"\0" + _ONE + _v(1, 64), _LINE), "page lies beyond"),
     "page wraps round": (
-        Raw(PAGES, _pack(1, 2, 0, 1, _v(3, (1 << 64) - 1) + b"\0" + _ONE * 2 + _v(2, 128), _LINE * 2)),
+        _pack(1, 2, 0, 1, _v(3, (1 << 64) - 1) + b"\0" + _ONE * 2 + _v(2, 128), _LINE * 2),
         "page lies beyond",
     ),
     "page zero and not": (
-        Raw(PAGES, _pack(1, 1, 1, 1, _v(3) + _v(3) + b"\0" + _ONE + _v(1, 64), _LINE)),
+        _pack(1, 1, 1, 1, _v(3) + _v(3) + b"\0" + _ONE + _v(1, 64), _LINE),
         "both all zero and not",
     ),
-    "delta to nothing": (Raw(PAGES, _pack(1, 1, 0, 1, _v(3) + b"\1" + _ONE + _v(1, 64), _LINE)), "not there"),
-    "groups of nothing": (Raw(PAGES, _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(0, 64), _LINE)), "groups"),
-    "groups too large": (Raw(PAGES, _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1 << 63, 64), _LINE)), "groups"),
-    "groups beyond the chunk": (Raw(PAGES, _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 65), _LINE)), "groups"),
-    "entries without a group": (Raw(PAGES, _pack(1, 1, 0, 0, _v(3) + b"\0" + _ONE)), "groups"),
-    "directory too long": (Raw(PAGES, _pack(1, 0, 1, 0, _v(3, 4))), "too many"),
+    "delta to nothing": (_pack(1, 1, 0, 1, _v(3) + b"\1" + _ONE + _v(1, 64), _LINE), "not there"),
+    "groups of nothing": (_pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(0, 64), _LINE), "groups"),
+    "groups too large": (_pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1 << 63, 64), _LINE), "groups"),
+    "groups beyond the chunk": (_pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 65), _LINE), "groups"),
+    "entries without a group": (_pack(1, 1, 0, 0, _v(3) + b"\0" + _ONE), "groups"),
+    "directory too long": (_pack(1, 0, 1, 0, _v(3, 4)), "too many"),
 }
+"""Packs of which the head is right: what else is wrong is found when their pages are asked for."""
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
@@ -209,13 +214,57 @@ def test_bad_chunk_ends_the_trace(tmp_path: Path, chunks: list[Raw], name: str) 
         assert (trace.end_icount, list(trace.events), list(trace.snapshots)) == (0, [], [])
 
 
-def test_a_chain_of_deltas_has_an_end(tmp_path: Path, chunks: list[Raw]) -> None:
-    packs = [Raw(PAGES, _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 64), _LINE))]
-    packs += [Raw(PAGES, _pack(k, 1, 0, 1, _v(3) + b"\1" + _ONE + _v(1, 64), _LINE)) for k in range(2, 10)]
-    crafted.write(tmp_path / "t.rrt", [*chunks[:2], *packs])
+def _with_snapshot(path: Path, chunks: list[Raw], packs: list[bytes]) -> None:
+    versions = sum(struct.unpack_from("<II", pack)[1] for pack in packs)
+    snapshot = Raw(SNAPSHOT, struct.pack("<QIH", 0, versions, 0), 7, 7)
+    crafted.write(path, [*chunks[:2], *(Raw(PAGES, pack) for pack in packs), snapshot])
+
+
+@pytest.mark.parametrize("name", BAD_PACKS)
+def test_bad_pack_is_told_when_its_pages_are_asked_for(tmp_path: Path, chunks: list[Raw], name: str) -> None:
+    bad, message = BAD_PACKS[name]
+    _with_snapshot(tmp_path / "t.rrt", chunks, [bad])
     with Trace.open(tmp_path / "t.rrt") as trace:
-        assert trace.damage.startswith("chunk 10 (pages) at offset")
-        assert "more than 8 versions" in trace.damage
+        assert (trace.damage, trace.end_icount) == ("", 7)
+        for _ in range(2):  # asking again changes nothing
+            with pytest.raises(BadTrace, match=r"chunk 2 \(pages, at offset") as error:
+                trace.versions(0)
+            assert message in error.value.message
+        if struct.unpack_from("<II", bad)[1]:
+            with pytest.raises(BadTrace, match=r"chunk 2 \(pages, at offset"):
+                trace.load_pages([3], [1])
+
+
+def test_a_pack_before_a_bad_one_is_good(tmp_path: Path, chunks: list[Raw]) -> None:
+    good = _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 64), b"x" * 64)
+    bad = _pack(2, 1, 0, 1, _v(5) + b"\1" + _ONE + _v(1, 64), _LINE)
+    snapshots = [Raw(SNAPSHOT, struct.pack("<QIH", 0, count, 0), 6 + count, 6 + count) for count in (1, 2)]
+    crafted.write(tmp_path / "t.rrt", [*chunks[:2], Raw(PAGES, good), snapshots[0], Raw(PAGES, bad), snapshots[1]])
+    with Trace.open(tmp_path / "t.rrt") as trace:
+        with pytest.raises(BadTrace, match=r"chunk 4 \(pages, at offset .* not there"):
+            trace.versions(1)
+        assert np.flatnonzero(trace.versions(0)).tolist() == [3]
+        assert trace.load_pages([3], [1])[0, :64].tobytes() == b"x" * 64
+
+
+def test_a_pack_is_not_compressed_once_more(tmp_path: Path, chunks: list[Raw]) -> None:
+    pack = _pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 64), _LINE)
+    packed = Raw(PAGES, lz4.block.compress(pack, store_size=False), flags=1, raw=len(pack))
+    crafted.write(tmp_path / "t.rrt", [*chunks[:2], packed])
+    with Trace.open(tmp_path / "t.rrt") as trace:
+        assert "chunk 2 (pages) at offset" in trace.damage
+        assert "compressed" in trace.damage
+
+
+def test_a_chain_of_deltas_has_an_end(tmp_path: Path, chunks: list[Raw]) -> None:
+    packs = [_pack(1, 1, 0, 1, _v(3) + b"\0" + _ONE + _v(1, 64), _LINE)]
+    packs += [_pack(k, 1, 0, 1, _v(3) + b"\1" + _ONE + _v(1, 64), _LINE) for k in range(2, 10)]
+    _with_snapshot(tmp_path / "t.rrt", chunks, packs)
+    with (
+        Trace.open(tmp_path / "t.rrt") as trace,
+        pytest.raises(BadTrace, match=r"chunk 10 \(pages, at offset .* more than 8 versions"),
+    ):
+        trace.versions(0)
 
 
 def test_optional_chunks_are_skipped(tmp_path: Path, chunks: list[Raw]) -> None:

@@ -356,7 +356,7 @@ class FakeSession:
     def substitute_path(self, old: str, new: str) -> None:
         self.calls.append(f"substitute {old} {new}")
 
-    def line_visits(self, before: int, after: int) -> Sequence[LineVisit]:
+    def line_visits(self, before: int, after: int, lines: int = 0) -> Sequence[LineVisit]:
         if not self.debug:
             return []
         lo, hi = max(self.icount - 40, 0), min(self.icount + 40, self.total)

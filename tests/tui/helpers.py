@@ -20,7 +20,7 @@ from rrdbg.tui.source import Source
 from tests.tui.fake import TOTAL, FakeSession
 from tests.tui.picture import strips
 
-PATIENCE = float(os.environ.get("TUI_PATIENCE", "30"))
+PATIENCE = float(os.environ.get("TUI_PATIENCE", "120"))
 """Seconds to wait for what must happen."""
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.style import Style
 from textual.geometry import Region, Size
 
+from rrdbg.commands import COMMANDS
 from rrdbg.tui import drawing
 from rrdbg.tui.keys import KEYS, groups, markdown
 from rrdbg.tui.lanes import Lanes
@@ -17,6 +18,7 @@ from rrdbg.tui.layout import PANES, DeckLayout, plan
 from rrdbg.tui.player import Player
 from rrdbg.tui.scale import MIN_STEPS, TimeMap, Window, bin_points, tick_step, ticks, whole_run
 from rrdbg.tui.text import ascii_column, clip, exact_count, short_ns, trimmed, visible, wrapped
+from tests.bench import keys
 
 
 @given(st.text())
@@ -209,3 +211,13 @@ def test_every_action_is_in_the_help_or_beside_one_that_is() -> None:
 def test_the_documentation_lists_the_keys_as_they_are() -> None:
     text = (Path(__file__).parents[2] / "docs" / "tui.md").read_text()
     assert text.split("<!-- keys -->")[1].split("<!-- /keys -->")[0].strip() == markdown().strip()
+
+
+def test_the_benchmark_of_the_keys_knows_them_all() -> None:
+    for key in KEYS:
+        if key.id not in keys.UNMEASURED:
+            assert keys.code_of(key), key.id
+            assert len(keys.code_of(key)) == 1 or keys.code_of(key) in keys.CODES.values(), key.id
+    lines = {name for command in COMMANDS for name in (command.name,) if name != "quit"}
+    tried = [f"{line} " for line in keys.COMMANDS]
+    assert not {name for name in lines if not any(line.startswith((f"{name} ", f"{name}/")) for line in tried)}

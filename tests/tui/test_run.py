@@ -25,7 +25,7 @@ def test_starting_loads_nothing_heavy_before_it_is_needed() -> None:
 
 
 def test_opening_starts_at_once_and_tells_what_went_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def fails(path: str, progress: object, symbols: object) -> None:
+    def fails(path: str, progress: object, symbols: object, process: object = None) -> None:
         raise RrdbgError(f"{path}: not a trace", exit_code=ExitCode.BAD_TRACE)
 
     monkeypatch.setattr(run, "open_trace", fails)

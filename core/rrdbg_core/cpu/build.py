@@ -50,6 +50,16 @@ One name that is not found leaves every one of them at address 0, without a word
 """
 
 
+def cache_root() -> Path:
+    """Return the directory of all that is kept; it may not be there."""
+    root = os.environ.get("RRDBG_CACHE")
+    if not root:
+        import platformdirs
+
+        root = platformdirs.user_cache_dir("rrdbg")
+    return Path(root)
+
+
 def cache_directory(kind: str = "kernels") -> Path:
     """Return the directory of one kind of compiled code, made if need be.
 
@@ -57,12 +67,7 @@ def cache_directory(kind: str = "kernels") -> Path:
         OSError: It cannot be made.
         RrdbgError: It is not ours alone.
     """
-    root = os.environ.get("RRDBG_CACHE")
-    if not root:
-        import platformdirs
-
-        root = platformdirs.user_cache_dir("rrdbg")
-    path = Path(root) / kind
+    path = cache_root() / kind
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.stat()
     if hasattr(os, "getuid") and (info.st_uid != os.getuid() or info.st_mode & 0o022):

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from rrdbg_core.frozen import Frozen
 
 LATENCY_NS = 20_000
 """How long a back end takes on the virtual clock, unless it says otherwise."""
@@ -47,8 +48,7 @@ class Outside(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Frozen):
     """What answers the requests of a bottom half."""
 
     answer: Answer

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rrdbg_core.devices.contract import BusFault, Device, DeviceState, Numbers, array, field, flag
+from rrdbg_core.frozen import Frozen
 
 MAGIC, VERSION, VENDOR = 0x74726976, 2, 0x554D4551
 QUEUE_MAX = 1024
@@ -56,8 +56,7 @@ class VirtioState(DeviceState):
     broken = flag("The driver's rings made no sense: nothing is served before a reset")
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(Frozen):
     """One descriptor of a chain."""
 
     address: int
@@ -68,8 +67,7 @@ class Buffer:
     """The device writes it; otherwise it reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Frozen):
     """A descriptor chain that the driver made available."""
 
     head: int

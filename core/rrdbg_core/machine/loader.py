@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 
 EM_RISCV = 243
 PT_LOAD = 1
@@ -21,8 +22,7 @@ class BadImage(RrdbgError):
     exit_code = ExitCode.BAD_IMAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Frozen):
     """Bytes at a physical address; what `size` has beyond `data` is zero."""
 
     address: int
@@ -33,8 +33,7 @@ class Segment:
     """Bytes in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Frozen):
     """A loaded image."""
 
     segments: tuple[Segment, ...]

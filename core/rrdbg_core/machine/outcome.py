@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from rrdbg_core.devices.contract import Device
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 
 
 class StopReason(Enum):
@@ -26,8 +26,7 @@ class StopReason(Enum):
     """The caller asked to stop, or the recording ends here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accesses:
+class Accesses(Frozen):
     """What devices did in one step, for reports."""
 
     icount: int

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 from rrdbg_core.cpu.memory import RAM_BASE
@@ -22,6 +21,7 @@ from rrdbg_core.devices.user import load_user_device
 from rrdbg_core.devices.virtio_mmio import VirtioMmio
 from rrdbg_core.devices.virtio_rng import VirtioRng
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import DeviceRef, MachineConfig
 
 FINISHER, RTC, CLINT, PLIC, UART, VIRTIO = 0x10_0000, 0x10_1000, 0x200_0000, 0xC00_0000, 0x1000_0000, 0x1000_1000
@@ -36,8 +36,7 @@ VIRTIO_DEVICES: dict[str, type[VirtioMmio]] = {"virtio-rng": VirtioRng}
 """Devices for the virtio-mmio slots, by the name given to `--device`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Frozen):
     """A device on the bus."""
 
     address: int

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Accesses
 from rrdbg_core.machine.source import Divergence
@@ -28,8 +28,7 @@ SHOWN = 20
 Poll = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """What went wrong where; see `VerifyReport`."""
 
     text: str

@@ -7,13 +7,13 @@ it. Positions and sizes are checked on the way in.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource
 from rrdbg_core.trace.reader import Trace
@@ -21,8 +21,7 @@ from rrdbg_core.trace.reader import Trace
 Words = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True)
-class Capsule:
+class Capsule(Frozen):
     """State at a position."""
 
     icount: int

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.source import FOREVER, Now
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(Frozen):
     """When a source has something to offer, if nothing but time passes."""
 
     icount: int = FOREVER

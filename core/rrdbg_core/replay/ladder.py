@@ -9,11 +9,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource
 from rrdbg_core.replay.pages import Ids, PageIds, blocks_of
@@ -22,8 +22,7 @@ from rrdbg_core.trace.reader import Trace
 Words = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Frozen):
     """A snapshot in memory."""
 
     icount: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay import pauses
 from rrdbg_core.replay.pauses import Operation, Walker
@@ -15,8 +15,7 @@ CHUNK = 1 << 20
 """Steps between two polls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Frozen):
     """What is done where."""
 
     icount: int

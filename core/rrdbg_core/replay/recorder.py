@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
 
 from rrdbg_core.errors import ExitCode
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
@@ -30,8 +30,7 @@ GUEST_ERRORS = 1000
 """Guest errors that are handed on; more are only counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
+class Until(Frozen):
     """Where a recording ends, if nothing ends it before. What is None never does."""
 
     icount: int | None = None
@@ -42,8 +41,7 @@ class Until:
     """Behind the step that prints the last byte of this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Frozen):
     """How far a recording is."""
 
     icount: int
@@ -64,8 +62,7 @@ class Progress:
     """The recording stands still because somebody asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Frozen):
     """What was recorded."""
 
     ending: Ending

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.source import FOREVER, Now
 from rrdbg_core.replay.console_input import ConsoleInput, Wake
 
@@ -39,8 +39,7 @@ class BadScript(RrdbgError):
     exit_code = ExitCode.USAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Frozen):
     """One line of a script."""
 
     line: int

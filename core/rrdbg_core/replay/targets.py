@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rrdbg_core.cpu.condition import Condition
+from rrdbg_core.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryWatch:
+class MemoryWatch(Frozen):
     """A watched stretch of memory."""
 
     address: int
@@ -24,8 +23,7 @@ class MemoryWatch:
     """Whether writes count that change something."""
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(Frozen):
     """Everything that can stop a run."""
 
     breaks: tuple[int, ...] = ()
@@ -66,8 +64,7 @@ def merged(parts: Sequence[Targets]) -> Targets:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Gated:
+class Gated(Frozen):
     """Targets whose hits stop a run only if a condition holds, and after some hits have been passed over.
 
     What the guest's own state cannot tell (a hit by a device; a condition over memory that is no RAM; a step behind
@@ -82,8 +79,7 @@ class Gated:
     """Hits under the condition to be passed over: the first ones forwards, the last ones backwards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """What ended a run."""
 
     is_break: bool

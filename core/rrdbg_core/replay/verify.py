@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay import blame
 from rrdbg_core.replay.capsule import capture
@@ -23,8 +23,7 @@ LADDER_BYTES = 64 << 20
 POLL_S = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(Frozen):
     """What a verification found."""
 
     ok: bool

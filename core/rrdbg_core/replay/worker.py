@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay.capsule import Capsule, capture, decode, encode, release, source_of
@@ -25,8 +25,7 @@ WAIT_S = 0.02
 """Host time between two looks at whether the work is wanted any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Frozen):
     """What a stretch led to."""
 
     checks: npt.NDArray[np.uint64]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu.memory import LINES_PER_PAGE
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending, text
 from rrdbg_core.trace.model import BINS, EPOCH, Ending, EpochIndex, Snapshot
@@ -35,8 +35,7 @@ def image_digest(content: bytes) -> str:
 
 
 # ---- images: digest 16 bytes, size of the whole u64, offset of this part u64, bytes ----------------------------------
-@dataclass(frozen=True, slots=True)
-class ImagePart:
+class ImagePart(Frozen):
     """A part of an image."""
 
     digest: str

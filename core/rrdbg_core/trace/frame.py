@@ -19,6 +19,7 @@ CHUNK_MAGIC = b"RRTC"
 FILE_HEADER = struct.Struct("<8sHHI16s")
 CHUNK_HEADER = struct.Struct("<4sBBBBIIQQ")
 CHECKSUM = struct.Struct("<Q")
+_WHOLE_HEADER = struct.Struct(CHUNK_HEADER.format + "Q")
 FILE_HEADER_BYTES = FILE_HEADER.size + CHECKSUM.size
 CHUNK_HEADER_BYTES = CHUNK_HEADER.size + CHECKSUM.size
 
@@ -63,7 +64,9 @@ class ChunkFlag(IntFlag):
 
 
 _KINDS = frozenset(int(kind) for kind in ChunkKind)
-_FLAGS = int(ChunkFlag.LZ4 | ChunkFlag.OPTIONAL)  # as a number: ~ of a flag is not the complement
+# as numbers: ~ of a flag is not the complement, and & takes a while for each chunk
+_LZ4 = int(ChunkFlag.LZ4)
+_FLAGS = int(ChunkFlag.LZ4 | ChunkFlag.OPTIONAL)
 
 
 class BadTrace(RrdbgError):
@@ -122,6 +125,11 @@ class Chunk:
     def newer(self) -> bool:
         """Whether a later version wrote it, in a way that this one cannot read."""
         return bool(self.version or self.segment or self.flags & ~_FLAGS or self.kind not in _KINDS)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the stored bytes are one LZ4 block."""
+        return bool(self.flags & _LZ4)
 
     @property
     def where(self) -> str:
@@ -194,8 +202,7 @@ def parse_chunk_header(data: bytes, number: int, offset: int) -> Chunk:
     """
     if len(data) < CHUNK_HEADER_BYTES:
         raise Incomplete(f"{len(data)} bytes of its header are there")
-    magic, kind, version, flags, segment, stored, raw, first, last = CHUNK_HEADER.unpack(data[: CHUNK_HEADER.size])
-    (check,) = CHECKSUM.unpack(data[CHUNK_HEADER.size : CHUNK_HEADER_BYTES])
+    magic, kind, version, flags, segment, stored, raw, first, last, check = _WHOLE_HEADER.unpack_from(data)
     if magic != CHUNK_MAGIC:
         raise Malformed("no chunk starts there")
     if max(stored, raw) > MAX_CHUNK_BYTES:
@@ -211,7 +218,7 @@ def unpack(chunk: Chunk, stored: bytes) -> bytes:
     """
     if chunk.newer:
         return stored
-    if not chunk.flags & ChunkFlag.LZ4:
+    if not chunk.compressed:
         if chunk.raw != chunk.stored:
             raise Malformed(f"{chunk.stored} bytes where the header says {chunk.raw}")
         return stored

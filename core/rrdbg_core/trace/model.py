@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 
 FORMAT_VERSION = 0
@@ -61,8 +62,7 @@ class Manifest(BaseModel):
     """Program and version that recorded it, for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Frozen):
     """Why a recording ended."""
 
     icount: int
@@ -75,8 +75,7 @@ class Ending:
     """Virtual time at the last position, if the recorder told it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpochIndex:
+class EpochIndex(Frozen):
     """What happened in the steps start <= n < stop, at most one epoch. Derived: replay can make it again."""
 
     start: int
@@ -105,8 +104,7 @@ class EpochIndex:
     """Console output: the position at which each piece is visible first, and its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen):
     """Guest state at a position, all but RAM, and which pages to find where."""
 
     icount: int

@@ -17,12 +17,14 @@ before, if the entry is a delta, and zero otherwise.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import lz4.block
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending
 from rrdbg_core.trace.frame import decompress
@@ -46,6 +48,7 @@ DELTA_LINES = 40
 """A page of which more lines changed is written whole."""
 
 _HEAD = struct.Struct("<IIIIII")
+HEAD_BYTES = _HEAD.size
 
 
 def masks_of(content: U8) -> U64:
@@ -109,8 +112,7 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
     return b"".join((head, packed, *groups))
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Frozen):
     """What a pack holds and where."""
 
     first: int
@@ -123,48 +125,84 @@ class Directory:
     """bool[entries]: which are deltas."""
     masks: U64
     """u64[entries]: lines of each."""
-    counts: I64
-    """i64[entries]: number of lines of each."""
-    starts: I64
-    """i64[entries]: first line of each, counted through the pack."""
-    group: I64
-    """i64[entries]: group of each."""
-    group_starts: I64
-    """i64[groups + 1]: first line of each group, and the number of all lines."""
+    sizes: I64
+    """i64[groups]: entries of each."""
     group_offsets: I64
     """i64[groups + 1]: where each group begins in the content of the chunk, and where the last ends."""
 
+    @cached_property
+    def counts(self) -> I64:
+        """i64[entries]: number of lines of each."""
+        return np.bitwise_count(self.masks).astype(np.int64)
+
+    @cached_property
+    def starts(self) -> I64:
+        """i64[entries]: first line of each, counted through the pack."""
+        return _running(self.counts)[:-1]
+
+    @cached_property
+    def group(self) -> I64:
+        """i64[entries]: group of each."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    @cached_property
+    def group_starts(self) -> I64:
+        """i64[groups + 1]: first line of each group, and the number of all lines."""
+        lines: I64 = _running(self.counts)[_running(self.sizes)]
+        return lines
+
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
-        return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "first")
+        """Memory it takes, with what is found out later."""
+        return 40 * len(self.pages) + 4 * len(self.zeros) + 24 * len(self.sizes)
 
 
-def head(payload: bytes) -> tuple[int, ...]:
-    """Return a pack's first version, numbers of entries, zero pages and groups, and lengths of its directory."""
-    return Cursor(payload).fixed(_HEAD)
+class Head(NamedTuple):
+    """What stands in front of a directory."""
+
+    first: int
+    """Version number of the first entry."""
+    entries: int
+    """Page versions that the pack makes."""
+    zeros: int
+    """Pages that become all zero."""
+    groups: int
+    """Groups of lines."""
+    stored: int
+    """Bytes of the directory in the file."""
+    raw: int
+    """Bytes of the directory."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in front of the groups."""
+        return HEAD_BYTES + self.stored
 
 
-def head_bytes(payload: bytes) -> int:
-    """Return the number of bytes in front of the groups."""
-    return _HEAD.size + head(payload)[4]
+def head(payload: bytes) -> Head:
+    """Decode the head of a pack, from at least `HEAD_BYTES` of its content. Raises Malformed if it makes no sense."""
+    found = Head(*Cursor(payload).fixed(_HEAD))
+    if max(found.entries, found.zeros, found.groups) > MAX_ENTRIES or found.first == 0:
+        raise Malformed(f"it claims {found.entries} and {found.zeros} pages in {found.groups} groups")
+    if not 0 < found.raw <= 32 * MAX_ENTRIES:
+        raise Malformed(f"it claims a directory of {found.raw} bytes")
+    return found
 
 
 def decode(payload: bytes, size: int, ram_pages: int) -> Directory:
     """Decode the directory of a pack.
 
     Args:
-        payload: At least the first `head_bytes` of its content.
+        payload: At least what stands in front of the groups.
         size: Bytes of all its content.
         ram_pages: Pages of RAM.
 
     Raises:
         Malformed: It contradicts itself.
     """
+    first, entries, zero_count, groups, stored, raw = head(payload)
     cursor = Cursor(payload)
-    first, entries, zero_count, groups, stored, raw = cursor.fixed(_HEAD)
-    if max(entries, zero_count, groups) > MAX_ENTRIES or not 0 < raw <= 32 * MAX_ENTRIES or first == 0:
-        raise Malformed(f"it claims {entries} and {zero_count} pages in {groups} groups")
+    cursor.take(HEAD_BYTES)
     inner = Cursor(decompress(cursor.take(stored), raw))
     pages = inner.ascending(entries, ram_pages, "page")
     zeros = inner.ascending(zero_count, ram_pages, "page")
@@ -178,16 +216,18 @@ def decode(payload: bytes, size: int, ram_pages: int) -> Directory:
     inner.end()
     if groups and (int(sizes.max()) > entries or int(sizes.min()) == 0 or int(stored_sizes.max()) > size):
         raise Malformed("its groups do not fit")
-    counts = np.bitwise_count(masks).astype(np.int64)
-    starts = np.cumsum(counts) - counts
-    group_ends = np.cumsum(sizes.astype(np.int64))
-    offsets = np.cumsum(np.append(np.int64(cursor.offset), stored_sizes.astype(np.int64)))
-    if (int(group_ends[-1]) if groups else 0) != entries or int(offsets[-1]) != size:
+    offsets = _running(stored_sizes)
+    offsets += cursor.offset
+    if int(sizes.sum()) != entries or int(offsets[-1]) != size:
         raise Malformed("its groups do not fit")
-    group = np.repeat(np.arange(groups), sizes.astype(np.int64))
-    total = np.append(starts, counts.sum())
-    group_starts = total[np.append(np.int64(0), group_ends)]
-    return Directory(first, pages, zeros, deltas, masks, counts, starts, group, group_starts, offsets)
+    return Directory(first, pages, zeros, deltas, masks, sizes.astype(np.int64), offsets)
+
+
+def _running(numbers: npt.NDArray[Any]) -> I64:
+    """Return the sum of all numbers in front of each place, and of all: i64[n + 1]."""
+    sums = np.zeros(len(numbers) + 1, np.int64)
+    np.cumsum(numbers, out=sums[1:], dtype=np.int64)
+    return sums
 
 
 def decode_group(stored: memoryview, lines: int) -> bytes | memoryview:

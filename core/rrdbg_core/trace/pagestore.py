@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import pagepack
 from rrdbg_core.trace.frame import Chunk
 from rrdbg_core.trace.pagepack import (
@@ -33,28 +34,37 @@ KEYFRAME_BYTES = 32 << 20
 """Memory for tables of page versions; the newest used stays in any case."""
 SPAN_BYTES = 64 << 10
 """A stretch of a pack that is read at once, even if little of it is wanted."""
+GLANCE_BYTES = 1 << 10
+"""What is read of a pack first: all that stands in front of the groups of most."""
 DIRECTORY_BYTES = 16 << 20
 """Memory for directories of page packs."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pack:
-    chunk: Chunk
+class _Pack(Frozen):
     first: int
     pages: U32
     zeros: U32
 
 
 class PageStore:
-    """What the page packs of a file hold. Packs are added in file order; content is read when it is asked for."""
+    """What the page packs of a file hold.
+
+    Packs are added in file order. The directory of one is read when a position behind it is asked for, and what its
+    pages contain when that is asked for: opening a trace has no use for either.
+
+    Raises of `versions` and `load`:
+        BadTrace: A pack contradicts itself or what came before, or is not there any more.
+    """
 
     def __init__(self, ram_pages: int, file: ChunkFile) -> None:
         self.ram_pages = ram_pages
         self._file = file
-        self._packs: list[_Pack] = []
+        self._chunks: list[Chunk] = []
         self._firsts: list[int] = []
         self.total = 0
         """Page versions so far."""
+        # of the packs whose directory was read
+        self._packs: list[_Pack] = []
         # for each version the one it is a delta to, 0 if it stands alone; grown by doubling
         self._previous = np.zeros(1024, np.uint32)
         self._current = np.zeros(ram_pages, np.uint32)
@@ -67,40 +77,55 @@ class PageStore:
         """Take in the next pack.
 
         Raises:
-            Malformed: It contradicts itself or what came before.
+            Malformed: It makes no sense, or a pack before it is missing.
         """
-        directory = pagepack.decode(payload, len(payload), self.ram_pages)
-        pages, deltas = directory.pages, directory.deltas
-        if directory.first != self.total + 1:
+        if chunk.compressed:
+            raise Malformed("its pages are compressed once more")
+        head = pagepack.head(payload)
+        if head.first != self.total + 1:
             raise Malformed(f"page version {self.total + 1} is missing")
+        self._chunks.append(chunk)
+        self._firsts.append(head.first)
+        self.total += head.entries
+
+    def _learn(self, packs: int) -> None:
+        """Read the directories of the first `packs` packs."""
+        for number in range(len(self._packs), packs):
+            directory = self._read_directory(number)
+            try:
+                self._apply(directory)
+            except Malformed as error:
+                raise self._file.bad(self._chunks[number], error) from error
+
+    def _apply(self, directory: Directory) -> None:
+        pages, deltas = directory.pages, directory.deltas
         old = self._current[pages]
         if (old[deltas] == 0).any():
             raise Malformed("it changes a page that is not there")
         depth = np.where(deltas, self._depth[pages], 0).astype(np.uint8) + np.uint8(1)
         if len(depth) and int(depth.max()) > MAX_CHAIN:
             raise Malformed(f"a page is made of more than {MAX_CHAIN} versions")
-        end = self.total + 1 + len(pages)
+        first, end = directory.first, directory.first + len(pages)
         while end > len(self._previous):
             self._previous = np.concatenate((self._previous, np.zeros_like(self._previous)))
-        self._previous[self.total + 1 : end] = np.where(deltas, old, np.uint32(0))
-        self._current[pages] = np.arange(self.total + 1, end, dtype=np.uint32)
+        self._previous[first:end] = np.where(deltas, old, np.uint32(0))
+        self._current[pages] = np.arange(first, end, dtype=np.uint32)
         self._current[directory.zeros] = 0
         self._depth[pages] = depth
         self._keep(len(self._packs), directory)
-        self._packs.append(_Pack(chunk, directory.first, pages, directory.zeros))
-        self._firsts.append(directory.first)
-        self.total = end - 1
+        self._packs.append(_Pack(first, pages, directory.zeros))
 
     @property
     def packs(self) -> int:
         """Packs so far."""
-        return len(self._packs)
+        return len(self._chunks)
 
     def versions(self, packs: int) -> U32:
         """Return the version of every page once the first `packs` packs are applied.
 
         Shapes: result u32[ram_pages], the caller's to keep.
         """
+        self._learn(packs)
         nearest = max((key for key in self._tables if key <= packs), default=0)
         table = self._tables[nearest].copy() if nearest else np.zeros(self.ram_pages, np.uint32)
         for number in range(nearest, packs):
@@ -121,11 +146,12 @@ class PageStore:
 
         Raises:
             ValueError: A page has no such version.
-            BadTrace: The content of a pack is broken.
         """
         page_array, version = np.asarray(pages, np.int64), np.array(versions, np.int64)
-        if page_array.shape != version.shape or (version.size and int(version.max()) > self.total):
+        newest = int(version.max(initial=0))
+        if page_array.shape != version.shape or newest > self.total:
             raise ValueError("no such page version")
+        self._learn(bisect_right(self._firsts, newest) if newest else 0)
         content = np.zeros((len(version), PAGE_BYTES), np.uint8)
         # every version that a page is made of, the newest of all pages first
         rows, wanted = [], []
@@ -197,7 +223,7 @@ class PageStore:
         for start, stop, number in zip(
             edges[:-1].tolist(), edges[1:].tolist(), packs[edges[:-1]].tolist(), strict=True
         ):
-            chunk, directory = self._packs[number].chunk, self._directory(number)
+            chunk, directory = self._chunks[number], self._directory(number)
             wanted = keys[start:stop] % MAX_ENTRIES
             offsets, ends = directory.group_offsets[wanted], directory.group_offsets[wanted + 1]
             lines = (directory.group_starts[wanted + 1] - directory.group_starts[wanted]).tolist()
@@ -217,14 +243,22 @@ class PageStore:
     def _directory(self, number: int) -> Directory:
         found = self._directories.get(number)
         if found is None:
-            chunk = self._packs[number].chunk
-            head = self._file.read_exactly(min(chunk.stored, 64), chunk.payload_offset)
-            payload = self._file.read_exactly(pagepack.head_bytes(head), chunk.payload_offset)
-            found = pagepack.decode(payload, chunk.stored, self.ram_pages)
+            found = self._read_directory(number)
             self._keep(number, found)
         else:
             self._directories.move_to_end(number)
         return found
+
+    def _read_directory(self, number: int) -> Directory:
+        chunk = self._chunks[number]
+        try:
+            payload = self._file.read_exactly(min(chunk.stored, GLANCE_BYTES), chunk.payload_offset)
+            size = min(chunk.stored, pagepack.head(payload).bytes)
+            if size > len(payload):
+                payload = self._file.read_exactly(size, chunk.payload_offset)
+            return pagepack.decode(payload, chunk.stored, self.ram_pages)
+        except Malformed as error:
+            raise self._file.bad(chunk, error) from error
 
     def _keep(self, number: int, directory: Directory) -> None:
         """Keep a directory; let go of those used least recently."""

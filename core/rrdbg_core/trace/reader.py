@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.events import Event
 from rrdbg_core.trace import contents, describe, frame, journal
 from rrdbg_core.trace.frame import BadTrace, Chunk, ChunkFlag, ChunkKind
@@ -26,8 +26,7 @@ INDEX_BYTES = 64 << 20
 """Memory for decoded epochs of the index: a search looks at all of them, and the next one again."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkInfo:
+class ChunkInfo(Frozen):
     """A chunk, for `rrdbg dump`."""
 
     number: int
@@ -48,8 +47,7 @@ class ChunkInfo:
     """What it holds, in a few words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _SnapshotPlace:
+class _SnapshotPlace(Frozen):
     chunk: Chunk
     packs: int
 

@@ -45,13 +45,14 @@ def decode(data: npt.NDArray[np.uint8], offset: int, count: int) -> tuple[U64, i
     """
     if count == 0:
         return np.zeros(0, np.uint64), offset
+    part = data[offset : offset + count]
+    if len(part) == count and int(part.max()) < 0x80:  # most columns are of small numbers
+        return part.astype(np.uint64), offset + count
     part = data[offset : offset + MAX_BYTES * count]
     last = np.flatnonzero(part < 0x80)[:count]
     if len(last) < count:
         raise Malformed(f"{count} numbers do not fit in {len(part)} bytes")
     size = int(last[-1]) + 1
-    if size == count:
-        return part[:size].astype(np.uint64), offset + size
     starts = np.concatenate((np.zeros(1, np.int64), last[:-1] + 1))
     lengths = last - starts + 1
     if int(lengths.max()) > MAX_BYTES or (part[last[lengths == MAX_BYTES]] > 1).any():

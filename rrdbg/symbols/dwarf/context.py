@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError, uleb
@@ -28,8 +29,7 @@ _CALLS = (D.TAG_CALL_SITE, D.TAG_GNU_CALL_SITE)
 _PARAMETERS = (D.TAG_CALL_SITE_PARAMETER, D.TAG_GNU_CALL_SITE_PARAMETER)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Frozen):
     """An image at the place where it was loaded."""
 
     debug: ImageDebug
@@ -348,7 +348,6 @@ def is_function(origin: Die, node: Node) -> bool:
         return True
     if not origin.flag(D.AT_EXTERNAL):
         return False
-    mine, its = linkage_name(origin), linkage_name(node.die)
-    if mine or its:
-        return mine == its
-    return plain_name(origin) == plain_name(node.die) and any(entry.flag(D.AT_EXTERNAL) for entry in entries)
+    # GCC declares memset as __builtin_memset, with memset for its linkage name
+    mine, its = (linkage_name(die) or plain_name(die) for die in (origin, node.die))
+    return mine == its and any(entry.flag(D.AT_EXTERNAL) for entry in entries)

@@ -6,6 +6,8 @@ from array import array
 from dataclasses import dataclass
 from functools import cached_property
 
+from rrdbg_core.frozen import Frozen
+
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.data import DwarfError, sleb, text, uleb, unsigned
 from rrdbg.symbols.dwarf.forms import STRX, read
@@ -19,8 +21,7 @@ _PATH, _DIRECTORY = 1, 2
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Frozen):
     """The rows of one or more programs in the order in which they were written: columns of equal length."""
 
     addresses: array[int]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from functools import cached_property
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.dwarf.data import DwarfError
 from rrdbg.symbols.escape import harmless
@@ -26,8 +27,7 @@ _ET_REL = 1
 _HEADER = struct.Struct("<IIQQQQIIQQ")
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Frozen):
     """A section header."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.basetypes import canonical_name
 from rrdbg.symbols.dwarf import codes as D
@@ -67,8 +68,7 @@ Finder = Callable[[Die], Die | None]
 """Returns the definition of a declared structure or enumeration, from whatever unit has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Frozen):
     """Where the length of an array is found at run time."""
 
     die: Die
@@ -119,7 +119,8 @@ class TypeReader:
             return self._structure(die)
         if tag in _POINTERS:
             size = die.number_of(D.AT_BYTE_SIZE, 8)
-            name = die.text(D.AT_NAME)
+            # GCC calls the pointer of C's va_list __builtin_va_list, which nobody has to know
+            name = "" if die.unit.language in ("c", "c++") else die.text(D.AT_NAME)
             return PointerType(self.type_of(die), _POINTERS[tag], size if 0 < size <= MAX_BASE_BYTES else 8, name)
         if tag == D.TAG_BASE_TYPE:
             return base_type(die)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.tui.model import CodeLine, Place, Program, View
 from rrdbg.tui.pane import Pane, Parts
 from rrdbg.tui.text import clip, visible
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(Frozen):
     """A source line above the instructions made from it."""
 
     file: str

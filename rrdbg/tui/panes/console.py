@@ -87,7 +87,7 @@ class ConsolePane(Pane):
         """Say how far the reading is."""
         self.reading = text
         self._tell()
-        self.refresh()
+        self.redraw()
 
     def show(self, position: int) -> None:
         """Move the cursor."""
@@ -133,7 +133,7 @@ class ConsolePane(Pane):
         elif self._rows and pattern:
             self.select(self.row_of(self._searched_from))
         self._tell()
-        self.refresh()
+        self.redraw()
 
     def go_on(self, direction: int) -> bool:
         """Look at the next or the previous match, around the end; return whether there is one."""
@@ -155,7 +155,7 @@ class ConsolePane(Pane):
         row = self.row_of(self.matches[number][0])
         self.selected = row
         self.reveal(row, centre=True)
-        self.refresh()
+        self.redraw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave the keys of a search to others while there is none."""

@@ -53,7 +53,7 @@ class EventsPane(Pane):
             self.selected = min(following, len(self.events) - 1)
             self.reveal(self.selected, centre=True)
         self.retitle(f"{following:_}/{self.total:_}" if self.events else "")
-        self.refresh()
+        self.redraw()
 
     def count(self) -> int:
         """Return the number of events."""
@@ -98,7 +98,7 @@ class MarksPane(Pane):
     def show(self, position: int) -> None:
         """Move the cursor."""
         self.position = position
-        self.refresh()
+        self.redraw()
 
     def count(self) -> int:
         """Return the number of marks."""

@@ -78,7 +78,7 @@ class MemoryPane(Pane):
         self._against = None
         if compared is not None:
             self._against = sorted((change.address, change.address + len(change.new)) for change in compared.memory)
-        self.refresh()
+        self.redraw()
 
     def _changed(self, address: int, value: int | None) -> bool:
         if self._against is not None:
@@ -91,7 +91,7 @@ class MemoryPane(Pane):
         """Take blocks that were wanted."""
         if memory.position == self._now.position:
             self._now = Memory(memory.position, {**self._now.blocks, **memory.blocks})
-            self.refresh()
+            self.redraw()
 
     def visible_blocks(self) -> Iterable[int]:
         """Yield the start addresses of the blocks on the screen."""

@@ -24,7 +24,7 @@ class ComparingPane(Pane):
     def compare(self, compared: Compared | None) -> None:
         """Take what differs from the position compared with; None: the last stop is it."""
         self._against = None if compared is None else {name: old for name, old, _ in compared.registers}
-        self.refresh()
+        self.redraw()
 
     def changed(self, name: str, value: int) -> bool:
         """Return whether a value is to be marked."""

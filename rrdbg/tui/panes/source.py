@@ -9,16 +9,13 @@ from rich.style import Style
 
 from rrdbg.session.program import LineVisit, SourceFile
 from rrdbg.session.values import Location, Point, PointKind
-from rrdbg.tui.model import Place, Program, Trail
+from rrdbg.tui.model import NEAR, Place, Program, Trail
 from rrdbg.tui.pane import Pane, Parts
 from rrdbg.tui.syntax import Highlighter
 from rrdbg.tui.text import visible, wrapped
 
 TAB = 4
 """Cells of a tab stop: panes are narrow."""
-
-NEAR = (2, 6, 16)
-"""Lines executed before (or after) the cursor that get the strongest shade, the next one, the weakest."""
 
 TO_DO = "l shows the disassembly. A recording made with --embed-sources carries its sources."
 
@@ -110,13 +107,13 @@ class SourcePane(Pane):
             for point in points
             if point.kind is PointKind.BREAK and point.location is not None and point.location.file == name
         }
-        self.refresh()
+        self.redraw()
 
     def set_trail(self, trail: Trail) -> None:
         """Take the lines executed around the cursor."""
         self._trail = trail
         self._past, self._future = ranks(trail.visits, trail.position)
-        self.refresh()
+        self.redraw()
 
     def _take(self, source: SourceFile | None, missing: str) -> None:
         self._missing = missing if source is None else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.program import Variable
 from rrdbg.tui.model import Program
@@ -15,8 +16,7 @@ DEEPEST = 24
 """Levels of parts within parts that can be opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Frozen):
     """One row of the tree."""
 
     variable: Variable

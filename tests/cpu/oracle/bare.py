@@ -139,7 +139,7 @@ def on_qemu(experiments: Sequence[Sequence[int]], folder: Path) -> list[Outcome]
     path.write_bytes(data)
     command = [QEMU, "-M", "virt", "-bios", "none", "-m", f"{RAM_BYTES >> 20}M", "-display", "none", "-monitor", "none"]
     command += ["-serial", "stdio", "-device", f"loader,file={path},addr=0x{RAM:x}"]
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=True)
     return _parse(run.stdout, starts)
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from rrdbg_core.cpu.regions.plan import Plan
-from rrdbg_core.cpu.regions.record import Record, decode_plan, digest, encode_plan, unseal
-from rrdbg_core.cpu.regions.store import Store, key
+from rrdbg_core.cpu.regions.record import decode_plan, digest, encode_plan, unseal
+from rrdbg_core.cpu.regions.store import Store, current, key
 from rrdbg_core.cpu.regions.wire import (
     PAGE_BYTES,
     PROTOCOL,
@@ -284,13 +284,17 @@ class _Link:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            threads = list(self._threads)
-        end = time.monotonic() + END_S
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        self._join(END_S)
         self.abandon()
-        for thread in threads:
-            thread.join(2.0)
+        self._join(END_S * 8)
+
+    def _join(self, timeout_s: float) -> None:
+        """Wait for the threads; the one that sends may still start one that listens."""
+        end = time.monotonic() + timeout_s
+        while threads := [thread for thread in self._threads if thread.is_alive()]:
+            threads[0].join(max(0.0, end - time.monotonic()))
+            if threads[0].is_alive():
+                return
 
     # ---- the thread that sends ---------------------------------------------------------------------------------------
     def _spawn(self, target: Callable[..., None], name: str, *args: Any) -> bool:
@@ -308,8 +312,7 @@ class _Link:
     def _run(self) -> None:
         process: subprocess.Popen[bytes] | None = None
         try:
-            with self._changed:
-                self.given_up = not self._load()
+            self.given_up = not self._load()
             while (message := self._next()) is not None:
                 if process is not self._process:
                     _hang_up(process)
@@ -333,10 +336,15 @@ class _Link:
             records = Store(self._program, version=self._key).load() if self._program else []
         except (OSError, RuntimeError, ImportError):  # no sources to hash, or no LLVM
             return False
-        for record in records:
-            self._receive(record, stored=True)
-        self.loaded = True
-        self._changed.notify_all()
+        try:
+            batches = [tuple(map(decode_plan, record.plans)) for record in records]
+        except ValueError:
+            batches = []
+        for index in current(batches):
+            self._receive(batches[index], records[index].code, stored=True)
+        with self._changed:
+            self.loaded = True
+            self._changed.notify_all()
         return True
 
     def _next(self) -> bytes | None:
@@ -402,10 +410,7 @@ class _Link:
         try:
             self._greet(*receive(process.stdout.read))
             while True:
-                kind, payload = receive(process.stdout.read)
-                with self._changed:
-                    self._hear(kind, payload)
-                    self._changed.notify_all()
+                self._hear(*receive(process.stdout.read))
         except (EOFError, OSError, ValueError, BrokenMessage, MemoryError):
             pass
         finally:
@@ -420,37 +425,44 @@ class _Link:
     def _hear(self, kind: Kind, payload: bytes) -> None:
         match kind:
             case Kind.WANTED:
-                pages = [page for page in unpack_words(payload) if page not in self._asked]
-                if len(pages) + len(self._asked) > PAGES_WANTED or any(page % PAGE_BYTES for page in pages):
-                    raise BrokenMessage("no such pages")
-                self._asked.update(pages)
-                self.wanted += pages
+                self._want(unpack_words(payload))
             case Kind.TRYING:
                 self._trying = unpack_blobs(payload)
             case Kind.RESULT:
                 found = unseal(self._salt, memoryview(payload), 9)
                 if found is None or found[1] != len(payload):
                     raise BrokenMessage("a damaged record")
-                cpu_ns = self._past_cpu_ns + int.from_bytes(payload[:8], "little")
-                self.stats = replace(self.stats, cpu_ns=cpu_ns)
-                self._receive(found[0], stored=payload[8] != 0)
+                plans = tuple(map(decode_plan, found[0].plans))
                 self._trying = []
+                with self._changed:
+                    cpu_ns = self._past_cpu_ns + int.from_bytes(payload[:8], "little")
+                    self.stats = replace(self.stats, cpu_ns=cpu_ns)
+                self._receive(plans, found[0].code, stored=payload[8] != 0)
             case _:
                 raise BrokenMessage(f"a message of kind {kind.name}")
 
-    def _receive(self, record: Record, *, stored: bool) -> None:
-        count = len(record.plans)
-        if not record.code:
-            self.stats = replace(self.stats, refused=self.stats.refused + count)
-            return
-        result = Result(tuple(map(decode_plan, record.plans)), record.code, stored)
-        if self._waiting_bytes + len(record.code) <= RESULTS_BYTES:
-            self._waiting_bytes += len(record.code)
-            self.results.append(result)
-        if stored:
-            self.stats = replace(self.stats, stored=self.stats.stored + count)
-        else:
-            self.stats = replace(self.stats, compiled=self.stats.compiled + count)
+    def _want(self, pages: Sequence[int]) -> None:
+        with self._changed:
+            pages = [page for page in pages if page not in self._asked]
+            if len(pages) + len(self._asked) > PAGES_WANTED or any(page % PAGE_BYTES for page in pages):
+                raise BrokenMessage("no such pages")
+            self._asked.update(pages)
+            self.wanted += pages
+            self._changed.notify_all()
+
+    def _receive(self, plans: tuple[Plan, ...], code: bytes, *, stored: bool) -> None:
+        with self._changed:
+            stats = self.stats
+            if not code:
+                self.stats = replace(stats, refused=stats.refused + len(plans))
+            elif stored:
+                self.stats = replace(stats, stored=stats.stored + len(plans))
+            else:
+                self.stats = replace(stats, compiled=stats.compiled + len(plans))
+            if code and self._waiting_bytes + len(code) <= RESULTS_BYTES:
+                self._waiting_bytes += len(code)
+                self.results.append(Result(plans, code, stored))
+            self._changed.notify_all()
 
     def _mourn(self, exit_code: int) -> None:
         """Remember what the compiler died of, so that the next one does not.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper, Jump
+from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import decode
 
 PAGE_MASK = PAGE_BYTES - 1
@@ -77,23 +79,27 @@ class CodePages:
                 return None
             if len(self._steps) >= MAX_DECODED:
                 self._steps.clear()
-            found = self._steps[pc] = _decode(page, pc)
+            found = self._steps[pc] = read_step(page, pc & PAGE_MASK, pc)
         return found
 
 
-def _decode(page: bytes, pc: int) -> Step:
-    offset = pc & PAGE_MASK
-    word = int.from_bytes(page[offset : offset + 4], "little")
+_decode_word = lru_cache(maxsize=1 << 14)(decode)
+
+
+def read_step(code: bytes, offset: int, pc: int) -> Step:
+    """Return the instruction at an offset into code, which stands at pc; a BARRIER if it is cut off."""
+    word = int.from_bytes(code[offset : offset + 4], "little")
     length = 4 if word & 3 == 3 else 2
-    decoded = decode(word) if not offset & 1 and offset + length <= PAGE_BYTES else None
+    whole = not pc & 1 and offset + length <= len(code)
+    decoded = _decode_word(word if length == 4 else word & 0xFFFF) if whole else None
     if decoded is None:
         return Step(Kind.BARRIER, length, 0)
     effect = decoded.insn.effect
     if isinstance(effect, Branch):
-        return Step(Kind.BRANCH, length, pc + decoded.imm & (1 << 64) - 1)
+        return Step(Kind.BRANCH, length, pc + decoded.imm & M64)
     if isinstance(effect, Jump):
         if decoded.insn.name == "jal":
-            return Step(Kind.JUMP, length, pc + decoded.imm & (1 << 64) - 1)
+            return Step(Kind.JUMP, length, pc + decoded.imm & M64)
         return Step(Kind.INDIRECT, length, 0)
     if isinstance(effect, Helper) and effect.name not in TRANSLATED_HELPERS:
         return Step(Kind.BARRIER, length, 0)

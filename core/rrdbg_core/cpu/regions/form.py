@@ -1,9 +1,13 @@
 """The region former: from sampled windows of execution to what is worth compiling.
 
 A profile takes what the kernel samples, windows of consecutive steps, and keeps how often each instruction was followed
-by which. From that it builds the dynamic control flow graph, and grows regions from the hottest blocks that no region
-has taken over yet, along the heaviest edges, through calls, returns and pages. Whether a region is entered and left as
-planned is seen in later windows: what goes on outside is hot again, and gives new regions or larger ones.
+by which. From that it builds the dynamic control flow graph, and grows regions from where most time is lost, along the
+heaviest edges, through calls, returns and pages. Whether regions are entered and left as planned is seen in later
+windows: each of them is followed through the regions that there are, and what goes on outside, or goes in and out all
+the time, is where the next regions grow.
+
+A region has to pay: it is made when the time lost in its blocks is worth compiling them, as if the program had as long
+to run as it has run already.
 
 All of it is heuristic: a bad plan costs speed, never correctness. But equal samples give equal plans.
 """
@@ -11,18 +15,20 @@ All of it is heuristic: a bad plan costs speed, never correctness. But equal sam
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush, nlargest
 
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
-from rrdbg_core.cpu.regions.graph import Graph, Node
+from rrdbg_core.cpu.regions.graph import Flow, Graph, Node
 from rrdbg_core.cpu.regions.plan import MAX_INSNS, Block, Plan
 from rrdbg_core.cpu.regions.walk import Live, walk
 
-FIRST_STEPS = 512
-"""Steps sampled before the first look."""
-STEPS_BETWEEN_LOOKS = 1024
+# ---- samples
+STEPS_BETWEEN_LOOKS = 512
 """Steps sampled between looks."""
 MAX_PENDING = 1 << 15
 """Samples kept for the next look; beyond that the oldest go."""
@@ -32,28 +38,61 @@ FADED = 0.3
 """Weight below which a sample that was aged is forgotten."""
 MAX_SITES = 1 << 15
 """Instructions that are remembered."""
-MIN_RUNS = 16.0
-"""How often a block must have been seen before a region is grown from it."""
-MIN_GAIN = 0.001
-"""Share of all steps that a region must take over."""
-COLD = 0.01
-"""Share of the root's runs below which a block is left out."""
+MAX_MISSING = 1 << 10
+"""Pages asked for at a time."""
+
+# ---- what pays
+VISIT = 2.0
+"""What entering a region costs, in steps of the interpreter."""
+PRICE = 8.0
+"""Sampled steps that must be lost for each instruction of a region, to compile it."""
+MIN_LOST = 24.0
+"""Sampled steps that must be lost, however small the region."""
 UNSEEN = 0.03
 """Estimated share of ways not seen yet below which the picture of a region counts as whole."""
 SEEN_ENOUGH = 400.0
 """Runs of the root from which on it is taken as it is."""
+
+# ---- shape
+COLD = 0.01
+"""Share of the root's runs below which a block is left out."""
+DENSE = 0.5
+"""How much less than its densest part, in time lost for each instruction, a region may be."""
+MAX_MISFITS = 6
+"""Blocks too long for the room that is left after which a region is finished."""
 MAX_ENTRIES = 8
 """Entries that a region gets; those it inherits come on top."""
 MIN_ENTRY = 0.02
 """Share of a region's arrivals below which one gets no entry of its own."""
-MAX_PLANS_A_LOOK = 4
-"""Plans made at a time."""
-MAX_ROOTS_A_LOOK = 24
-"""Roots tried at a time."""
+
+# ---- bounds
+INSNS_A_LOOK = 200
+"""Instructions of all plans made at a time, if there is more than one."""
+MAX_ROOTS_A_LOOK = 32
+"""Roots looked at."""
+MAX_TRIES_A_LOOK = 8
+"""Regions grown, whether a plan comes of them or not."""
 MAX_LIVE = 256
 """Plans remembered; beyond that the oldest go."""
 MAX_SETBACKS = 10
 """Setbacks after which a place is given up."""
+
+
+@dataclass(slots=True)
+class Region:
+    """Blocks that could become a plan."""
+
+    nodes: list[Node]
+    """The root first."""
+    insns: int
+    """Their instructions."""
+    lost: float
+    """Sampled steps lost in them."""
+
+    @property
+    def density(self) -> float:
+        """Time lost for each instruction."""
+        return self.lost / (self.insns + 8)
 
 
 class Profile:
@@ -61,18 +100,18 @@ class Profile:
 
     def __init__(self) -> None:
         self._code = CodePages()
-        self._flow: dict[int, dict[int, float]] = {}
-        self._outside: dict[int, float] = {}
-        self._total = 0.0  # steps sampled, aged
-        self._since_aged = 0
-        self._since_look = 0
-        self._looked = False
+        self._flow = Flow(self._code)
+        self._missing: set[int] = set()
+        self._lost: dict[int, float] = {}
+        """Time lost at each pc, in steps of the interpreter: one for a step, `VISIT` for entering a region."""
+        self._since_aged = self._since_look = 0
         self._pending: list[npt.NDArray[np.uint64]] = []
         self._pending_size = 0
         self._lives: list[Live] = []  # oldest first
         self._entries: dict[int, Live] = {}
         self._holders: dict[int, Live] = {}  # newest region that an instruction is in
-        self._setbacks: dict[int, int] = {}  # by the page of a root
+        self._setbacks: dict[int, int] = {}  # by page
+        self._tries: dict[int, int] = {}  # by root
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
     def add_samples(self, pcs: npt.NDArray[np.uint64]) -> None:
@@ -86,21 +125,26 @@ class Profile:
 
     def set_page(self, address: int, content: bytes) -> None:
         """Set a page of guest code; what was known about another content is forgotten."""
+        self._missing.discard(address)
         if not self._code.put(address, content):
             return
-        for pc in [pc for pc in self._flow if pc & ~PAGE_MASK == address]:
-            del self._flow[pc]
-            self._outside.pop(pc, None)
-        hit = [live for live in self._lives if any(block.pc & ~PAGE_MASK == address for block in live.plan.blocks)]
+        pcs = [pc for pc in range(address, address + PAGE_BYTES, 2) if pc in self._flow.outs]
+        self._flow.forget(pcs)
+        for pc in pcs:
+            self._lost.pop(pc, None)
         self._set_back(address)
-        for live in hit:
+        for live in [live for live in self._lives if address in live.pages]:
             self._drop(live)
 
     def missing_pages(self) -> set[int]:
         """Return addresses of pages that samples name and whose content is not known."""
         self._absorb()
-        pages = {pc & ~PAGE_MASK for pc in self._flow}
-        return {page for page in pages if page not in self._code}
+        return set(self._missing)
+
+    def adopt(self, plan: Plan) -> None:
+        """Take note that there is a region that was not planned here."""
+        if not any(live.plan == plan for live in self._lives):
+            self._take_over(plan)
 
     def forget(self, plan: Plan, *, changed: bool = True) -> None:
         """Take note that a region is no more.
@@ -126,10 +170,8 @@ class Profile:
             self._seat(other)
 
     def _seat(self, live: Live) -> None:
-        for entry in live.plan.entries:
-            self._entries[entry] = live
-        for pc in live.places:
-            self._holders[pc] = live
+        self._entries.update(dict.fromkeys(live.plan.entries, live))
+        self._holders.update(dict.fromkeys(live.places, live))
 
     # ---- samples -----------------------------------------------------------------------------------------------------
     def _absorb(self) -> None:
@@ -139,124 +181,162 @@ class Profile:
         pcs = np.concatenate([*self._pending, np.zeros(1, np.uint64)])
         self._pending, self._pending_size = [], 0
         steps = int(np.count_nonzero(pcs))
-        self._age(steps)
-        self._total += steps
         self._since_look += steps
+        self._age(steps)
         values, indices = np.unique(pcs, return_inverse=True)
         pairs, counts = np.unique(indices[:-1] * len(values) + indices[1:], return_counts=True)
         names = values.tolist()
+        flow, known = self._flow, self._flow.outs
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             first, then = divmod(pair, len(names))
-            if names[first]:
-                outs = self._flow.setdefault(names[first], {})
-                outs[names[then]] = outs.get(names[then], 0.0) + count
-        outside = self._outside
-        for pc, count in self._walk(pcs).items():
-            outside[pc] = outside.get(pc, 0.0) + count
+            pc = names[first]
+            if pc:
+                if pc not in known:
+                    self._want(pc & ~PAGE_MASK)
+                flow.add(pc, names[then], count)
+        self._follow(pcs)
 
-    def _walk(self, pcs: npt.NDArray[np.uint64]) -> dict[int, float]:
-        """Return how often which instruction was executed outside of all regions."""
-        counts: dict[int, float] = {}
-        cuts = np.flatnonzero(pcs == 0)
+    def _want(self, page: int) -> None:
+        if page not in self._code:
+            if len(self._missing) >= MAX_MISSING:
+                self._missing.clear()
+            self._missing.add(page)
+
+    def _follow(self, pcs: npt.NDArray[np.uint64]) -> None:
+        """Follow windows through the regions, and count what is lost."""
+        lost, entries, holders = self._lost, self._entries, self._holders
         steps: list[int] = pcs.tolist()
         start = 0
-        for cut in cuts.tolist():
+        for cut in np.flatnonzero(pcs == 0).tolist():
             window = steps[start:cut]
             start = cut + 1
             if not window:
                 continue
-            for stay in walk(window, self._entries, self._holders.get(window[0])):
+            for stay in walk(window, entries, holders.get(window[0])):
                 if stay.live is None:
                     for pc in window[stay.start : stay.end]:
-                        counts[pc] = counts.get(pc, 0.0) + 1.0
-        return counts
+                        lost[pc] = lost.get(pc, 0.0) + 1.0
+                elif stay.start:
+                    pc = window[stay.start]
+                    lost[pc] = lost.get(pc, 0.0) + VISIT
 
     def _age(self, steps: int) -> None:
         """Let old samples fade."""
         self._since_aged += steps
-        while self._since_aged >= HALF_LIFE_STEPS or len(self._flow) > MAX_SITES:
+        while self._since_aged >= HALF_LIFE_STEPS or len(self._flow.outs) > MAX_SITES:
             self._since_aged = max(0, self._since_aged - HALF_LIFE_STEPS)
-            self._total /= 2
-            for pc in list(self._flow):
-                kept = {then: weight / 2 for then, weight in self._flow[pc].items() if weight / 2 >= FADED}
-                if kept:
-                    self._flow[pc] = kept
-                else:
-                    del self._flow[pc]
-            self._outside = {pc: weight / 2 for pc, weight in self._outside.items() if weight / 2 >= FADED}
+            self._flow.fade(FADED)
+            self._lost = {pc: weight / 2 for pc, weight in self._lost.items() if weight / 2 >= FADED}
 
     # ---- what goes out -----------------------------------------------------------------------------------------------
     def next_plans(self) -> list[Plan]:
-        """Return what is worth compiling now, the best first.
+        """Return what is worth compiling now, the best first; little at a time: ask again when that is compiled.
 
         A plan takes over all its entries from those before; one that has no entry left is superseded.
         """
         self._absorb()
-        if self._since_look < (STEPS_BETWEEN_LOOKS if self._looked else FIRST_STEPS):
+        if self._since_look < STEPS_BETWEEN_LOOKS:
             return []
-        self._since_look, self._looked = 0, True
-        if sum(self._outside.values()) < MIN_GAIN * self._total:
-            return []
-        graph = Graph(self._code, self._flow, self._outside)
-        found: list[tuple[float, Plan]] = []
-        roots = sorted(graph.nodes.values(), key=lambda node: (-node.outside, node.pc))[:MAX_ROOTS_A_LOOK]
-        for root in roots:
-            if len(found) == MAX_PLANS_A_LOOK:
+        self._since_look = 0
+        plans: list[Plan] = []
+        room = INSNS_A_LOOK
+        graph = Graph(self._code, self._flow, self._lost)
+        candidates = self._candidates(graph)
+        taken: set[int] = set()
+        for region in candidates:
+            if plans and region.insns > room:
                 break
-            if root.outside < MIN_GAIN * self._total / 4 or root.runs < MIN_RUNS:
+            if any(node.pc in taken for node in region.nodes):
                 continue
-            region = self._grow(graph, root)
-            gain = sum(node.outside for node in region)
-            size = sum(len(node.pcs) for node in region)
-            if gain < MIN_GAIN * self._total or not self._ripe(region, root):
-                continue
-            plan = self._plan(graph, region)
-            self._take_over(plan, region)
-            found.append((gain / (size + 20), plan))
-        found.sort(key=lambda item: -item[0])
-        return [plan for _, plan in found]
+            taken.update(node.pc for node in region.nodes)
+            room -= region.insns
+            plan = self._plan(region)
+            root = plan.blocks[0].pc
+            self._tries[root] = self._tries.get(root, 0) + 1
+            self._take_over(plan)
+            plans.append(plan)
+        return plans
 
-    def _grow(self, graph: Graph, root: Node) -> list[Node]:
-        """Return a region: blocks around a root, in the order in which they were added."""
+    def _candidates(self, graph: Graph) -> list[Region]:
+        """Return regions that would pay, the best first."""
+        found: list[Region] = []
+        tried: set[int] = set()
+        tries = 0
+        for pc in nlargest(MAX_ROOTS_A_LOOK, self._lost, key=lambda pc: (self._lost[pc], -pc)):
+            root = graph.node(graph.start_of(pc))
+            if root is None or root.pc in tried:
+                continue
+            if tries == MAX_TRIES_A_LOOK:
+                break
+            tries += 1
+            region = self._grow(graph, root)
+            tried.update(node.pc for node in region.nodes)
+            if self._pays(region):
+                found.append(region)
+        return sorted(found, key=lambda region: (-region.density, region.nodes[0].pc))
+
+    def _grow(self, graph: Graph, root: Node) -> Region:
+        """Return blocks around a root, as far as they are dense enough."""
         region = {root.pc: root}
-        room = MAX_INSNS - len(root.pcs)
-        frontier: dict[int, float] = {}
-        passed: set[int] = set()
+        insns, lost, leaving = len(root.pcs), root.lost, sum(root.succs.values()) - root.succs.get(root.pc, 0.0)
+        weights: dict[int, float] = {}
+        frontier: list[tuple[float, int]] = []
+        cold = COLD * root.runs
+        misfits = 0
         node = root
-        while True:
+        sizes = [(insns, lost, leaving)]
+        while misfits < MAX_MISFITS:
             for ways in (node.succs, node.preds):
                 for pc, weight in ways.items():
-                    if pc not in region and pc not in passed:
-                        frontier[pc] = frontier.get(pc, 0.0) + weight
-            if not frontier:
+                    if pc not in region:
+                        weights[pc] = weight = weights.get(pc, 0.0) + weight
+                        if weight >= cold:
+                            heappush(frontier, (-weight, pc))
+            added: Node | None = None
+            while frontier and misfits < MAX_MISFITS:
+                weight, pc = heappop(frontier)
+                # others for the same block are out of date
+                if pc not in region and weight == -weights[pc]:
+                    found = graph.node(pc)
+                    if found is not None and insns + len(found.pcs) <= MAX_INSNS:
+                        added = found
+                        break
+                    misfits += 1
+            if added is None:
                 break
-            pc = min(frontier, key=lambda pc: (-frontier[pc], pc))
-            if frontier.pop(pc) < COLD * root.runs:
-                break
-            node = graph.nodes[pc]
-            if len(node.pcs) > room:
-                passed.add(pc)
-                node = Node(0)
-                continue
-            room -= len(node.pcs)
-            region[pc] = node
-        return list(region.values())
+            node = region[added.pc] = added
+            insns += len(node.pcs)
+            lost += node.lost
+            leaving += sum(weight for pc, weight in node.succs.items() if pc not in region)
+            leaving -= sum(weight for pc, weight in node.preds.items() if pc in region and pc != node.pc)
+            sizes.append((insns, lost, leaving))
+        scores = [(lost - VISIT * leaving) / (insns + 8) for insns, lost, leaving in sizes]
+        best = max(scores)
+        count = max(index for index, score in enumerate(scores) if score >= DENSE * best or score == best) + 1
+        insns, lost, _ = sizes[count - 1]
+        return Region(list(region.values())[:count], insns, lost)
 
-    def _ripe(self, region: list[Node], root: Node) -> bool:
-        """Return True if enough was seen of a region: the more ways were seen just once, the more are to come."""
-        setbacks = max(self._setbacks.get(node.pc & ~PAGE_MASK, 0) for node in region)
-        if setbacks >= MAX_SETBACKS or root.runs < MIN_RUNS * (1 << setbacks):
+    def _pays(self, region: Region) -> bool:
+        """Return True if a region is worth compiling, and enough was seen of it."""
+        root = region.nodes[0]
+        setbacks = max(self._setbacks.get(node.pc & ~PAGE_MASK, 0) for node in region.nodes)
+        if setbacks >= MAX_SETBACKS:
+            return False
+        least = max(MIN_LOST, PRICE * region.insns) * (1 << setbacks + 2 * self._tries.get(root.pc, 0))
+        if region.lost < least:
             return False
         if root.runs >= SEEN_ENOUGH:
             return True
-        ways = [weight for node in region for weight in node.succs.values()]
+        # the more ways were seen just once, the more are to come
+        ways = [weight for node in region.nodes for weight in node.succs.values()]
         once = sum(1 for weight in ways if weight <= 1)
         return once <= UNSEEN * sum(ways)
 
-    def _plan(self, graph: Graph, region: list[Node]) -> Plan:
-        members = {node.pc: node for node in region}
-        ordered = [region[0], *sorted(region[1:], key=lambda node: (-node.runs, node.pc))]
-        return Plan(tuple(self._as_block(node, members) for node in ordered), self._choose_entries(region, members))
+    def _plan(self, region: Region) -> Plan:
+        members = {node.pc: node for node in region.nodes}
+        root, *others = region.nodes
+        ordered = [root, *sorted(others, key=lambda node: (-node.runs, node.pc))]
+        return Plan(tuple(self._as_block(node, members) for node in ordered), self._choose_entries(root, members))
 
     def _as_block(self, node: Node, members: dict[int, Node]) -> Block:
         last = node.pcs[-1]
@@ -267,13 +347,12 @@ class Profile:
             targets = sorted((pc for pc in node.succs if pc in members), key=lambda pc: (-node.succs[pc], pc))
         return Block(node.pc, self._code.bytes_at(node.pc, last + step.length - node.pc), tuple(targets))
 
-    def _choose_entries(self, region: list[Node], members: dict[int, Node]) -> tuple[int, ...]:
+    def _choose_entries(self, root: Node, members: dict[int, Node]) -> tuple[int, ...]:
         """Return where a region is entered: root, heads of loops, and what is often come to from outside."""
-        root = region[0]
         arrivals: dict[int, float] = {}
-        for node in region:
+        for node in members.values():
             inside = sum(weight for pc, weight in node.preds.items() if pc in members)
-            arrivals[node.pc] = max(0.0, node.total_in - inside)
+            arrivals[node.pc] = node.strangers + sum(node.preds.values()) - inside
         for pc, weight in _loops(root, members).items():
             if weight >= MIN_ENTRY * root.runs:
                 arrivals[pc] += weight / 100
@@ -285,13 +364,11 @@ class Profile:
                 entries.update(dict.fromkeys(live.plan.entries))
         return tuple(entries)
 
-    def _take_over(self, plan: Plan, region: list[Node]) -> None:
+    def _take_over(self, plan: Plan) -> None:
         """Count a plan as compiled."""
-        for node in region:
-            node.outside = 0.0
-            for pc in node.pcs:
-                self._outside.pop(pc, None)
-        live = Live(plan, self._code)
+        live = Live(plan)
+        for pc in live.places:
+            self._lost.pop(pc, None)
         self._lives.append(live)
         self._seat(live)
         for old in [old for old in self._lives if not any(self._entries[pc] is old for pc in old.plan.entries)]:

@@ -1,4 +1,4 @@
-"""The dynamic control flow graph: basic blocks and how often each was followed by which, from sampled steps."""
+"""The dynamic control flow graph: how often each instruction was followed by which, as basic blocks where one looks."""
 
 from __future__ import annotations
 
@@ -6,133 +6,179 @@ from collections.abc import Mapping
 
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
 
-Flow = Mapping[int, Mapping[int, float]]
-"""How often a step at one pc was followed by a step at another; pc 0 stands for the end of a window."""
-
 MAX_BLOCK_INSNS = 100
 """Longer runs of instructions are cut, so that a region can hold a part of them."""
+
+
+class Flow:
+    """How often a step at one pc was followed by a step at another."""
+
+    def __init__(self, code: CodePages) -> None:
+        self._code = code
+        self.outs: dict[int, dict[int, float]] = {}
+        """What followed each pc; 0 stands for the end of a window."""
+        self.jumps: dict[int, dict[int, None]] = {}
+        """Where each pc was come to from, the instruction before it left out."""
+
+    def add(self, pc: int, then: int, count: float) -> None:
+        """Count steps."""
+        outs = self.outs.get(pc)
+        if outs is None:
+            outs = self.outs[pc] = {}
+        old = outs.get(then)
+        if old is not None:
+            outs[then] = old + count
+            return
+        outs[then] = count
+        if then and self._jumps(pc, then):
+            self.jumps.setdefault(then, {})[pc] = None
+
+    def _jumps(self, pc: int, then: int) -> bool:
+        if then - pc not in (2, 4):
+            return True
+        step = self._code.step(pc)
+        return step is not None and then != pc + step.length
+
+    def seen(self, pc: int) -> float:
+        """Return how often a pc was executed."""
+        outs = self.outs.get(pc)
+        return sum(outs.values()) if outs else 0.0
+
+    def fade(self, least: float) -> None:
+        """Halve all counts, and forget those that fall below `least`."""
+        for pc in list(self.outs):
+            outs = self.outs[pc]
+            kept = {then: weight / 2 for then, weight in outs.items() if weight / 2 >= least}
+            for then in outs.keys() - kept.keys():
+                self._forget_jump(pc, then)
+            if kept:
+                self.outs[pc] = kept
+            else:
+                del self.outs[pc]
+
+    def forget(self, pcs: list[int]) -> None:
+        """Forget what was seen of instructions."""
+        for pc in pcs:
+            for then in self.outs.pop(pc, ()):
+                self._forget_jump(pc, then)
+
+    def _forget_jump(self, pc: int, then: int) -> None:
+        sources = self.jumps.get(then)
+        if sources is not None:
+            sources.pop(pc, None)
+            if not sources:
+                del self.jumps[then]
 
 
 class Node:
     """A basic block: instructions that are executed one after another."""
 
-    __slots__ = ("ends_in", "heat", "outside", "pc", "pcs", "preds", "runs", "succs", "total_in")
+    __slots__ = ("ends_in", "lost", "pc", "pcs", "preds", "runs", "strangers", "succs")
 
-    def __init__(self, pc: int) -> None:
-        self.pc = pc
-        self.pcs: list[int] = []
-        """Its instructions."""
-        self.ends_in = Kind.PLAIN
+    def __init__(self, pcs: list[int], ends_in: Kind) -> None:
+        self.pc = pcs[0]
+        """The first instruction."""
+        self.pcs = pcs
+        """All of them."""
+        self.ends_in = ends_in
         """Kind of the last one."""
-        self.heat = 0.0
-        """Steps sampled in it."""
-        self.outside = 0.0
-        """Of these, steps that no region has taken over."""
         self.runs = 0.0
         """How often it was executed: the mean over its instructions."""
+        self.lost = 0.0
+        """Time lost in it, see `Profile`."""
         self.succs: dict[int, float] = {}
-        """What followed it, and how often."""
+        """Blocks that followed it, and how often."""
         self.preds: dict[int, float] = {}
-        """What it followed, likewise."""
-        self.total_in = 0.0
-        """How often it was come to from anywhere, traps and instructions that are not for regions included."""
+        """Blocks that it followed, likewise."""
+        self.strangers = 0.0
+        """How often it was come to by a trap, or from an instruction that is not for regions."""
 
 
 class Graph:
-    """All blocks, by the pc of their first instruction."""
+    """Blocks, built when they are asked for. It goes by what was known when it was made."""
 
-    def __init__(self, code: CodePages, flow: Flow, outside: Mapping[int, float]) -> None:
-        self.nodes: dict[int, Node] = {}
+    def __init__(self, code: CodePages, flow: Flow, lost: Mapping[int, float]) -> None:
         self._code = code
         self._flow = flow
-        self._outside = outside
-        self._owners: set[int] = set()  # instructions that are in some block
-        leaders = self._leaders()
-        for pc in sorted(leaders):
-            self._block(pc, leaders)
-        for pc in sorted(flow):
-            # sampled in the middle of a block whose start was not
-            if pc not in self._owners:
-                self._block(pc, leaders)
-        self._connect()
+        self._lost = lost
+        self._nodes: dict[int, Node | None] = {}
+        self._starts: dict[int, int] = {}
 
-    def _leaders(self) -> set[int]:
-        """Return where blocks start: wherever something but the instruction before leads."""
-        leaders = set()
-        step = self._code.step
-        for pc, outs in self._flow.items():
-            here = step(pc)
-            if here is None:
-                continue
-            behind = pc + here.length
-            apart = here.kind is not Kind.PLAIN or (behind ^ pc) & ~PAGE_MASK
-            for then in outs:
-                if then and (apart or then != behind):
-                    leaders.add(then)
-        return leaders
+    def node(self, pc: int) -> Node | None:
+        """Return the block that starts at pc; None if a region cannot hold even its first instruction."""
+        if pc not in self._nodes:
+            self._nodes[pc] = self._build(pc)
+        return self._nodes[pc]
 
-    def _block(self, pc: int, leaders: set[int]) -> None:
-        """Add the block at pc, and what follows it if it is cut."""
-        while True:
-            node = Node(pc)
-            pcs = node.pcs
-            at = pc
-            while True:
-                here = self._code.step(at)
-                if here is None or here.kind is Kind.BARRIER:
-                    break
-                pcs.append(at)
-                node.ends_in = here.kind
-                at += here.length
-                cut = len(pcs) == MAX_BLOCK_INSNS
-                if here.kind is not Kind.PLAIN or at in leaders or cut or (at ^ pc) & ~PAGE_MASK:
-                    break
-            if not pcs or pc in self.nodes:
-                return
-            self.nodes[pc] = node
-            self._owners.update(pcs)
-            if len(pcs) < MAX_BLOCK_INSNS or node.ends_in is not Kind.PLAIN or at in leaders or at not in self._flow:
-                return
-            leaders.add(at)
-            pc = at
+    def start_of(self, pc: int) -> int:
+        """Return where the block starts that an instruction is in."""
+        path = []
+        at = pc
+        while at not in self._starts:
+            path.append(at)
+            before = self._before(at)
+            if before is None or len(path) >= MAX_BLOCK_INSNS:
+                self._starts[at] = at
+                break
+            at = before
+        start = self._starts[at]
+        self._starts.update(dict.fromkeys(path, start))
+        return start
 
-    def _connect(self) -> None:
-        """Weigh blocks, and the ways between them."""
-        flow, outside, nodes, step = self._flow, self._outside, self.nodes, self._code.step
-        arrivals: dict[int, float] = {}
-        for node in nodes.values():
-            for pc in node.pcs:
-                outs = flow.get(pc)
-                if outs:
-                    node.heat += sum(outs.values())
-                    node.outside += outside.get(pc, 0.0)
-            node.runs = node.heat / len(node.pcs)
-        for pc, outs in flow.items():
-            here = step(pc)
-            for then, weight in outs.items():
-                if then in nodes and (here is None or here.kind is not Kind.PLAIN or then != pc + here.length):
-                    arrivals[then] = arrivals.get(then, 0.0) + weight
-        for pc, node in nodes.items():
-            node.total_in += arrivals.get(pc, 0.0)
-            last = node.pcs[-1]
-            here = step(last)
-            assert here is not None
-            behind = last + here.length
-            for then, weight in flow.get(last, {}).items():
-                follower = nodes.get(then)
-                if follower is None or not _follows(here.kind, then, behind, here.target):
-                    continue
-                if here.kind is Kind.PLAIN:
-                    # not among the arrivals
-                    follower.total_in += weight
+    def _before(self, pc: int) -> int | None:
+        """Return the instruction that is always executed before this one, if it is in the same block."""
+        if pc in self._flow.jumps or not pc & PAGE_MASK:
+            return None
+        for length in (2, 4):
+            if pc in self._flow.outs.get(pc - length, ()):
+                step = self._code.step(pc - length)
+                if step is not None and step.length == length and step.kind is Kind.PLAIN:
+                    return pc - length
+        return None
+
+    def _build(self, pc: int) -> Node | None:
+        jumps, read = self._flow.jumps, self._code.step
+        pcs: list[int] = []
+        kind, at = Kind.PLAIN, pc
+        while len(pcs) < MAX_BLOCK_INSNS:
+            step = read(at)
+            if step is None or step.kind is Kind.BARRIER:
+                break
+            pcs.append(at)
+            kind, target = step.kind, step.target
+            at += step.length
+            if kind is not Kind.PLAIN or at in jumps or not at & PAGE_MASK or (at ^ pc) & ~PAGE_MASK:
+                break
+        if not pcs:
+            return None
+        node = Node(pcs, kind)
+        flow, lost = self._flow, self._lost
+        node.runs = sum(map(flow.seen, pcs)) / len(pcs)
+        node.lost = sum(lost.get(pc, 0.0) for pc in pcs)
+        for then, weight in flow.outs.get(pcs[-1], {}).items():
+            if then and _follows(kind, then, at, target):
                 node.succs[then] = weight
-                follower.preds[pc] = follower.preds.get(pc, 0.0) + weight
+        for source in self._sources(pc):
+            weight = flow.outs[source][pc]
+            here = read(source)
+            if here is None or not _follows(here.kind, pc, source + here.length, here.target):
+                node.strangers += weight
+            else:
+                start = self.start_of(source)
+                node.preds[start] = node.preds.get(start, 0.0) + weight
+        return node
+
+    def _sources(self, pc: int) -> list[int]:
+        """Return the instructions that were followed by this one."""
+        outs = self._flow.outs
+        near = [pc - length for length in (2, 4) if pc in outs.get(pc - length, ())]
+        return list(dict.fromkeys((*near, *self._flow.jumps.get(pc, ()))))
 
 
 def _follows(kind: Kind, then: int, behind: int, target: int) -> bool:
-    """Return True if an instruction can lead there: otherwise a trap or an interrupt did."""
-    if kind is Kind.INDIRECT:
-        return True
-    if kind is Kind.JUMP:
-        return then == target
-    return then == behind or (kind is Kind.BRANCH and then == target)
+    """Return True if an instruction of a region can lead there: otherwise a trap or an interrupt did, or a barrier."""
+    if kind is Kind.PLAIN:
+        return then == behind
+    if kind is Kind.BRANCH:
+        return then in (behind, target)
+    return kind is Kind.INDIRECT or (kind is Kind.JUMP and then == target)

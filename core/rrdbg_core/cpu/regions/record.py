@@ -139,6 +139,25 @@ def unseal(salt: bytes, data: memoryview, at: int = 0) -> tuple[Record, int] | N
     return Record(tuple(plans), bytes(body[plan_at:])), end
 
 
+def tally(data: memoryview) -> tuple[int, int]:
+    """Return how many plans a file holds that are compiled, and that cannot be; nothing is checked."""
+    compiled = refused = at = 0
+    while at + _HEAD.size + 2 <= len(data):
+        magic, size, _ = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        (count,) = struct.unpack_from("<H", data, at)
+        end = at + size
+        if magic != _MAGIC or end > len(data) or 2 + 4 * count > size:
+            break
+        sizes = struct.unpack_from(f"<{count}I", data, at + 2)
+        if 2 + 4 * count + sum(sizes) < size:
+            compiled += count
+        else:
+            refused += count
+        at = end
+    return compiled, refused
+
+
 def _check(salt: bytes, body: bytes | memoryview) -> bytes:
     whole = xxhash.xxh3_128(salt)
     whole.update(body)

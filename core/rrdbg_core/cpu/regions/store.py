@@ -16,28 +16,32 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rrdbg_core.cpu import build
-from rrdbg_core.cpu.regions.record import Record, digest, unseal
+from rrdbg_core.cpu.regions.plan import Plan
+from rrdbg_core.cpu.regions.record import Record, decode_plan, digest, seal, unseal
 from rrdbg_core.errors import RrdbgError
 
 KIND = "regions"
 """Name of the directory."""
 PROGRAM_BYTES = 32 << 20
-"""Bytes of the largest file: some 3,000 regions. What is compiled first is the hottest, so it is what is kept."""
+"""Bytes of the largest file: some 3,000 regions."""
 TOTAL_BYTES = 256 << 20
 """Bytes of all files; those that were not used for longest go first."""
 _ROOM_BYTES = TOTAL_BYTES // 4
 """Bytes that are made free at once when there are more."""
 FOREIGN_SECONDS = 14 * 24 * 3600
 """Age at which files of other versions are dropped."""
-_SUFFIX = ".regions"
+SUFFIX = ".regions"
+"""Of the files' names."""
 _LOCK_TRIES, _LOCK_WAIT_S = 50, 0.01
-_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = sum(getattr(os, f"O_{name}", 0) for name in ("BINARY", "NOFOLLOW", "CLOEXEC", "NONBLOCK"))
+"""A pipe in the place of a file is not waited for."""
 
 
 @cache
@@ -76,7 +80,7 @@ class Store:
             with suppress(OSError, RrdbgError):
                 where = build.cache_directory(KIND) if directory is None else directory
                 name = hashlib.sha256(program).hexdigest()[:32]
-                self._path = where / f"{self._version.hex()}-{name}{_SUFFIX}"
+                self._path = where / f"{self._version.hex()}-{name}{SUFFIX}"
 
     def load(self) -> list[Record]:
         """Return all records there are, and remember that they were used."""
@@ -121,12 +125,14 @@ class Store:
             self._scan(file)
             if all(digest(plan) in self._known for plan in found[0].plans):
                 return True
+            if self._whole + len(sealed) > PROGRAM_BYTES >= 2 * len(sealed):
+                self._shrink(file)
             if self._whole + len(sealed) > PROGRAM_BYTES or not self._append(file, sealed):
                 return False
             self._learn(found[0], self._whole, len(sealed))
             self._whole += len(sealed)
             self._unchecked += len(sealed)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, ValueError):
             return False
         finally:
             os.close(file)  # and with it the lock
@@ -183,6 +189,21 @@ class Store:
     def _learn(self, record: Record, at: int, size: int) -> None:
         self._known.update((digest(plan), (at, size)) for plan in record.plans)
 
+    def _shrink(self, file: int) -> None:
+        """Write the file anew without what is superseded, and no longer than half of what it may be."""
+        self._forget()
+        records = self._read_on(file)
+        kept, size = [], 0
+        for index in reversed(current([tuple(map(decode_plan, record.plans)) for record in records])):
+            sealed = seal(self.salt, records[index])
+            size += len(sealed)
+            if size > PROGRAM_BYTES // 2:
+                break
+            kept.append(sealed)
+        self._forget()
+        if self._append(file, b"".join(reversed(kept))):
+            self._read_on(file)
+
     def _append(self, file: int, data: bytes) -> bool:
         """Write behind the last whole record, all of it or nothing."""
         os.ftruncate(file, self._whole)
@@ -196,6 +217,23 @@ class Store:
                 os.ftruncate(file, self._whole)
             return False
         return True
+
+
+def current(batches: Sequence[Sequence[Plan]]) -> list[int]:
+    """Return which of the batches, the oldest first, are not superseded.
+
+    A plan takes over its entries from older ones; one that has none left is not entered any more.
+    """
+    taken: set[tuple[int, bytes]] = set()
+    kept = []
+    for index in reversed(range(len(batches))):
+        entries = {
+            (block.pc, block.code) for plan in batches[index] for block in plan.blocks if block.pc in plan.entries
+        }
+        if not entries <= taken:
+            kept.append(index)
+            taken |= entries
+    return kept[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +253,7 @@ class File:
 def files(directory: Path, version: bytes) -> list[File]:
     """Return what lies in a directory, the least recently used first. Raises OSError."""
     found = []
-    for path in directory.glob(f"*{_SUFFIX}"):
+    for path in directory.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError):  # somebody else drops files too
             info = path.stat()
             found.append(File(path, info.st_size, info.st_mtime, path.name.startswith(version.hex())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rrdbg_core.cpu.regions.code import CodePages, Kind
+from rrdbg_core.cpu.regions.code import PAGE_MASK, Kind, read_step
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
 
@@ -23,17 +23,19 @@ class Stay(NamedTuple):
 class Live:
     """A region as it runs."""
 
-    __slots__ = ("blocks", "places", "plan")
+    __slots__ = ("blocks", "pages", "places", "plan")
 
-    def __init__(self, plan: Plan, code: CodePages) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.blocks: dict[int, tuple[tuple[int, ...], frozenset[int]]] = {}
         """For each block: its instructions, and the blocks that can follow it."""
         self.places: dict[int, tuple[int, int]] = {}
         """For each instruction: a block that it is in, and its index there."""
+        self.pages = {block.pc & ~PAGE_MASK for block in plan.blocks}
+        """Addresses of the pages that its code lies in."""
         starts = {block.pc for block in plan.blocks}
         for block in plan.blocks:
-            pcs, ways = _read(block, code)
+            pcs, ways = _read(block)
             for index, pc in enumerate(pcs):
                 self.places.setdefault(pc, (block.pc, index))
             self.blocks[block.pc] = pcs, frozenset(ways) & starts
@@ -65,21 +67,21 @@ class Live:
                 return at
 
 
-def _read(block: Block, code: CodePages) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _read(block: Block) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the instructions of a block, and where it leads."""
     pcs = []
-    pc = block.pc
+    pc, end = block.pc, block.end
     ways: tuple[int, ...] = ()
-    while pc < block.end:
-        step = code.step(pc)
-        assert step is not None
+    while pc < end:
+        step = read_step(block.code, pc - block.pc, pc)
         pcs.append(pc)
         pc += step.length
-        ways = {
-            Kind.BRANCH: (pc, step.target),
-            Kind.JUMP: (step.target,),
-            Kind.INDIRECT: block.targets,
-        }.get(step.kind, (pc,))
+        if step.kind is Kind.BRANCH:
+            ways = pc, step.target
+        elif step.kind is Kind.JUMP:
+            ways = (step.target,)
+        else:
+            ways = block.targets if step.kind is Kind.INDIRECT else (pc,)
     return tuple(pcs), ways
 
 

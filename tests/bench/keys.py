@@ -1,0 +1,247 @@
+"""Every key and every command of the terminal interface, on a pseudo terminal: how long until it answers.
+
+A key has answered when a part of its answer is on the screen, or a sign that the engine works. Beside the time on the
+clock stands the CPU time of both processes until then: what the clock would say if nobody else used the machine.
+
+    python -m tests.bench keys              a trace of 10 G steps, made for it
+    KEYS_TRACE=FILE python -m tests.bench keys
+
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rrdbg.cli.main import main as rrdbg
+from rrdbg.tui.keys import KEYS, Key
+from rrdbg.tui.layout import PANES
+from tests.bench.measure import Figure
+from tests.bench.screen import Answer, Interface
+
+BIN = Path(__file__).resolve().parents[2] / "guests" / "bin"
+
+GOAL_S = 0.1
+"""Seconds within which a key answers."""
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+"""Columns and rows of the terminals."""
+
+PATIENCE_S = 4.0
+"""Seconds for which an answer is watched; what takes longer shows its progress and is cancelled."""
+
+CODES = {
+    "escape": b"\x1b", "enter": b"\r", "tab": b"\t", "space": b" ", "backspace": b"\x7f", "delete": b"\x1b[3~",
+    "home": b"\x1b[H", "end": b"\x1b[F", "pageup": b"\x1b[5~", "pagedown": b"\x1b[6~",
+    "up": b"\x1b[A", "down": b"\x1b[B", "right": b"\x1b[C", "left": b"\x1b[D",
+    "f1": b"\x1bOP", "f2": b"\x1bOQ", "f3": b"\x1bOR", "f4": b"\x1bOS", "f5": b"\x1b[15~", "f6": b"\x1b[17~",
+    "f7": b"\x1b[18~", "f9": b"\x1b[20~", "f10": b"\x1b[21~", "f11": b"\x1b[23~",
+    "shift+left": b"\x1b[1;2D", "shift+right": b"\x1b[1;2C", "ctrl+left": b"\x1b[1;5D", "ctrl+right": b"\x1b[1;5C",
+    "ctrl+home": b"\x1b[1;5H", "ctrl+end": b"\x1b[1;5F", "alt+right": b"\x1b[1;3C", "alt+left": b"\x1b[1;3D",
+    "shift+tab": b"\x1b[Z", "ctrl+o": b"\x0f", "ctrl+p": b"\x10", "ctrl+c": b"\x03",
+    "left_parenthesis": b"(", "right_parenthesis": b")", "plus": b"+", "minus": b"-", "full_stop": b".", "comma": b",",
+    "left_square_bracket": b"[", "right_square_bracket": b"]", "left_curly_bracket": b"{",
+    "right_curly_bracket": b"}", "grave_accent": b"`", "tilde": b"~", "slash": b"/", "colon": b":",
+    "question_mark": b"?",
+}  # fmt: skip
+"""What a terminal sends for the keys of the table."""
+
+UNMEASURED = {"quit", "suspend", "reopen"}
+"""They end the interface, or need a dead engine."""
+
+COMMANDS = (
+    "step", "reverse-step", "next", "reverse-next", "stepi", "reverse-stepi", "nexti", "reverse-nexti", "tick",
+    "reverse-tick", "continue", "reverse-continue", "finish", "reverse-finish", "until", "advance main",
+    "reverse-until main", "goto 50%", "back", "forward", "info breakpoints", "info watchpoints", "break main",
+    "tbreak printf", "watch executed", "rwatch executed", "awatch executed", "catch trap", "disable", "enable",
+    "ignore 1 2", "condition 1 1", "delete breakpoints", "delete", "backtrace", "frame 1", "up", "down", "info frame",
+    "info stack", "list main", "info source", "info sources", "set substitute-path /a /b", "show substitute-path",
+    "unset substitute-path /a", "directory", "set step-mode off", "print $sp", "output $sp", "call $sp",
+    "set $mine = 1", "set variable $mine = 2", "set print elements 100", "show print", 'printf "%d\\n", 1',
+    "whatis $sp", "ptype $sp", "info locals", "info args", "info variables", "info functions", "info types",
+    "info scope main", "info registers", "info all-registers", "info symbol main", "info address main",
+    "info line main", "info symbols main", "info display", "x/16xw $sp", "disassemble", "display $sp", "undisplay 1",
+    "delete display", "diff start end", "export --help", "info events", "info trace", "info console", "when",
+    "verify", "info bookmarks", "info notes", "bookmark here", "note a remark", "delete bookmark here",
+    "delete note 1", "help", "echo hello", "source /dev/null", "memory $sp", "compare start", "compare",
+)  # fmt: skip
+"""A line for every command of the table but `quit`; a test sees to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where keys are tried."""
+
+    name: str
+    """What the report calls it."""
+    goto: str
+    """Position."""
+    setup: tuple[str, ...] = ()
+    """Command lines that come before, once."""
+    pane: str = ""
+    """Key of the pane that has the focus; empty: the source."""
+
+
+SITUATIONS = (
+    Situation("start", "start"),
+    Situation("middle", "50%"),
+    Situation("end", "end"),
+    Situation("points", "70%", ("break main", "break run if count == 5", "watch executed", "catch trap")),
+    Situation("watches", "30%", ("display/x $sp", "display calls", "display heap", "display code", "display *locals")),
+)
+"""Keys are tried in all of them."""
+
+QUICK = ("middle",)
+"""And commands in these."""
+
+
+@dataclass
+class Tried:
+    """What was measured of one key."""
+
+    told: list[float] = field(default_factory=list)
+    """Seconds until it answered, by situation the best try."""
+    busy: list[float] = field(default_factory=list)
+    """Seconds of CPU of both processes until then."""
+    done: list[float] = field(default_factory=list)
+    """Seconds until the screen was complete."""
+    silence: list[float] = field(default_factory=list)
+    """Longest time without a sign of life."""
+    late: list[str] = field(default_factory=list)
+    """Situations in which no try was in time."""
+
+    def add(self, tries: Sequence[Answer], name: str) -> None:
+        """Take the tries in one situation: the best of them is what the interface can do."""
+        seen = [(answer.told, answer) for answer in tries if answer.told is not None]
+        if not seen:
+            return
+        told, answer = min(seen, key=lambda pair: pair[0].at if pair[0] is not None else 0.0)
+        assert told is not None
+        self.told.append(told.at)
+        self.busy.append(min(first.busy for first, _ in seen if first is not None))
+        self.done.append(answer.done)
+        self.silence.append(answer.silence)
+        if told.at > GOAL_S:
+            self.late.append(f"{name} {told.at:.3f}")
+
+
+class Tour:
+    """One terminal on one trace."""
+
+    def __init__(self, screen: Interface, tries: int, say: Callable[[str], None]) -> None:
+        self._screen, self._tries, self._say = screen, tries, say
+        self.keys: dict[str, Tried] = {}
+        """By name of the key, or command line."""
+        self._home = b""
+
+    def line(self, text: str, patience: float = 20.0) -> Answer:
+        """Run a command line."""
+        return self._screen.ask(b":" + text.encode(), b"\r", patience=patience, pause=0.1)
+
+    def stand(self, situation: Situation) -> None:
+        """Set a situation up."""
+        for text in ("delete", "undisplay", *situation.setup):
+            self.line(text)
+        self._home = f"goto {situation.goto}".encode()
+        self.again(situation)
+
+    def again(self, situation: Situation) -> None:
+        """Come back to where the situation is, whatever a key has done."""
+        self._screen.send(CODES["escape"])
+        time.sleep(0.12)  # or it were taken for the beginning of another key
+        pane = situation.pane or "f2"
+        back = b":" + self._home + b"\r" + CODES.get(pane, pane.encode()) + (b"" if situation.pane else b"1")
+        self._screen.ask(back, patience=20.0, quiet=0.08)
+
+    def measure(self, name: str, situation: Situation, press: Callable[[], Answer]) -> None:
+        """Try a key until it was in time, a few times at most."""
+        self._say(f"{self._screen.size[0]}x{self._screen.size[1]}, {situation.name}: {name}")
+        tries: list[Answer] = []
+        for _ in range(self._tries):
+            self.again(situation)
+            answer = press()
+            tries.append(answer)
+            if not answer.ended:
+                self._screen.ask(CODES["escape"], patience=10.0)
+            if (told := answer.told) is None or told.at <= GOAL_S:
+                break
+        self.keys.setdefault(name, Tried()).add(tries, situation.name)
+
+    def press(self, key: Key) -> Callable[[], Answer]:
+        """Return what presses a key and watches."""
+        code = code_of(key)
+        return lambda: self._screen.ask(code, patience=PATIENCE_S)
+
+    def run(self) -> None:
+        """Try everything."""
+        for situation in SITUATIONS:
+            self.stand(situation)
+            for key in KEYS:
+                if key.id not in UNMEASURED and (key.scope in ("", "pane")):
+                    self.measure(key.id, situation, self.press(key))
+            if situation.name in QUICK:
+                for text in COMMANDS:
+                    self.measure(f":{text}", situation, lambda text=text: self.line(text, PATIENCE_S))  # type: ignore[misc]
+        panes = {key.action.split("'")[1]: key.keys for key in KEYS if key.action.startswith("pane(")}
+        for name in PANES:
+            situation = Situation(f"in {name}", "50%", pane=panes[name].split(",")[0])
+            self.stand(situation)
+            for key in KEYS:
+                if key.scope in ("pane", name) or key.id in ("remove", "enable", "edit", "next-write", "last-write"):
+                    self.measure(key.id, situation, self.press(key))
+
+
+def code_of(key: Key) -> bytes:
+    """Return what a terminal sends for a key of the table."""
+    name = key.keys.split(",")[0]
+    return CODES.get(name) or name.encode()
+
+
+def keys(runs: int, say: Callable[[str], None]) -> list[Figure]:
+    """Measure every key and every command at three sizes."""
+    if hasattr(os, "sched_setaffinity"):  # two processes: as many cores as there are
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "run.rrt"
+        given = os.environ.get("KEYS_TRACE")
+        if given:
+            trace.symlink_to(Path(given).resolve())  # bookmarks and notes go into the folder
+        else:
+            say("keys: recording 10 G steps")
+            long_run(Path(folder), trace)
+        for size in SIZES:
+            with Interface(trace, size, Path(folder)) as screen:
+                screen.settle(quiet=1.0)
+                tour = Tour(screen, runs, say)
+                tour.run()
+            figures += report(size, tour.keys)
+    return figures
+
+
+def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[Figure]:
+    """Return the figures of one size: a line for each key."""
+    figures = []
+    for name, key in tried.items():
+        if key.told:
+            busy = max(key.busy) * 1000
+            text = f"cpu {busy:.0f} ms, whole {max(key.done):.2f} s, silent {max(key.silence):.2f} s"
+            text += "".join(f"; {late}" for late in key.late[:3])
+            figures.append(Figure(f"{size[0]}x{size[1]} {name}", "s", tuple(key.told), text, max(key.told) <= GOAL_S))
+    return figures
+
+
+def long_run(folder: Path, trace: Path) -> None:
+    """Record 10 G steps of an interpreter: the bundled one with larger numbers to compute."""
+    image = folder / "interp.elf"
+    data = (BIN / "interp.elf").read_bytes()
+    for old, new in ((b"push 30 call", b"push 36 call"), (b"push 60000", b"push 99999"), (b"push 1400", b"push 1999")):
+        data = data.replace(old, new)
+    image.write_bytes(data)
+    with contextlib.chdir(BIN.parent.parent):
+        assert rrdbg(["record", str(image), "-q", "-f", "-o", str(trace), "--no-input", "--embed-sources"]) == 0

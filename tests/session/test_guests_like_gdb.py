@@ -1,0 +1,196 @@
+"""Every guest, built at -O0, -O2 and -Os, at random positions: backtraces, variables and expressions against gdb's.
+
+gdb is asked over the gdb server on the same trace, at the same position.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from rrdbg.session.session import TraceSession
+from rrdbg.symbols.dwarf import codes as D
+from rrdbg.symbols.dwarf.lists import location_at
+from rrdbg.symbols.dwarf.variables import value_holder
+from tests.gdb.driver import Gdb, needs_gdb
+from tests.gdb.recordings import needs_gcc
+
+from .guest_builds import CLANG, NAMES, Build, recorded
+from .oracle import Ours, same
+from .questions import chosen
+
+pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
+
+BUILDS = (Build("-O0", 5), Build("-O2", 4), Build("-Os", 5))
+FRAMES = 12
+"""Frames of a stack that are looked at."""
+SETTINGS = ("set max-value-size unlimited",)
+QUESTIONS = 12
+"""Expressions in each frame."""
+
+
+def stack_of(text: str) -> list[str]:
+    """Return the lines of a backtrace of gdb's that are frames."""
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
+def frames_of(ours: Ours) -> list[str]:
+    """Return the frames up to the first trap, behind which gdb knows nothing."""
+    found = []
+    for frame in ours.session.backtrace(FRAMES):
+        if frame.trap:
+            break
+        found.append(frame.text)
+    return found
+
+
+def arguments(line: str) -> tuple[str, dict[str, str]]:
+    """Return a frame's line without its arguments, and those by name."""
+    head, _, rest = line.partition(" (")
+    inside, _, tail = rest.rpartition(")")
+    words = re.split(r"(?:^|, )(\w+(?:@entry)?)=", inside)
+    return head + tail, dict(zip(words[1::2], words[2::2], strict=True))
+
+
+def same_frame(theirs: str, mine: str, beyond: set[str]) -> bool:
+    """Return whether two lines of a backtrace agree.
+
+    gdb does not follow a call to a function that was inlined elsewhere too, so that it cannot tell what the function
+    was called with: rrdbg may know more of arguments. In frames of inlined calls gdb computes such values with the
+    wrong frame.
+
+    Args:
+        theirs: gdb's line.
+        mine: Ours.
+        beyond: Arguments of which only what the function was called with is known.
+    """
+    if same(theirs, mine):
+        return True
+    (place, known), (same_place, more) = arguments(theirs), arguments(mine)
+    if place != same_place:
+        return False
+    plain = {name.removesuffix("@entry"): name for name in more}
+    return plain.keys() >= {name.removesuffix("@entry") for name in known} and all(
+        text == more.get(name) or name in beyond or text == more.get(f"{name}@entry") for name, text in known.items()
+    )
+
+
+def by_call(session: TraceSession) -> set[str]:
+    """Return the selected frame's variables of which only what the function was called with is known."""
+    level, debug = session._level(), session._symbols.debug
+    if level.scope is None:
+        return set()
+    found = set()
+    for variable in (*debug.arguments(level.scope, level.pc), *debug.locals(level.scope, level.pc)):
+        loaded, die = variable.die
+        owner = value_holder(die)
+        place = location_at(owner, D.AT_LOCATION, level.pc - loaded.bias) if owner is not None else None
+        if place and (b"\xa3" in place or b"\xf3" in place):
+            found.add(variable.name)
+    return found
+
+
+def agreeing(session: TraceSession, theirs: list[str], mine: list[str]) -> list[bool]:
+    """Return for each frame whether its lines agree."""
+    found = []
+    for number, lines in enumerate(zip(theirs, mine, strict=False)):
+        session.select_frame(number)
+        found.append(same_frame(*lines, by_call(session)))
+    return found
+
+
+def same_answer(command: str, theirs: str, mine: str) -> bool:
+    """Return whether two answers agree; of what was optimised out rrdbg tells types where gdb refuses."""
+    asks_for_type = command.startswith(("whatis", "ptype")) or "sizeof" in command
+    refusals = ("value has been optimized out", "Attempt to take address of value not located in memory.")
+    return same(theirs, mine) or (asks_for_type and theirs in refusals)
+
+
+def same_rows(theirs: str, mine: str, beyond: set[str]) -> bool:
+    """Return whether two lists of variables agree, but for what gdb cannot know."""
+    if same(theirs, mine):
+        return True
+    rows = [[line for line in text.splitlines() if line.partition(" = ")[0] not in beyond] for text in (theirs, mine)]
+    return same(*("\n".join(row) for row in rows))
+
+
+def compare_at(gdb: Gdb, ours: Ours, position: int, rng: random.Random) -> list[str]:
+    """Return where the two differ at a position."""
+    session = ours.session
+    session.goto(position)
+    theirs = stack_of(gdb.at(position, f"bt {FRAMES}")[0])
+    mine = frames_of(ours)
+    agree = agreeing(session, theirs, mine)
+    if not all(agree):
+        session._hide(session._beginning())  # gdb may stand before inlined calls that begin here
+        hidden = frames_of(ours)
+        others = agreeing(session, theirs, hidden)
+        if all(others):
+            mine, agree = hidden, others
+        else:
+            session.goto(position)
+    found = []
+    # gdb goes by the return address on the stack even where it is no code; rrdbg then asks the trace
+    smashed = next((i for i, line in enumerate(theirs) if line.endswith("in ?? ()")), FRAMES)
+    trapped = any(frame.trap for frame in session.backtrace(len(mine) + 1))
+    whole = len(theirs) == len(mine) or (trapped and len(theirs) > len(mine)) or smashed < len(mine)
+    if not all(agree[:smashed]) or not whole:
+        found.append(f"@{position} bt\n  gdb:   {theirs}\n  rrdbg: {mine}")
+    for number in range(max(min(len(mine), smashed), 1) if all(agree[:smashed]) else 1):
+        session.select_frame(number)
+        beyond = by_call(session)
+        variables = [*session.variables("local"), *session.variables("arg")]
+        names = {row.name for row in variables}
+        statics = [row for row in session.variables("static") if row.name not in names]
+        variables += rng.sample(statics, min(len(statics), 3))
+        commands = ["info args", "info locals", "output $sp", "output/x $pc", "output/x $s1"]
+        commands += chosen(session, variables, rng, QUESTIONS)
+        gdb.ask(f"frame {number}")
+        for command, expected in zip(commands, gdb.ask(*commands), strict=True):
+            answer = ours.ask(command)
+            if command in ("info args", "info locals"):
+                right = same_rows(expected, answer, beyond)
+            else:
+                right = same_answer(command, expected, answer) or bool(beyond & set(re.findall(r"\w+", command)))
+            if not right:
+                found.append(f"@{position} #{number} {command}\n  gdb:   {expected}\n  rrdbg: {answer}")
+    return found
+
+
+def compare(trace: Path, count: int, seed: int) -> list[str]:
+    """Return where the two differ at random positions of a trace."""
+    rng = random.Random(f"{trace.stem} {seed}")
+    found: list[str] = []
+    with Gdb(trace, settings=SETTINGS) as gdb, Ours(trace) as ours:
+        end = ours.session.position("end")
+        # the start-up code is short; every second position is among the first ones, before long loops
+        for position in sorted({rng.randrange(1, rng.choice((end, min(end, 20_000)))) for _ in range(count)}):
+            found += compare_at(gdb, ours, position, rng)
+    return found
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=str)
+def test_some_guests(build: Build, tmp_path: Path) -> None:
+    names = random.Random(str(build)).sample(NAMES, 2)
+    found = [row for name in names for row in compare(recorded(name, tmp_path, build), 3, 1)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", BUILDS, ids=str)
+@pytest.mark.parametrize("guest", NAMES)
+def test_all_guests(guest: str, build: Build, tmp_path: Path) -> None:
+    trace = recorded(guest, tmp_path, build)
+    found = [row for seed in range(3) for row in compare(trace, 20, seed)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [Build(level, dwarf, CLANG) for level in ("-O0", "-O2") for dwarf in (4, 5)], ids=str)
+@pytest.mark.parametrize("guest", NAMES)
+def test_all_guests_by_clang(guest: str, build: Build, tmp_path: Path) -> None:
+    found = compare(recorded(guest, tmp_path, build), 20, 1)
+    assert not found, "\n".join(found)
