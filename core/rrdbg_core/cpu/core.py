@@ -199,7 +199,10 @@ class Core:
     def __init__(
         self, ram_bytes: int, *, hart_count: int = 1, program: bytes = b"", progress: build.Progress | None = None
     ) -> None:
-        self._program = program
+        self.regions = Regions(self)
+        """Its compiled regions."""
+        self.supply = Supply(self, program)
+        """Where they come from."""
         self.memory = Memory(ram_bytes)
         """Guest RAM."""
         self.harts: Words = np.zeros((hart_count, L.HART_WORDS), np.uint64)
@@ -261,10 +264,6 @@ class Core:
         self.region_lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
-        self.regions = Regions(self)
-        """Its compiled regions."""
-        self.supply = Supply(self, self._program)
-        """Where they come from."""
         self.drop_caches()
 
     def _point(self) -> None:

@@ -104,9 +104,7 @@ def slot_of(decoded: Decoded, pc: int) -> int:
     number = _NUMBERS.get((key, decoded.length, False), _NUMBERS[key, 4, False])
     if near:
         number = _NUMBERS.get((key, decoded.length, True), number)
-    return (
-        number | (decoded.rd or XD) << 8 | decoded.rs1 << 16 | decoded.rs2 << 24 | (decoded.imm & 0xFFFF_FFFF) << 32
-    )
+    return number | (decoded.rd or XD) << 8 | decoded.rs1 << 16 | decoded.rs2 << 24 | (decoded.imm & 0xFFFF_FFFF) << 32
 
 
 def armed(slots: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

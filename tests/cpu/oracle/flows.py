@@ -56,7 +56,9 @@ class Flow:
     def case(self, name: str, steps: int) -> Case:
         """Return a start state."""
         rng = self.rng
-        x = [0] + [rng.choice((0, 1, (1 << 64) - 1, 1 << 63, rng.getrandbits(64), rng.getrandbits(8))) for _ in range(31)]
+        x = [0] + [
+            rng.choice((0, 1, (1 << 64) - 1, 1 << 63, rng.getrandbits(64), rng.getrandbits(8))) for _ in range(31)
+        ]
         x[SP], x[DATA_AT], x[ARM_AT], x[DEPTH] = DATA + DATA_BYTES - 64, DATA, MTIMECMP, 0
         csrs = {MTVEC: HANDLER, MSTATUS: rng.choice((0, 8, 8)), MIE: 0x80}
         # one PMP entry opens everything to user mode
@@ -100,7 +102,7 @@ class Flow:
         for number in range(self._functions):
             if self.rng.random() < 0.6:  # often at the end of a page, or across one
                 gap = -len(self._code) % 4096 - self.rng.randrange(0, 200, 2)
-                if 0 < gap and len(self._code) + gap < (PAGES - 1) * 4096:
+                if gap > 0 and len(self._code) + gap < (PAGES - 1) * 4096:
                     self._code += b"\x13\0\0\0" * (gap // 4)
                     if gap % 4:
                         self._code += b"\x01\0"

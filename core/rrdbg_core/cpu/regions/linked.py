@@ -108,4 +108,3 @@ def _view(address: int, count: int, kind: Any) -> npt.NDArray[Any]:
 
     size = count * np.dtype(kind).itemsize
     return np.frombuffer((ctypes.c_char * size).from_address(address), kind)
-

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE
 from rrdbg_core.cpu.emitter import Emitter
-from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
 from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store, operand, sext32
@@ -129,7 +129,7 @@ class _Flow:
     def _propagate_changed(self) -> dict[int, frozenset[int]]:
         """Return for each block the registers that may have changed since the entry when it begins."""
         changed: dict[int, frozenset[int]] = {pc: frozenset() for pc in self.blocks}
-        pending = [block for block in self._plan.blocks]
+        pending = list(self._plan.blocks)
         while pending:
             block = pending.pop()
             after = changed[block.pc].union(*(writes(step.decoded) for step in self.blocks[block.pc]))
