@@ -150,10 +150,10 @@ class Flow:
             kind = rng.random()
             if kind < 0.15:
                 register = rng.choice((10, 11, 12, 13, 14, 15))
-                half = rng.choice(
-                    (0x0001 | register << 7 | rng.randrange(1, 31) << 2, 0x8002 | register << 7 | rs2 << 2)
-                    + (0x9002 | register << 7 | rs2 << 2, 0x8C05 | (register - 8) << 7 | 2 << 2)
-                )
+                small = rng.randrange(1, 31)
+                c_addi, c_mv = 0x0001 | register << 7 | small << 2, 0x8002 | register << 7 | rs2 << 2
+                c_add, c_xor = 0x9002 | register << 7 | rs2 << 2, 0x8C21 | (register - 8) << 7 | small % 8 << 2
+                half = rng.choice((c_addi, c_mv, c_add, c_xor))
                 self._code += struct.pack("<H", half)
             elif kind < 0.5:
                 if rng.random() < 0.2:

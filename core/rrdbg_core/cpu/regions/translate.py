@@ -130,13 +130,14 @@ class _Flow:
         """Return for each block the registers that may have changed since the entry when it begins."""
         changed: dict[int, frozenset[int]] = {pc: frozenset() for pc in self.blocks}
         pending = list(self._plan.blocks)
+        blocks = {block.pc: block for block in pending}
         while pending:
             block = pending.pop()
             after = changed[block.pc].union(*(writes(step.decoded) for step in self.blocks[block.pc]))
             for target in successors(block, self.blocks[block.pc][-1]):
                 if target in changed and not after <= changed[target]:
                     changed[target] |= after
-                    pending.append(next(b for b in self._plan.blocks if b.pc == target))
+                    pending.append(blocks[target])
         return changed
 
     def _propagate_needed(self) -> dict[int, frozenset[int]]:
@@ -240,9 +241,9 @@ class _Region(Emitter):
         self.do(f"store i64 {self.let('add i64 %n, 1')}, ptr %left")
         self.do(f"%dirty = load ptr, ptr {self.word(L.DIRTY_AT)}{_scoped('hart')}")
         self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
-        number = self.let("lshr i64 %w, 32")
+        entry = self.let("lshr i64 %w, 32")
         cases = " ".join(f"i64 {number}, label %entry{number}" for number in range(1, len(self._plan.entries)))
-        self.do(f"switch i64 {number}, label %entry0 [{cases}]")
+        self.do(f"switch i64 {entry}, label %entry0 [{cases}]")
         for number, pc in enumerate(self._plan.entries):
             self.label(f"entry{number}")
             for register in sorted(self._flow.needed[pc]):
