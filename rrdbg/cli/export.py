@@ -41,8 +41,14 @@ def run(args: argparse.Namespace) -> int:
         progress = stack.enter_context(SessionProgress())
         session = stack.enter_context(rrdbg.open(args.trace, progress, symbols=args.symbols))
         stack.enter_context(cancelling(session))
-        out = sys.stdout
-        if args.output and args.output != "-":
-            out = stack.enter_context(open(args.output, "w", encoding="utf-8", newline="\n"))
-        export(session, out, to=args.to, start=args.start, until=args.until)
+        wanted = {"to": args.to, "start": args.start, "until": args.until}
+        if not args.output or args.output == "-":
+            export(session, sys.stdout, **wanted)
+            return 0
+        try:
+            with open(args.output, "w", encoding="utf-8", newline="\n") as out:
+                export(session, out, **wanted)
+        except OSError as error:
+            error.filename = args.output  # a write names no file
+            raise
     return 0

@@ -136,7 +136,7 @@ def _run_live(args: argparse.Namespace) -> int:
     from rrdbg.session.live import Broken, LiveRecorder
     from rrdbg.tui.run import check_terminal
 
-    check_terminal()
+    check_terminal("without one, record without --tui; the trace can be walked afterwards")
     if args.theme is not None:
         from rrdbg.tui.themes import check_theme
 

@@ -421,18 +421,27 @@ def _address(interpreter: Interpreter, call: Call) -> Output:
     return Output(f"{symbol.kind.capitalize()} {symbol.name} is at {symbol.address:#x}{size}.", symbol)
 
 
-@command("info line", Group.DATA, "say which source line an address belongs to", "[LOCATION]", args=(Arg.LOCATION,))
+@command(
+    "info line",
+    Group.DATA,
+    "say which code belongs to a source line",
+    "[LINE | FUNCTION | FILE:LINE | *ADDRESS]",
+    args=(Arg.LOCATION,),
+    details="Without an argument: to the line of pc. `x/i` goes on there.",
+)
 def _line(interpreter: Interpreter, call: Call) -> Output:
     session = interpreter.session
-    address = interpreter.evaluate(call.args).bits if call.args else session.pc
-    where = session.locate(address)
-    if not where.line:
-        raise NotFound(
-            f"no line number information for address {address_text(address, session.locate)}",
-            hint="; ".join(session.symbol_problems()) or None,
-        )
-    at = address_text(address, session.locate)
-    return Output(f"Line {where.line} of {where.file!r} has the instruction at {at}.".replace("'", '"'), where)
+    spans = session.line_spans(call.args)
+    interpreter.memory.next, interpreter.memory.letter = spans[0].start, "i"
+    rows = []
+    for span in spans:
+        line, start = f'Line {span.line} of "{span.file}"', address_text(span.start, session.locate)
+        if span.stop == span.start:
+            rows.append(f"{line} is at address {start} but contains no code.")
+        else:
+            stop = address_text(span.stop, session.locate)
+            rows.append(f"{line} starts at address {start} and ends at {stop}.")
+    return Output("\n".join(rows), list(spans))
 
 
 @command("info symbols", Group.DATA, "list symbols whose names start with a text", "[PREFIX]")

@@ -96,8 +96,9 @@ def _watch(interpreter: Interpreter, call: Call, kind: PointKind) -> Output:
 
 
 _WATCHED = (
-    "WHAT is a symbol (watched over its size), `*(u32*)ADDRESS`, an address, or a register: `$a0`. -l is allowed and "
-    "changes nothing: the address is taken now. Forwards it stops after the access, backwards before it."
+    "WHAT is an expression that lies in memory, which is watched over its size (`head->count`, `*(u32*)$sp`), an "
+    "address, or a register (`$a0`). The address is taken now, with or without -l. Forwards it stops after the access, "
+    "backwards before it."
 )
 
 

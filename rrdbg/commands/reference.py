@@ -11,10 +11,10 @@ HEADER = """\
 <!-- Written by `python -m rrdbg.commands.reference` from the command table; do not edit. -->
 
 The same commands work at the prompt of `rrdbg tui`, in files (`rrdbg replay trace.rrt -x FILE -batch`) and on the
-command line (`-ex COMMAND`). Names and abbreviations are gdb's; any unambiguous start of a name will do. All motions
-are by instructions: `step` and `next` mean `stepi` and `nexti`, and `break FUNCTION` stops at its first instruction,
-before its prologue. Of the values that a watchpoint shows, the old one is the one that was seen before: backwards, that
-is the one that the access wrote.
+command line (`-ex COMMAND`). Names and abbreviations are gdb's; any unambiguous start of a name will do. `step` and
+`next` go by source lines, `stepi` and `nexti` by instructions; `break FUNCTION` stops behind the function's prologue,
+`break *FUNCTION` in front of it. Of the values that a watchpoint shows, the old one is the one that was seen before:
+backwards, that is the one that the access wrote.
 """
 
 

@@ -17,7 +17,16 @@ from typing import Protocol, Self
 
 from rrdbg.session.errors import Cancelled, NotFound, Unreadable, UsageError
 from rrdbg.session.numbers import Value
-from rrdbg.session.program import Difference, FrameInfo, LineVisit, Printed, ProgramSymbol, SourceFile, Variable
+from rrdbg.session.program import (
+    Difference,
+    FrameInfo,
+    LineSpan,
+    LineVisit,
+    Printed,
+    ProgramSymbol,
+    SourceFile,
+    Variable,
+)
 from rrdbg.session.rows import MemoryAccess, StepRow
 from rrdbg.session.values import (
     Bookmark,
@@ -370,6 +379,13 @@ class Session(Protocol):
         """Return file and line of a place as `list` takes it: `LINE`, `FILE:LINE`, `FUNCTION`, `*ADDRESS`, or empty.
 
         Empty means where the selected frame stands. Raises NotFound.
+        """
+
+    def line_spans(self, location: str = "") -> Sequence[LineSpan]:
+        """Return the code of the source line that a place means, as `info line` takes it, ascending; empty: of pc.
+
+        A place is what `add_break` takes. A function means the line in which it begins, with its prologue.
+        Raises NotFound.
         """
 
     def source_details(self) -> str:

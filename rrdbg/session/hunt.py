@@ -165,7 +165,7 @@ class Hunt(Points):
     def _in_last_step(self, active: Sequence[PointState], found: Found, goal: Goal | None = None) -> list[Hit]:
         """Return what was hit in the step that just ended. The guest is at its end, before and after."""
         watching = [point for point in active if not point.is_break]
-        if len(watching) == 1 and not (goal and goal.traps):
+        if len(watching) == 1 and found.whole and not (goal and goal.traps):
             if watching[0].kind is PointKind.WATCH and watching[0].length:
                 hit = self._quick_hit(watching[0], found)
                 return [hit] if hit.old != hit.new or hit.old is None else []

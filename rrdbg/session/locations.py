@@ -6,15 +6,18 @@ What gdb's `skip_prologue_sal` does, without what other processors need.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.inspect import Inspect
+from rrdbg.session.printing_numbers import address_text
+from rrdbg.session.program import LineSpan
 from rrdbg.symbols.lines import Line
 from rrdbg.symbols.scopes import Scope
 
 _FILE_LINE = re.compile(r"(.+\.\w+):(\d+)")
 _FILE_FUNCTION = re.compile(r"(.+\.\w+):([A-Za-z_]\w*)")
+_LINE = re.compile(r"[+-]?\d{1,7}")
 _NAME = re.compile(r"[A-Za-z_~][\w:~<>, *&]*(?:\(.*\))?")
 
 
@@ -45,7 +48,7 @@ class Locations(Inspect):
             return (_even(self.evaluate(text[1:].strip())),)
         if match := _FILE_LINE.fullmatch(text):
             return self._line_addresses(match[1], int(match[2]))
-        if re.fullmatch(r"[+-]?\d{1,7}", text) and (text[0] in "+-" or self._symbols.line(self.pc) is not None):
+        if _LINE.fullmatch(text) and (text[0] in "+-" or self._symbols.line(self.pc) is not None):
             file, line = self._current_line()
             return self._line_addresses(file, line + int(text) if text[0] in "+-" else int(text))
         if (match := _FILE_FUNCTION.fullmatch(text)) and (found := self._function_addresses(match[2], match[1])):
@@ -54,15 +57,50 @@ class Locations(Inspect):
             return found
         return (_even(self.evaluate(text)),)
 
-    def _function_addresses(self, name: str, file: str = "") -> tuple[int, ...]:
-        """Return where a function's body begins, in all its copies, inlined ones included; empty: no such function."""
+    def line_spans(self, location: str = "") -> Sequence[LineSpan]:
+        """Return the code of the source line that a place means, as `info line` takes it, ascending."""
+        self._check_open()
+        text = location.strip()
+        asked, starts = self._line_starts_at(text) if text else (0, (self.pc,))
+        spans = []
+        for start in starts:
+            line = self._symbols.line(start)
+            if line is None:
+                raise NotFound(
+                    f"no line number information for address {address_text(start, lambda at: self.locate(at).text)}",
+                    hint="; ".join(self._symbols.problems()) or "the program was built without -g there",
+                )
+            if asked in (0, line.line):
+                spans.append(LineSpan(line.file, line.line, line.address, line.stop))
+            else:  # a line without code: where the next one that has some begins
+                spans.append(LineSpan(line.file, asked, start, start))
+        return tuple(dict.fromkeys(spans))
+
+    def _line_starts_at(self, text: str) -> tuple[int, tuple[int, ...]]:
+        """Return the line of a place, 0 if it does not name one, and the addresses, without skipping prologues."""
+        if match := _FILE_LINE.fullmatch(text):
+            return int(match[2]), self._line_starts(match[1], int(match[2]))
+        if _LINE.fullmatch(text) and (text[0] in "+-" or self._symbols.line(self.pc) is not None):
+            file, line = self._current_line()
+            line = line + int(text) if text[0] in "+-" else int(text)
+            return line, self._line_starts(file, line)
+        file, name = match.groups() if (match := _FILE_FUNCTION.fullmatch(text)) else ("", text)
+        if _NAME.fullmatch(name) and (scopes := self._functions(name, file)):
+            return 0, tuple(sorted({scope.low_pc for scope in scopes}))
+        return 0, self._code_addresses(text)
+
+    def _functions(self, name: str, file: str) -> list[Scope]:
+        """Return a function in all its copies, inlined ones included."""
         debug = self._symbols.debug
-        scopes = [
+        return [
             scope
             for scope in (*debug.function_named(name), *debug.inlined_calls(name))
             if not file or _same_file(scope.file, file)
         ]
-        if scopes:
+
+    def _function_addresses(self, name: str, file: str = "") -> tuple[int, ...]:
+        """Return where a function's body begins, in all its copies, inlined ones included; empty: no such function."""
+        if scopes := self._functions(name, file):
             return tuple(sorted({self._body_of(scope) for scope in scopes}))
         symbol = self._symbols.named(name)
         if symbol is None or symbol.kind == "object" or file:
@@ -105,6 +143,10 @@ class Locations(Inspect):
 
     def _line_addresses(self, file: str, line: int) -> tuple[int, ...]:
         """Return where a source line begins, in all its copies; where it begins a function, behind the prologue."""
+        return tuple(sorted({self._behind_prologue(address) for address in self._line_starts(file, line)}))
+
+    def _line_starts(self, file: str, line: int) -> tuple[int, ...]:
+        """Return where a source line begins, in all its copies, ascending."""
         found = self._symbols.line_addresses(file, line)
         if not found:
             known = self._symbols.knows_file(file)
@@ -115,7 +157,7 @@ class Locations(Inspect):
         first: dict[Hashable, int] = {}
         for address in sorted(found):
             first.setdefault(self._block_around(address), address)  # one for each block, as in gdb
-        return tuple(sorted({self._behind_prologue(address) for address in first.values()}))
+        return tuple(sorted(first.values()))
 
     def _block_around(self, address: int) -> Hashable:
         scopes = self._symbols.debug.scopes(address)

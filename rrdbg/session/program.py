@@ -104,6 +104,19 @@ class SourceFile(Frozen):
     """Numbers of the lines that have code, ascending."""
 
 
+class LineSpan(Frozen):
+    """A stretch of code that belongs to one source line."""
+
+    file: str
+    """Source file as the compiler was given it."""
+    line: int
+    """Its line."""
+    start: int
+    """First address."""
+    stop: int
+    """Address behind it; the first one where the line has no code."""
+
+
 class LineVisit(Frozen):
     """A stretch of steps that one source line took."""
 

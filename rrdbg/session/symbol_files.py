@@ -11,6 +11,7 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 
 from rrdbg.symbols.table import SymbolFile
 
+_RISCV = 243
 _AT = re.compile(r"(.+)@(0x[0-9a-fA-F_]+|\d[\d_]*)")
 
 
@@ -35,11 +36,23 @@ def _read(text: str) -> SymbolFile:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise RrdbgError(f"cannot read symbols from {path}: {error.strerror}", exit_code=ExitCode.NOT_FOUND) from error
+        file, _, place = text.rpartition("@")
+        hint = f"behind the @ stands the address of its .text section, and {place!r} is none"
+        raise RrdbgError(
+            f"cannot read symbols from {path}: {error.strerror}",
+            hint=hint if match is None and os.path.exists(file) else None,
+            exit_code=ExitCode.NOT_FOUND,
+        ) from error
     if data[:4] != b"\x7fELF":
         raise RrdbgError(
             f"{path} is not an ELF file, which could have symbols",
             hint="for a kernel give vmlinux, not Image; for firmware what the linker wrote, not the .bin",
+            exit_code=ExitCode.USAGE,
+        )
+    if data[4:6] != b"\2\1" or int.from_bytes(data[18:20], "little") != _RISCV:
+        raise RrdbgError(
+            f"{path} is not an ELF file for 64-bit RISC-V",
+            hint="symbols come from the guest's own program",
             exit_code=ExitCode.USAGE,
         )
     return SymbolFile(os.path.basename(path), data, address)

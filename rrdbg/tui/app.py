@@ -112,6 +112,7 @@ class DebuggerApp(Actions):
 
     def compose(self) -> ComposeResult:
         """Lay out the screen: timeline, panes, keys or prompt, status."""
+        self.deck.box()
         yield self.timeline
         yield self.deck
         with Vertical(id="foot"):

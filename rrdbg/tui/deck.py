@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.widget import Widget
 
 from rrdbg.tui.layout import PANES, DeckLayout
-from rrdbg.tui.pane import Pane
+from rrdbg.tui.pane import STYLES, Pane
 from rrdbg.tui.panes.breaks import BreaksPane
 from rrdbg.tui.panes.code import CodePane
 from rrdbg.tui.panes.console import ConsolePane
@@ -27,6 +28,8 @@ BOXED = 100
 
 class Deck(Widget):
     """Holds all panes and shows those that the layout has room for."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -146,9 +149,13 @@ class Deck(Widget):
             self._plan.maximised = name
         self._apply()
 
+    def box(self) -> None:
+        """Frame the panes if the screen is wide enough. Whatever is on it by then gets its styles anew."""
+        self.app.screen.set_class(self.app.size.width >= BOXED, "-boxed")
+
     def _apply(self) -> None:
         self._plan.measure(self.size)
-        self.screen.set_class(self.app.size.width >= BOXED, "-boxed")
+        self.box()
         shown = self._plan.shown()
         titles = {pane.id: pane.NAME for pane in self.panes}
         for pane in self.panes:

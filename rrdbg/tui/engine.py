@@ -46,6 +46,10 @@ STALE = 0.4
 """Seconds after which a seek is given up for a newer one; a quicker one is let finish, or a fast drag shows nothing."""
 
 
+UNKNOWN = 0.02
+"""Seconds that a step takes before one was made."""
+
+
 class Done(Message):
     """A job ended well."""
 
@@ -167,7 +171,7 @@ class Engine:
     def pace(self, kind: str) -> float:
         """Return the seconds that a job of a kind takes each time: the last one did, or the running one does."""
         running = self._running
-        pace = self._paces.get(kind, 0.0)
+        pace = self._paces.get(kind, UNKNOWN)
         if running is not None and running.kind == kind:
             return max(pace, (time.monotonic() - self._started) / running.count)
         return pace
@@ -236,6 +240,7 @@ class Engine:
         while not self._closing:
             self._jobs.get()
             with self._lock:
+                self._source.begin()
                 self._waiting.sort(key=lambda job: job.background)
                 job = self._running = self._waiting.pop(0) if self._waiting else None
                 self._started = time.monotonic()

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from rrdbg.tui.keys import KEYS, Key, groups
-from rrdbg.tui.pane import Pane, Parts
+from rrdbg.tui.pane import STYLES, Pane, Parts
 from rrdbg.tui.text import clip
 
 MOUSE = (
@@ -26,6 +26,7 @@ MOUSE = (
 class HelpPane(Pane):
     """The lines of the help."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = STYLES
     NAME = "Help"
 
     def __init__(self, keys: Sequence[Key], commands: Sequence[tuple[str, str]]) -> None:

@@ -40,6 +40,12 @@ class Lined(Widget):
         return self.content_size
 
     @property
+    def palette(self) -> Widget:
+        """The widget that has the component classes: this one, or what it is in if it declares none."""
+        around = self.parent
+        return around if isinstance(around, Widget) and not self.COMPONENT_CLASSES else self
+
+    @property
     def ground(self) -> Style:
         """The style of the background."""
         if self._drawn_ground is None:
@@ -50,7 +56,7 @@ class Lined(Widget):
         """Return the style of one of the component classes."""
         found = self._drawn_styles.get(name)
         if found is None:
-            found = self._drawn_styles[name] = self.get_component_rich_style(f"{self.PREFIX}--{name}")
+            found = self._drawn_styles[name] = self.palette.get_component_rich_style(f"{self.PREFIX}--{name}")
         return found
 
     def redraw(self) -> None:

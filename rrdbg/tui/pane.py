@@ -16,9 +16,44 @@ from textual.strip import Strip
 from rrdbg.tui.drawing import spans
 from rrdbg.tui.keys import KEYS
 from rrdbg.tui.lined import Lined
+from rrdbg.tui.text import clip
+
+LEGIBLE = 6
+"""Cells without which a note in a title says nothing."""
 
 Parts = list[tuple[str, Style]]
 """A line as pieces of text with their styles."""
+
+STYLES = {
+    f"pane--{name}"
+    for name in (
+        "text",
+        "dim",
+        "address",
+        "symbol",
+        "changed",
+        "current",
+        "selected",
+        "error",
+        "accent",
+        "string",
+        "number",
+        "comment",
+        "keyword",
+        "directive",
+        "call",
+        "match",
+        "past",
+        "past1",
+        "past2",
+        "past3",
+        "future",
+        "future1",
+        "future2",
+        "future3",
+    )
+}
+"""The component classes of panes. What panes are in declares them: Textual takes its time for each of each widget."""
 
 
 def bindings(scope: str) -> list[BindingType]:
@@ -28,36 +63,6 @@ def bindings(scope: str) -> list[BindingType]:
 
 class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
     """A titled stack of lines, empty here. Subclasses say how many there are and what each one looks like."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"pane--{name}"
-        for name in (
-            "text",
-            "dim",
-            "address",
-            "symbol",
-            "changed",
-            "current",
-            "selected",
-            "error",
-            "accent",
-            "string",
-            "number",
-            "comment",
-            "keyword",
-            "directive",
-            "call",
-            "match",
-            "past",
-            "past1",
-            "past2",
-            "past3",
-            "future",
-            "future1",
-            "future2",
-            "future3",
-        )
-    }
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("pane")
 
@@ -234,6 +239,7 @@ class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
             else:
                 style, shown = f"dim @click=app.pane('{pane}')", name[:length]
             parts.append(Content.styled(f" {key} {shown} " if key else f" {shown} ", style))
-        if self._note:
-            parts.append(Content.styled(f" {self._note} ", "not bold"))
+        left = self.size.width - 6 - sum(len(part.plain) for part in parts)
+        if self._note and left >= min(len(self._note), LEGIBLE):
+            parts.append(Content.styled(f" {clip(self._note, left)} ", "not bold"))
         self.border_title = Content("").join(parts)

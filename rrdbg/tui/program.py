@@ -44,6 +44,8 @@ class ProgramReader:
         self._sources: dict[str, SourceFile | str] = {}
         self._code: tuple[CodeLine, ...] = ()
         self._code_at: dict[int, int] = {}
+        self.given_up = False
+        """Set by another thread: what the panes show is not wanted any more."""
 
     def forget_sources(self) -> None:
         """Look for source files anew: a substitution may have been set."""
@@ -136,6 +138,7 @@ class ProgramReader:
         )
 
     def _part(self, trouble: list[str], ask: Callable[[], T], nothing: T) -> T:
+        self._go_on()
         try:
             return ask()
         except (Cancelled, EngineDied):
@@ -144,7 +147,13 @@ class ProgramReader:
             trouble.append(error.message)
             return nothing
 
+    def _go_on(self) -> None:
+        # Values are printed in one go, each quickly; a cancellation of the session would not be heeded.
+        if self.given_up:
+            raise Cancelled("something else was asked for")
+
     def _watch(self, watch: Watch) -> Variable:
+        self._go_on()
         try:
             printed = self._session.print_value(watch.expression, watch.format)
         except (Cancelled, EngineDied):

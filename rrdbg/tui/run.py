@@ -79,7 +79,9 @@ class Opening:
         return result
 
 
-def check_terminal() -> None:
+def check_terminal(
+    hint: str = "without one, use: rrdbg replay TRACE, or in scripts: rrdbg replay TRACE -x COMMANDS -batch",
+) -> None:
     """Raise RrdbgError unless there is a terminal that can show the interface."""
     missing = ""
     # Textual reads the keys from standard input, draws on standard error and asks standard output for its size.
@@ -90,7 +92,7 @@ def check_terminal() -> None:
     if missing:
         raise RrdbgError(
             f"the terminal interface needs {missing}",
-            hint="without one, use: rrdbg replay TRACE, or in scripts: rrdbg replay TRACE -x COMMANDS -batch",
+            hint=hint,
             exit_code=ExitCode.HOST_IO,
         )
 

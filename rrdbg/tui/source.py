@@ -251,7 +251,12 @@ class Source:
 
     def cancel(self) -> None:
         """Ask the running method to stop soon with an error; from any thread."""
+        self.program.given_up = True
         self.session.cancel()
+
+    def begin(self) -> None:
+        """Forget a cancellation that came too late."""
+        self.program.given_up = False
 
     def close(self) -> None:
         """End the engine."""

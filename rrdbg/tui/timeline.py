@@ -242,7 +242,10 @@ class Timeline(Lined, can_focus=False):
             label = trimmed(short_ns(self.time.ns(position), 6)) if time else exact_count(position, step)
             if column >= end:
                 row.write(column, "╷" if not time else "╵", style)
-                row.write(column + 1, label, style)
+                if column + len(label) < self.size.width:
+                    row.write(column + 1, label, style)
+                elif column - len(label) >= end:  # half a number would be another one
+                    row.write(column - len(label), label, style)
                 end = column + len(label) + 2
         if self.window.contains(self.cursor):
             row.write(GUTTER + self.window.column(self.cursor), "▲" if time else "▼", self.style("cursor"))

@@ -9,22 +9,17 @@ import sys
 from pathlib import Path
 
 from tests.bench.kernels import interpreter, recording
-from tests.bench.keys import keys
 from tests.bench.measure import Figure, pinned
 from tests.bench.startup import startup
 from tests.bench.travel import travel
 
-GROUPS = {"startup": startup, "interpreter": interpreter, "recording": recording, "travel": travel, "keys": keys}
-ASKED_FOR = ("keys",)
-"""Groups that are measured when they are named only: they take an hour."""
+GROUPS = {"startup": startup, "interpreter": interpreter, "recording": recording, "travel": travel}
 
 
 def main() -> int:
     """Run the benchmarks and return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "groups", nargs="*", metavar="GROUP", help=f"what to measure: {', '.join(GROUPS)} (all but the last)"
-    )
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"what to measure: {', '.join(GROUPS)} (all)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each (5)")
     parser.add_argument("--json", metavar="FILE", help="write every sample to a file")
     parser.add_argument("--compare", metavar="FILE", help="show medians beside those of an earlier --json")
@@ -39,7 +34,7 @@ def main() -> int:
     figures: list[Figure] = []
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, one core")
     print(f"{'':<52} {'min':>9} {'median':>9} {'max':>9}")
-    for name in args.groups or [name for name in GROUPS if name not in ASKED_FOR]:
+    for name in args.groups or GROUPS:
         for figure in GROUPS[name](args.runs, _say):
             _say("")
             figures.append(figure)

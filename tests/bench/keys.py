@@ -3,15 +3,16 @@
 A key has answered when a part of its answer is on the screen, or a sign that the engine works. Beside the time on the
 clock stands the CPU time of both processes until then: what the clock would say if nobody else used the machine.
 
-    python -m tests.bench keys              a trace of 10 G steps, made for it
-    KEYS_TRACE=FILE python -m tests.bench keys
-
+Keys are tried in situations (at both ends, in the middle, with breakpoints, with watch expressions that are dear) and
+in every pane, commands in the middle. Whatever takes long must say so in time.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import os
+import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,6 @@ from pathlib import Path
 from rrdbg.cli.main import main as rrdbg
 from rrdbg.tui.keys import KEYS, Key
 from rrdbg.tui.layout import PANES
-from tests.bench.measure import Figure
 from tests.bench.screen import Answer, Interface
 
 BIN = Path(__file__).resolve().parents[2] / "guests" / "bin"
@@ -141,7 +141,8 @@ class Tour:
 
     def line(self, text: str, patience: float = 20.0) -> Answer:
         """Run a command line."""
-        return self._screen.ask(b":" + text.encode(), b"\r", patience=patience, pause=0.1)
+        self._screen.ask(b":" + text.encode(), patience=patience, quiet=0.06)
+        return self._screen.ask(b"\r", patience=patience)
 
     def stand(self, situation: Situation) -> None:
         """Set a situation up."""
@@ -177,9 +178,9 @@ class Tour:
         code = code_of(key)
         return lambda: self._screen.ask(code, patience=PATIENCE_S)
 
-    def run(self) -> None:
-        """Try everything."""
-        for situation in SITUATIONS:
+    def run(self, situations: Sequence[Situation], panes: Sequence[str]) -> None:
+        """Try everything in some situations, and the keys of some panes."""
+        for situation in situations:
             self.stand(situation)
             for key in KEYS:
                 if key.id not in UNMEASURED and (key.scope in ("", "pane")):
@@ -187,9 +188,9 @@ class Tour:
             if situation.name in QUICK:
                 for text in COMMANDS:
                     self.measure(f":{text}", situation, lambda text=text: self.line(text, PATIENCE_S))  # type: ignore[misc]
-        panes = {key.action.split("'")[1]: key.keys for key in KEYS if key.action.startswith("pane(")}
-        for name in PANES:
-            situation = Situation(f"in {name}", "50%", pane=panes[name].split(",")[0])
+        own = {key.action.split("'")[1]: key.keys for key in KEYS if key.action.startswith("pane(")}
+        for name in filter(None, panes):
+            situation = Situation(f"in {name}", "50%", pane=own[name].split(",")[0])
             self.stand(situation)
             for key in KEYS:
                 if key.scope in ("pane", name) or key.id in ("remove", "enable", "edit", "next-write", "last-write"):
@@ -202,38 +203,64 @@ def code_of(key: Key) -> bytes:
     return CODES.get(name) or name.encode()
 
 
-def keys(runs: int, say: Callable[[str], None]) -> list[Figure]:
-    """Measure every key and every command at three sizes."""
-    if hasattr(os, "sched_setaffinity"):  # two processes: as many cores as there are
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    figures: list[Figure] = []
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "run.rrt"
-        given = os.environ.get("KEYS_TRACE")
-        if given:
-            trace.symlink_to(Path(given).resolve())  # bookmarks and notes go into the folder
-        else:
-            say("keys: recording 10 G steps")
-            long_run(Path(folder), trace)
-        for size in SIZES:
-            with Interface(trace, size, Path(folder)) as screen:
-                screen.settle(quiet=1.0)
-                tour = Tour(screen, runs, say)
-                tour.run()
-            figures += report(size, tour.keys)
-    return figures
-
-
-def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[Figure]:
-    """Return the figures of one size: a line for each key."""
-    figures = []
+def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[str]:
+    """Return the table of one size."""
+    rows = [
+        f"{size[0]}x{size[1]}, in ms: until the first part of the answer; CPU time until then; all of the answer",
+        f"{'':<28}{'min':>7}{'median':>7}{'max':>7}{'CPU':>7}{'all':>8}{'silent':>8}",
+    ]
     for name, key in tried.items():
         if key.told:
-            busy = max(key.busy) * 1000
-            text = f"cpu {busy:.0f} ms, whole {max(key.done):.2f} s, silent {max(key.silence):.2f} s"
-            text += "".join(f"; {late}" for late in key.late[:3])
-            figures.append(Figure(f"{size[0]}x{size[1]} {name}", "s", tuple(key.told), text, max(key.told) <= GOAL_S))
-    return figures
+            ms = [1000 * value for value in (min(key.told), statistics.median(key.told), max(key.told), max(key.busy))]
+            rest = [1000 * max(key.done), 1000 * max(key.silence)]
+            late = "  LATE: " + ", ".join(key.late[:3]) if key.late else ""
+            rows.append(
+                f"{name:<28}" + "".join(f"{value:7.0f}" for value in ms) + "".join(f"{v:8.0f}" for v in rest) + late
+            )
+    count = sum(bool(key.told) for key in tried.values())
+    lates = sum(bool(key.late) for key in tried.values())
+    slow = sum(max(key.busy, default=0.0) > GOAL_S for key in tried.values())
+    rows.append(f"{count} keys and commands, {lates} late, {slow} of them also by CPU time")
+    return rows
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def main() -> int:
+    """Measure every key and every command at some sizes; return 1 if any was late by its CPU time alone."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.keys", description=__doc__)
+    parser.add_argument(
+        "--trace", metavar="FILE", type=Path, help="walk in it, instead of one of 10 G steps made for it"
+    )
+    parser.add_argument("--size", metavar="WxH", action="append", help="of the terminal, more than once: 80x24 ...")
+    parser.add_argument("--tries", type=int, default=3, help="of a key that is late (3)")
+    parser.add_argument("--situations", default=",".join(s.name for s in SITUATIONS), help="where, with commas between")
+    parser.add_argument("--panes", default=",".join(PANES), help="panes whose keys are tried, with commas between")
+    args = parser.parse_args()
+    sizes = [tuple(map(int, size.split("x"))) for size in args.size] if args.size else SIZES
+    situations = [situation for situation in SITUATIONS if situation.name in args.situations.split(",")]
+    bad = False
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "run.rrt"
+        if args.trace:
+            trace.symlink_to(args.trace.resolve())  # bookmarks and notes go into the folder
+        else:
+            _say("recording 10 G steps")
+            long_run(Path(folder), trace)
+        for columns, rows in sizes:
+            with Interface(trace, (columns, rows), Path(folder)) as screen:
+                screen.settle(quiet=1.0)
+                tour = Tour(screen, args.tries, _say)
+                with contextlib.suppress(KeyboardInterrupt):
+                    tour.run(situations, args.panes.split(","))
+            _say("")
+            print(*report((columns, rows), tour.keys), sep="\n", flush=True)
+            bad |= any(max(key.busy, default=0.0) > GOAL_S for key in tour.keys.values())
+    return int(bad)
 
 
 def long_run(folder: Path, trace: Path) -> None:
@@ -245,3 +272,7 @@ def long_run(folder: Path, trace: Path) -> None:
     image.write_bytes(data)
     with contextlib.chdir(BIN.parent.parent):
         assert rrdbg(["record", str(image), "-q", "-f", "-o", str(trace), "--no-input", "--embed-sources"]) == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

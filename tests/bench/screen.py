@@ -27,10 +27,7 @@ SPINNER = set("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 """What turns in the status line while the engine works."""
 
 QUIET = 0.15
-"""Seconds in which nothing is drawn and both processes are idle: the answer is complete."""
-
-IDLE = 0.1
-"""Share of a core below which a process counts as idle: the interface has timers."""
+"""Seconds in which nothing is drawn and both processes sleep: the answer is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +199,18 @@ class Interface:
         return list(self.frames(start))[-1]
 
     def _wait(self, start: float, patience: float, quiet: float) -> bool:
-        since, before = start, self.cpu()
+        since = start
         seen = len(self._pieces)
         while True:
             time.sleep(0.02)
             now = time.perf_counter()
             if self.process.poll() is not None:
                 return True
-            if len(self._pieces) != seen:
-                seen, since, before = len(self._pieces), now, self.cpu()
+            # on a busy machine both may be about to go on for a long time
+            if len(self._pieces) != seen or _runs(self.process.pid) or _runs(self.engine):
+                seen, since = len(self._pieces), now
             elif now - since >= quiet:
-                after = self.cpu()
-                if all(b - a < IDLE * (now - since) for a, b in zip(before, after, strict=True)):
-                    return True
-                since, before = now, after
+                return True
             if now - start > patience:
                 return False
 
@@ -273,3 +268,12 @@ def _cpu(pid: int | None) -> float:
     except (OSError, IndexError):  # it has ended
         pass
     return total / 1e9
+
+
+def _runs(pid: int | None) -> bool:
+    """Return whether a thread of a process runs, or would if a core were free."""
+    with contextlib.suppress(OSError):  # it has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            if Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] == "R":
+                return True
+    return False

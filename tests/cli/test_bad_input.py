@@ -283,6 +283,14 @@ def test_a_full_disk_behind_stdout() -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_a_full_disk_behind_an_export(tmp_path: Path) -> None:
+    image = write(tmp_path / "a.elf", printing("a line for the console\n" * 40))
+    trace = str(tmp_path / "t.rrt")
+    subprocess.run([*RRDBG, "record", str(image), "-o", trace], capture_output=True, check=True)
+    done = subprocess.run([*RRDBG, "export", trace, "-o", "/dev/full"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (ExitCode.HOST_IO, b"rrdbg: /dev/full: No space left on device\n")
+
+
 def test_closed_standard_streams_never_hit_the_trace(tmp_path: Path) -> None:
     """With 0, 1 and 2 closed, the first files that a program opens get these numbers, and what it prints."""
     image = write(tmp_path / "a.elf", printing("a line for the console\n" * 40))

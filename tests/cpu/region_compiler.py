@@ -25,7 +25,6 @@ GOOD = 0x80000000
 """Pages from here on make no trouble. Each kind of trouble has a page of its own, in which any pc makes it."""
 RAISES = 0x10000
 ABORTS = 0x11000
-SEGFAULTS = 0x12000
 KILLED = 0x13000
 HANGS = 0x14000
 TALKS = 0x15000
@@ -100,8 +99,6 @@ def misbehave(page: int) -> None:
         raise KeyError("no such instruction")
     if page == ABORTS:
         os.abort()
-    if page == SEGFAULTS:
-        ctypes.string_at(8)
     if page == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)
     if page == HANGS:

@@ -213,6 +213,16 @@ def test_what_is_no_page_is_not_sent() -> None:
         assert regions.stats.starts == 1
 
 
+def test_more_than_fits_into_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SAMPLES_BYTES", 16)
+    with Client(command=COMPILER) as regions:
+        assert entries(drive(regions, GOOD, GOOD + 8, GOOD + 16, until=compiled(2))) == [GOOD + 8, GOOD + 16]
+        many = [plan_at(GOOD + 8 * n, page(GOOD)) for n in range(3 * client.FORGOTTEN_AT_ONCE)]
+        regions.forget([*many, plan_at(GOOD + 8, page(GOOD))], changed=False)
+        assert entries(drive(regions, GOOD + 8, GOOD + 24, until=compiled(4))) == [GOOD + 8, GOOD + 24]
+        assert regions.stats.starts == 1
+
+
 def test_two_machines_with_the_same_program() -> None:
     with Client(b"p", command=COMPILER) as one, Client(b"p", command=COMPILER) as other:
         assert entries(drive(one, GOOD, until=compiled(1))) == [GOOD]
@@ -230,7 +240,6 @@ def test_two_machines_with_the_same_program() -> None:
 BAD = {
     "raises": (compiler.RAISES, 0, True),
     "aborts": (compiler.ABORTS, 2, True),
-    "segfaults": (compiler.SEGFAULTS, 2, True),
     "killed": (compiler.KILLED, 2, False),
     "hangs": (compiler.HANGS, 2, False),
 }
@@ -254,9 +263,18 @@ def test_a_plan_that_harms_the_compiler_is_not_tried_again(name: str) -> None:
     with Client(b"p", command=command) as regions:
         assert regions.wait_stored(PATIENCE_S)
         assert regions.stats.refused == known
+        assert regions.take() != []
         if known:
             drive(regions, bad, GOOD + 0x4000, until=lambda stats, _: stats.compiled == 1)
             assert regions.stats.starts == 1
+
+
+def test_what_goes_wrong_can_be_read(tmp_path: Path) -> None:
+    with (tmp_path / "talk").open("w+") as talk:
+        with Client(command=COMPILER, stderr=talk.fileno()) as regions:
+            drive(regions, compiler.RAISES, until=compiled(1))
+        talk.seek(0)
+        assert "KeyError: 'no such instruction'" in talk.read()
 
 
 def test_a_compiler_that_talks_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
@@ -264,6 +282,18 @@ def test_a_compiler_that_talks_to_the_terminal(capfd: pytest.CaptureFixture[str]
         assert entries(drive(regions, compiler.TALKS, until=compiled(1))) == [compiler.TALKS]
         assert regions.stats.starts == 1
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no signals on this system")
+def test_which_deaths_are_a_plans_own_fault() -> None:
+    for code, own in (
+        (-signal.SIGSEGV, True),
+        (-signal.SIGABRT, True),
+        (-signal.SIGKILL, False),
+        (1, False),
+        (0, False),
+    ):
+        assert client._crashed(code) is own
 
 
 # ---- deaths ----------------------------------------------------------------------------------------------------------
@@ -309,11 +339,11 @@ def test_a_compiler_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any, **__: Any) -> None:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(subprocess, "Popen", full)
     with Client(b"p", command=COMPILER) as regions:
-        drive(regions, GOOD, until=lambda stats, _: stats.starts == 2, repeat=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", full)
+            drive(regions, GOOD, until=lambda stats, _: stats.starts == 2, repeat=True)
         assert not regions.given_up
-        monkeypatch.undo()
         assert entries(drive(regions, GOOD, until=compiled(1), repeat=True)) == [GOOD]
 
 

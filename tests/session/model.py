@@ -90,29 +90,31 @@ class ModelEngine:
             self._passed[number] += 1
         return False
 
+    def _event_at(self, position: int) -> bool:
+        return any(event.icount == position for event in self.history.events)
+
     def _found(self, step: int, targets: Targets) -> Found | None:
         """Return what was hit in a step, breaks aside."""
         history = self.history
         row = history.steps[step]
         for watch in targets.watches:
+            before = history.read(step, watch.address, watch.length)
+            after = history.read(step + 1, watch.address, watch.length)
             for access in row.accesses:
                 if access.address < watch.address + watch.length and watch.address < access.address + access.size:
-                    old = int.from_bytes(history.read(step, access.address, access.size), "little")
-                    new = int.from_bytes(history.read(step + 1, access.address, access.size), "little")
-                    changed = history.read(step, watch.address, watch.length) != history.read(
-                        step + 1, watch.address, watch.length
-                    )
+                    old = history.read(step, access.address, access.size)
+                    new = history.read(step + 1, access.address, access.size)
                     if (
                         (watch.reads and not access.is_write)
                         or (watch.writes and access.is_write)
-                        or (watch.changes and access.is_write and changed)
+                        or (watch.changes and access.is_write and before != after)
                     ):
-                        return Found(False, access.address, access.size, access.is_write, old, new)
-            before = history.read(step, watch.address, watch.length)
-            after = history.read(step + 1, watch.address, watch.length)
+                        values = (int.from_bytes(data, "little") for data in (old, new))
+                        whole = before == after or (len(row.accesses) == 1 and not self._event_at(step + 1))
+                        return Found(False, access.address, access.size, access.is_write, *values, whole)
             if before != after and (watch.changes or watch.writes):
                 first = next(i for i in range(len(before)) if before[i] != after[i])
-                return Found(False, watch.address + first, 1, True, before[first], after[first])
+                return Found(False, watch.address + first, 1, True, before[first], after[first], whole=False)
         for number in range(1, 32):
             old, new = history.x(step, number), history.x(step + 1, number)
             if targets.registers >> number & 1 and old != new:

@@ -115,6 +115,12 @@ def test_names_of_files(program: Path, tmp_path: Path) -> None:
     text.write_text("hello")
     with pytest.raises(RrdbgError, match="is not an ELF file"):
         read_symbol_files([text])
+    with pytest.raises(RrdbgError, match="'there' is none"):
+        read_symbol_files([f"{program}@there"])
+    foreign = tmp_path / "foreign.elf"
+    foreign.write_bytes(program.read_bytes()[:18] + bytes((62, 0)) + program.read_bytes()[20:])
+    with pytest.raises(RrdbgError, match="not an ELF file for 64-bit RISC-V"):
+        read_symbol_files([foreign])
 
 
 def test_compressed_sections(program: Path) -> None:

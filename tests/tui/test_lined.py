@@ -21,7 +21,7 @@ KEYS = (
 def anew(run: FakeRun) -> str:
     """Return the picture of the screen with everything drawn from the beginning."""
     for widget in run.app.screen.walk_children():
-        widget._styles_cache.clear()
+        widget._styles_cache.clear()  # type: ignore[attr-defined]
         if isinstance(widget, Lined):
             widget._drawn, widget._drawn_styles, widget._drawn_ground = {}, {}, None
     return picture(run.app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import ALL, REGISTER_HIT, Gate, GateCount, Watch, WatchKind
@@ -108,7 +109,7 @@ class Armed:
             start, old, new = start + first, old[first:], new[first:]
             size = min(len(new), 8)
             before, after = (int.from_bytes(part[:8], "little") for part in (old, new))
-            self._hit(Found(False, start, size, True, before, after))
+            self._hit(Found(False, start, size, True, before, after, whole=old[8:] == new[8:]))
             return
 
     def _reset(self) -> None:
@@ -128,8 +129,7 @@ class Armed:
 
     def _hit(self, found: Found) -> None:
         self._outside_step = self._machine.step
-        if self.outside is None:
-            self.outside = found
+        self.outside = found if self.outside is None else replace(self.outside, whole=False)
         if not self.searching:
             self._machine.stop_behind_step()
 

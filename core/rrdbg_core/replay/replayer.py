@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -161,7 +162,7 @@ class Replayer:
         if reason is StopReason.WATCHPOINT:
             found = self._armed.found()
             self.machine.run(self.icount)  # the position behind the step comes after its events
-            return found
+            return found if self._armed.outside is None else replace(found, whole=False)
         return self._armed.outside
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:

@@ -94,3 +94,5 @@ class Found(Frozen):
     """The accessed bytes before, or the register."""
     new: int = 0
     """The accessed bytes after, or the register."""
+    whole: bool = True
+    """Whether nothing else that is watched changed in the step, as far as anybody but the hart writes."""

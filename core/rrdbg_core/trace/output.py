@@ -120,7 +120,7 @@ class Output:
             self.cut(kept)
             raise TraceFull(
                 f"cannot write {self.shown}: {error.strerror}",
-                hint=f"the first {kept} bytes are a trace that can be replayed",
+                hint=f"the first {kept} bytes are a trace that can be replayed" if kept else "nothing of it is there",
             ) from error
         self._written += done
         self._buffer.clear()

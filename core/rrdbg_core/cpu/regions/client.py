@@ -41,12 +41,16 @@ STARTS = 6
 """Times that the compiler is started, all in all: a plan that it dies of costs two, see `_Link._mourn`."""
 PAUSE_S = 0.5
 """Shortest time between a death and the next start; doubled each time."""
+SAMPLES_BYTES = 1 << 19
+"""Longest message with samples; of more the last are sent."""
 SAMPLES_WAITING = 64
 """Messages with samples that wait to be sent; older ones are dropped."""
 MESSAGES_WAITING = 8192
 """Other messages that wait, none of which may be dropped; with more the compiler is taken for dead."""
 UNASKED_WAITING = 256
 """With more messages than this, pages that were not asked for are dropped."""
+FORGOTTEN_AT_ONCE = 16
+"""Plans of a message."""
 PAGES_WANTED = 4096
 """Pages that may be asked for and not sent yet; a compiler that wants more is mad."""
 RESULTS_BYTES = 96 << 20
@@ -56,7 +60,7 @@ END_S = 0.25
 _CRASHES = {getattr(signal, name, None) for name in ("SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP")} - {
     None
 }
-_COMMAND = (sys.executable, "-P", "-m", "rrdbg_core.cpu.regions.helper")
+_COMMAND = (sys.executable or "python", "-P", "-m", "rrdbg_core.cpu.regions.helper")
 
 
 def enabled() -> bool:
@@ -103,7 +107,7 @@ class Client:
         *,
         store: bool = True,
         command: Sequence[str] = _COMMAND,
-        environment: Mapping[str, str] | None = None,
+        stderr: int = subprocess.DEVNULL,
     ) -> None:
         """Begin to read the program's regions from the disk. The compiler starts with the first samples.
 
@@ -111,9 +115,9 @@ class Client:
             program: What stands for the guest program among those on disk: a hash of its images, 64 bytes at most.
             store: False: neither read regions nor keep them. (They are never kept without `program`.)
             command: What starts the compiler.
-            environment: Its environment, by default the own one.
+            stderr: Descriptor of the file to which the compiler writes what goes wrong with it.
         """
-        self._link = _Link(program[:64] if store else b"", tuple(command), environment)
+        self._link = _Link(program[:64] if store else b"", tuple(command), stderr)
         self._finalizer = weakref.finalize(self, self._link.abandon)
         self._link.begin()
 
@@ -129,7 +133,7 @@ class Client:
         Args:
             samples: u64 of each, in the host's order of bytes.
         """
-        self._link.put_samples(samples)
+        self._link.put_samples(samples[-SAMPLES_BYTES:])
 
     def send_pages(self, pages: Mapping[int, bytes]) -> None:
         """Hand over pages of guest code, in answer to `wanted` or because they have changed.
@@ -148,7 +152,10 @@ class Client:
             plans: What they were made of.
             changed: Because their code has changed; False: they were evicted.
         """
-        self._link.put(Kind.FORGET, bytes([changed]) + pack_blobs([encode_plan(plan) for plan in plans]))
+        encoded = [encode_plan(plan) for plan in plans]
+        for start in range(0, len(encoded), FORGOTTEN_AT_ONCE):
+            blobs = pack_blobs(encoded[start : start + FORGOTTEN_AT_ONCE])
+            self._link.put(Kind.FORGET, bytes([changed]) + blobs)
 
     def take(self) -> list[Result]:
         """Return the regions that have come since the last call."""
@@ -185,11 +192,11 @@ class Client:
 class _Link:
     """What the threads share with the client: they hold this, so that a client that is forgotten goes away."""
 
-    def __init__(self, program: bytes, command: tuple[str, ...], environment: Mapping[str, str] | None) -> None:
+    def __init__(self, program: bytes, command: tuple[str, ...], stderr: int) -> None:
         self._program = program
         self._key = self._salt = b""
         self._command = command
-        self._environment = environment
+        self._stderr = stderr
         self._owner = os.getpid()
         self._changed = threading.Condition()  # its lock may be taken again: garbage is collected anywhere
         self._messages: deque[bytes] = deque()
@@ -369,8 +376,7 @@ class _Link:
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=self._environment,
+                stderr=self._stderr,
                 start_new_session=os.name == "posix",  # Ctrl-C is not for it
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )

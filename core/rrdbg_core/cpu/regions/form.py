@@ -30,6 +30,8 @@ from rrdbg_core.cpu.regions.walk import Live, walk
 # ---- samples
 STEPS_BETWEEN_LOOKS = 512
 """Steps sampled between looks."""
+MAX_STEPS_BETWEEN_LOOKS = 1 << 14
+"""The same, after several looks in vain."""
 MAX_PENDING = 1 << 15
 """Samples kept for the next look; beyond that the oldest go."""
 HALF_LIFE_STEPS = 1 << 17
@@ -44,20 +46,25 @@ MAX_MISSING = 1 << 10
 # ---- what pays
 VISIT = 2.0
 """What entering a region costs, in steps of the interpreter."""
-PRICE = 8.0
-"""Sampled steps that must be lost for each instruction of a region, to compile it."""
+PRICE_IN_A_HURRY, PRICE = 16.0, 4.0
+"""Sampled steps that must be lost for each instruction of a region, to compile it; see `DENSE`."""
 MIN_LOST = 24.0
 """Sampled steps that must be lost, however small the region."""
-UNSEEN = 0.03
+UNSEEN = 0.08
 """Estimated share of ways not seen yet below which the picture of a region counts as whole."""
 SEEN_ENOUGH = 400.0
 """Runs of the root from which on it is taken as it is."""
 
 # ---- shape
-COLD = 0.01
+COLD = 0.03
 """Share of the root's runs below which a block is left out."""
-DENSE = 0.5
-"""How much less than its densest part, in time lost for each instruction, a region may be."""
+DENSE_IN_A_HURRY, DENSE = 0.75, 0.2
+"""How much less than its densest part, in time lost for each instruction, a region may be; the first one while much is
+lost, and many regions are to be made."""
+HURRY = 0.2
+"""Share of time lost from which on much is lost."""
+RECENT_STEPS = 1 << 12
+"""Sampled steps that the share of time lost is taken of."""
 MAX_MISFITS = 6
 """Blocks too long for the room that is left after which a region is finished."""
 MAX_ENTRIES = 8
@@ -105,6 +112,8 @@ class Profile:
         self._lost: dict[int, float] = {}
         """Time lost at each pc, in steps of the interpreter: one for a step, `VISIT` for entering a region."""
         self._since_aged = self._since_look = 0
+        self._patience = STEPS_BETWEEN_LOOKS
+        self._recent = 1.0  # share of time lost
         self._pending: list[npt.NDArray[np.uint64]] = []
         self._pending_size = 0
         self._lives: list[Live] = []  # oldest first
@@ -207,6 +216,7 @@ class Profile:
         lost, entries, holders = self._lost, self._entries, self._holders
         steps: list[int] = pcs.tolist()
         start = 0
+        total = 0.0
         for cut in np.flatnonzero(pcs == 0).tolist():
             window = steps[start:cut]
             start = cut + 1
@@ -214,11 +224,15 @@ class Profile:
                 continue
             for stay in walk(window, entries, holders.get(window[0])):
                 if stay.live is None:
+                    total += stay.end - stay.start
                     for pc in window[stay.start : stay.end]:
                         lost[pc] = lost.get(pc, 0.0) + 1.0
                 elif stay.start:
                     pc = window[stay.start]
                     lost[pc] = lost.get(pc, 0.0) + VISIT
+                    total += VISIT
+        size = len(steps)
+        self._recent = (self._recent * RECENT_STEPS + total) / (RECENT_STEPS + size)
 
     def _age(self, steps: int) -> None:
         """Let old samples fade."""
@@ -235,7 +249,7 @@ class Profile:
         A plan takes over all its entries from those before; one that has no entry left is superseded.
         """
         self._absorb()
-        if self._since_look < STEPS_BETWEEN_LOOKS:
+        if self._since_look < self._patience:
             return []
         self._since_look = 0
         plans: list[Plan] = []
@@ -249,12 +263,15 @@ class Profile:
             if any(node.pc in taken for node in region.nodes):
                 continue
             taken.update(node.pc for node in region.nodes)
-            room -= region.insns
             plan = self._plan(region)
             root = plan.blocks[0].pc
             self._tries[root] = self._tries.get(root, 0) + 1
-            self._take_over(plan)
-            plans.append(plan)
+            if self._is_new(plan):
+                room -= region.insns
+                self._take_over(plan)
+                plans.append(plan)
+        longer = min(self._patience * 3 // 2, MAX_STEPS_BETWEEN_LOOKS)
+        self._patience = STEPS_BETWEEN_LOOKS if plans else longer
         return plans
 
     def _candidates(self, graph: Graph) -> list[Region]:
@@ -310,11 +327,31 @@ class Profile:
             leaving += sum(weight for pc, weight in node.succs.items() if pc not in region)
             leaving -= sum(weight for pc, weight in node.preds.items() if pc in region and pc != node.pc)
             sizes.append((insns, lost, leaving))
+        return self._cut(list(region.values()), sizes)
+
+    def _cut(self, nodes: list[Node], sizes: list[tuple[int, float, float]]) -> Region:
+        """Return as many of the blocks as pay, and are about as dense as the densest part.
+
+        Args:
+            nodes: Blocks in the order in which they were added.
+            sizes: Instructions, time lost and ways out of the first blocks, for each number of them.
+        """
+        price = self._price(nodes[0])
         scores = [(lost - VISIT * leaving) / (insns + 8) for insns, lost, leaving in sizes]
         best = max(scores)
-        count = max(index for index, score in enumerate(scores) if score >= DENSE * best or score == best) + 1
-        insns, lost, _ = sizes[count - 1]
-        return Region(list(region.values())[:count], insns, lost)
+        least = best * (DENSE_IN_A_HURRY if self._hurry else DENSE)
+        dense = [index for index, score in enumerate(scores) if score >= least or score == best]
+        index = max((index for index in dense if sizes[index][1] >= price * sizes[index][0]), default=dense[0])
+        insns, lost, _ = sizes[index]
+        return Region(nodes[: index + 1], insns, lost)
+
+    @property
+    def _hurry(self) -> bool:
+        return self._recent >= HURRY
+
+    def _price(self, root: Node) -> float:
+        """Return how many steps must be lost for each instruction: twice as many each time, at the same place."""
+        return (PRICE_IN_A_HURRY if self._hurry else PRICE) * (1 << self._tries.get(root.pc, 0))
 
     def _pays(self, region: Region) -> bool:
         """Return True if a region is worth compiling, and enough was seen of it."""
@@ -322,8 +359,7 @@ class Profile:
         setbacks = max(self._setbacks.get(node.pc & ~PAGE_MASK, 0) for node in region.nodes)
         if setbacks >= MAX_SETBACKS:
             return False
-        least = max(MIN_LOST, PRICE * region.insns) * (1 << setbacks + 2 * self._tries.get(root.pc, 0))
-        if region.lost < least:
+        if region.lost < max(MIN_LOST, self._price(root) * region.insns) * (1 << setbacks):
             return False
         if root.runs >= SEEN_ENOUGH:
             return True
@@ -331,6 +367,15 @@ class Profile:
         ways = [weight for node in region.nodes for weight in node.succs.values()]
         once = sum(1 for weight in ways if weight <= 1)
         return once <= UNSEEN * sum(ways)
+
+    def _is_new(self, plan: Plan) -> bool:
+        """Return True unless there is a region that does what a plan says, whatever it was made for."""
+        code = {(block.pc, block.code) for block in plan.blocks}
+        return not any(
+            code == {(block.pc, block.code) for block in live.plan.blocks}
+            and set(plan.entries) <= set(live.plan.entries)
+            for live in self._lives
+        )
 
     def _plan(self, region: Region) -> Plan:
         members = {node.pc: node for node in region.nodes}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
 
+RARE = 1 / 64
+"""Share of a block's runs below which traps and returns from them do not cut it in two."""
 MAX_BLOCK_INSNS = 100
 """Longer runs of instructions are cut, so that a region can hold a part of them."""
 
@@ -103,6 +105,7 @@ class Graph:
         self._lost = lost
         self._nodes: dict[int, Node | None] = {}
         self._starts: dict[int, int] = {}
+        self._leads: dict[int, bool] = {}
 
     def node(self, pc: int) -> Node | None:
         """Return the block that starts at pc; None if a region cannot hold even its first instruction."""
@@ -125,9 +128,31 @@ class Graph:
         self._starts.update(dict.fromkeys(path, start))
         return start
 
+    def _leader(self, pc: int) -> bool:
+        """Return True if something but the instruction before often leads to this one."""
+        sources = self._flow.jumps.get(pc)
+        if sources is None:
+            return False
+        found = self._leads.get(pc)
+        if found is None:
+            strangers = 0.0
+            found = False
+            for source in sources:
+                if self._follows(source, pc):
+                    found = True
+                    break
+                strangers += self._flow.outs[source][pc]
+            found = self._leads[pc] = found or strangers >= RARE * self._flow.seen(pc)
+        return found
+
+    def _follows(self, pc: int, then: int) -> bool:
+        """Return True if a region can go from one instruction to the other; else a trap or the interpreter does."""
+        step = self._code.step(pc)
+        return step is not None and follows(step.kind, then, pc + step.length, step.target)
+
     def _before(self, pc: int) -> int | None:
         """Return the instruction that is always executed before this one, if it is in the same block."""
-        if pc in self._flow.jumps or not pc & PAGE_MASK:
+        if not pc & PAGE_MASK or self._leader(pc):
             return None
         for length in (2, 4):
             if pc in self._flow.outs.get(pc - length, ()):
@@ -137,7 +162,7 @@ class Graph:
         return None
 
     def _build(self, pc: int) -> Node | None:
-        jumps, read = self._flow.jumps, self._code.step
+        read = self._code.step
         pcs: list[int] = []
         kind, at = Kind.PLAIN, pc
         while len(pcs) < MAX_BLOCK_INSNS:
@@ -147,7 +172,7 @@ class Graph:
             pcs.append(at)
             kind, target = step.kind, step.target
             at += step.length
-            if kind is not Kind.PLAIN or at in jumps or not at & PAGE_MASK or (at ^ pc) & ~PAGE_MASK:
+            if kind is not Kind.PLAIN or (at ^ pc) & ~PAGE_MASK or self._leader(at):
                 break
         if not pcs:
             return None
@@ -156,12 +181,11 @@ class Graph:
         node.runs = sum(map(flow.seen, pcs)) / len(pcs)
         node.lost = sum(lost.get(pc, 0.0) for pc in pcs)
         for then, weight in flow.outs.get(pcs[-1], {}).items():
-            if then and _follows(kind, then, at, target):
+            if then and follows(kind, then, at, target):
                 node.succs[then] = weight
         for source in self._sources(pc):
             weight = flow.outs[source][pc]
-            here = read(source)
-            if here is None or not _follows(here.kind, pc, source + here.length, here.target):
+            if not self._follows(source, pc):
                 node.strangers += weight
             else:
                 start = self.start_of(source)
@@ -175,7 +199,7 @@ class Graph:
         return list(dict.fromkeys((*near, *self._flow.jumps.get(pc, ()))))
 
 
-def _follows(kind: Kind, then: int, behind: int, target: int) -> bool:
+def follows(kind: Kind, then: int, behind: int, target: int) -> bool:
     """Return True if an instruction of a region can lead there: otherwise a trap or an interrupt did, or a barrier."""
     if kind is Kind.PLAIN:
         return then == behind

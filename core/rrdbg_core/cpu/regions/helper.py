@@ -14,8 +14,9 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -170,7 +171,7 @@ class Compiler:
             self._send(frame(Kind.WANTED, pack_words(missing[start : start + MAX_PAGES])))
         self._asked.update(missing)
         waiting = set(self._pending)
-        for plan in map(encode_plan, self._former.next_plans()):
+        for plan in self._encoded():
             if plan not in waiting and digest(plan) not in self._refused:
                 self._pending.append(plan)
         batch = self._batch()
@@ -184,6 +185,14 @@ class Compiler:
                     self._pending.popleft()
                 self._try(batch)
         return bool(batch)
+
+    def _encoded(self) -> Iterator[bytes]:
+        for plan in self._former.next_plans():
+            try:
+                encoded = encode_plan(plan)
+            except ValueError:  # larger than any plan should be
+                continue
+            yield encoded
 
     def _batch(self) -> list[bytes]:
         """Return what is compiled next."""
@@ -212,6 +221,7 @@ class Compiler:
             seal(self._store.salt, record)
         except Exception:
             if len(plans) == 1:
+                traceback.print_exc()
                 self._give_up(plans[0], for_good=True)
                 return
             for plan in plans:
@@ -278,6 +288,7 @@ def serve(former: Callable[[], Former], compile_plans: Compile) -> NoReturn:
     except (EOFError, OSError):
         os._exit(0)
     except BaseException:
+        traceback.print_exc()
         os._exit(1)
     os._exit(0)
 

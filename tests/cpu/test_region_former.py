@@ -1,0 +1,460 @@
+"""The region former: plans are well formed whatever it is fed, and cover what guests spend their time on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.cpu.regions.form import MAX_MISSING, MAX_SITES, Profile
+from rrdbg_core.cpu.regions.plan import MAX_INSNS, Block, Plan
+from rrdbg_core.isa.expr import Branch, Helper, Jump
+from rrdbg_core.isa.table import decode
+from rrdbg_core.machine.config import ImageRef, MachineConfig
+from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.machine.source import FOREVER, ReplaySource
+
+from tests.cpu.guest import asm, start
+
+GUESTS = Path(__file__).parents[2] / "guests" / "bin"
+RAM = 0x8000_0000
+PAGE = 4096
+WINDOW, BETWEEN = 64, 1 << 16
+CODE = RAM
+
+Words = npt.NDArray[np.uint64]
+
+
+# ---- guests and what is seen of them ---------------------------------------------------------------------------------
+@dataclass
+class Sampled:
+    """What the kernel shows of a run, and more of it to judge by."""
+
+    windows: list[list[int]] = field(default_factory=list)
+    """pcs of the steps of each window."""
+    stretches: list[list[int]] = field(default_factory=list)
+    """pcs of longer stretches of the run."""
+    pages: dict[int, bytes] = field(default_factory=dict)
+    """Code, as it is at the end."""
+
+
+def sample(guest: str, steps: int, *, stretches: int = 8, length: int = 50_000) -> Sampled:
+    """Run a guest for some steps, looking at a window every 2^16 or so."""
+    config = MachineConfig(images=(ImageRef(kind="elf", digest="image", name=guest),))
+    machine = Machine(config, {"image": (GUESTS / f"{guest}.elf").read_bytes()}, ReplaySource([], FOREVER))
+    rng = random.Random(7)
+    looks = [(at + rng.randrange(8192), WINDOW, 0) for at in range(BETWEEN // 2, steps, BETWEEN)]
+    looks += [(steps * (2 * i + 1) // (2 * stretches), length, 1) for i in range(stretches)]
+    result = Sampled()
+    for at, count, kind in sorted(looks):
+        if machine.icount > at:
+            continue
+        if machine.run(at) is not StopReason.LIMIT:
+            break
+        pcs = log(machine.core, machine, count)
+        (result.stretches if kind else result.windows).append(pcs)
+    seen = {pc // PAGE * PAGE for pcs in (*result.windows, *result.stretches) for pc in pcs}
+    for page in seen:
+        result.pages[page] = machine.memory.ram[page - RAM : page - RAM + PAGE].tobytes()
+    return result
+
+
+def log(core: Core, machine: Machine, count: int) -> list[int]:
+    """Run some steps and return their pcs."""
+    rows: list[Words] = []
+    core.log_steps(4096, lambda block: rows.append(block[:, 1]))
+    machine.run(machine.icount + count)
+    core.log_steps(0, None)
+    return np.concatenate(rows).tolist() if rows else []
+
+
+def windows_array(windows: Iterable[Sequence[int]]) -> Words:
+    """Return windows as the kernel hands them over."""
+    return np.array([pc for window in windows for pc in (*window, 0)], np.uint64)
+
+
+@dataclass
+class Fed:
+    """A profile and the plans that it gave."""
+
+    profile: Profile = field(default_factory=Profile)
+    plans: list[Plan] = field(default_factory=list)
+    pages: Mapping[int, bytes] = field(default_factory=dict)
+
+    def feed(self, windows: Sequence[Sequence[int]], at_once: int = 16) -> None:
+        """Show windows as they come, and note the plans that come of them."""
+        for first in range(0, len(windows), at_once):
+            self.profile.add_samples(windows_array(windows[first : first + at_once]))
+            for page in self.profile.missing_pages() & self.pages.keys():
+                self.profile.set_page(page, self.pages[page])
+            plans = self.profile.next_plans()
+            for plan in plans:
+                check(plan, self.pages)
+            self.plans += plans
+
+    def share(self, stretches: Iterable[Sequence[int]]) -> float:
+        """Return the share of steps that regions make."""
+        inside = total = 0
+        for pcs in stretches:
+            inside += sum(simulate(self.plans, pcs))
+            total += len(pcs)
+        return inside / total
+
+
+# ---- the rules, written down a second time ---------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Read:
+    """A block, decoded."""
+
+    pcs: tuple[int, ...]
+    """Its instructions."""
+    ways: frozenset[int]
+    """Where it leads, `Block.targets` for an indirect jump."""
+
+
+@cache
+def read(block: Block) -> Read:
+    """Decode a block; all but its last instruction go on to the next, and none needs the interpreter."""
+    pcs = []
+    at = 0
+    ways: tuple[int, ...] = ()
+    while at < len(block.code):
+        assert not ways or ways == (block.pc + at,)
+        decoded = decode(int.from_bytes(block.code[at : at + 4], "little"))
+        assert decoded is not None
+        effect = decoded.insn.effect
+        assert not isinstance(effect, Helper) or effect.name in ("nop", "lr", "sc", "amo")
+        pc = block.pc + at
+        pcs.append(pc)
+        at += decoded.length
+        ways = (block.pc + at,)
+        if isinstance(effect, Branch):
+            ways = (block.pc + at, pc + decoded.imm)
+        elif isinstance(effect, Jump):
+            ways = (pc + decoded.imm,) if decoded.insn.name == "jal" else (*block.targets, -1)
+    assert at == len(block.code)
+    assert not block.targets or decoded.insn.name == "jalr"
+    return Read(tuple(pcs), frozenset(ways))
+
+
+def check(plan: Plan, pages: Mapping[int, bytes]) -> None:
+    """Hold a plan against the rules."""
+    starts = [block.pc for block in plan.blocks]
+    assert len(set(starts)) == len(starts)
+    assert sum(len(read(block).pcs) for block in plan.blocks) <= MAX_INSNS
+    assert plan.entries
+    assert len(set(plan.entries)) == len(plan.entries)
+    assert set(plan.entries) <= set(starts)
+    for block in plan.blocks:
+        page = block.pc // PAGE * PAGE
+        assert block.pc % 2 == 0
+        assert block.code
+        assert block.end <= page + PAGE
+        assert block.code == pages[page][block.pc - page : block.end - page]
+        assert set(block.targets) <= set(starts)
+        assert len(set(block.targets)) == len(block.targets)
+
+
+def simulate(plans: Sequence[Plan], pcs: Sequence[int]) -> list[int]:
+    """Return how many steps each stay in a region makes, if the newest plan that has an entry takes it over."""
+    entries = {entry: plan for plan in plans for entry in plan.entries}
+    contents = {plan: {block.pc: read(block) for block in plan.blocks} for plan in plans}
+    stays = []
+    at = 0
+    while at < len(pcs):
+        plan = entries.get(pcs[at])
+        if plan is None:
+            at += 1
+            continue
+        blocks = contents[plan]
+        start = at
+        while at < len(pcs) and pcs[at] in blocks:
+            block = blocks[pcs[at]]
+            here = tuple(pcs[at : at + len(block.pcs)])
+            if here != block.pcs[: len(here)]:
+                break
+            at += len(here)
+            if at < len(pcs) and pcs[at] not in block.ways:
+                break
+        if at > start:
+            stays.append(at - start)
+        at += at == start
+    return stays
+
+
+# ---- guests ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("guest", ["sieve", "sort", "sha256", "matrix", "interp", "heap", "strings"])
+def test_plans_cover_what_compute_guests_do(guest: str) -> None:
+    sampled = sample(guest, 60_000_000)
+    fed = Fed(pages=sampled.pages)
+    fed.feed(sampled.windows)
+    # what comes late is still to be found
+    assert fed.share(sampled.stretches[:-1]) >= 0.95
+    insns = sum(len(read(block).pcs) for plan in fed.plans for block in plan.blocks)
+    assert insns <= 1200
+
+
+# ---- small programs --------------------------------------------------------------------------------------------------
+def page_of(words: Sequence[int]) -> dict[int, bytes]:
+    """Return the page at CODE with instructions from its start on."""
+    return {CODE: b"".join(word.to_bytes(4, "little") for word in words).ljust(PAGE, b"\0")}
+
+
+def trip(words: Sequence[int], steps: int, data: Mapping[int, bytes] | None = None) -> list[int]:
+    """Run a program in the reference interpreter and return the pcs of its steps."""
+    core = ReferenceCore(1 << 20)
+    for address, content in (data or {}).items():
+        core.write(address, content)
+    start(core, words)
+    rows: list[Words] = []
+    core.log_steps(4096, lambda block: rows.append(block[:, 1]))
+    core.run(steps)
+    pcs: list[int] = np.concatenate(rows).tolist()
+    return pcs
+
+
+def cut(pcs: Sequence[int], rng: random.Random, count: int) -> list[list[int]]:
+    """Return windows of a run, in order."""
+    starts = sorted(rng.randrange(len(pcs) - WINDOW) for _ in range(count))
+    return [list(pcs[at : at + WINDOW]) for at in starts]
+
+
+LOOP = [asm("addi", 5, 5, imm=1), asm("add", 6, 6, 5), asm("bne", 0, 5, 7, imm=-8), asm("jal", 0, imm=-12)]
+
+# fib(n) in a0, over and over
+FIB = [
+    asm("auipc", 2, imm=0x80000),
+    asm("addi", 10, 0, imm=15),
+    asm("jal", 1, imm=8),
+    asm("jal", 0, imm=-8),
+    # fib:
+    asm("addi", 5, 0, imm=2),
+    asm("blt", 0, 10, 5, imm=60),
+    asm("addi", 2, 2, imm=-24),
+    asm("sd", 0, 2, 1, imm=0),
+    asm("sd", 0, 2, 8, imm=8),
+    asm("addi", 8, 10, imm=0),
+    asm("addi", 10, 10, imm=-1),
+    asm("jal", 1, imm=-28),
+    asm("sd", 0, 2, 10, imm=16),
+    asm("addi", 10, 8, imm=-2),
+    asm("jal", 1, imm=-40),
+    asm("ld", 6, 2, imm=16),
+    asm("add", 10, 10, 6),
+    asm("ld", 1, 2, imm=0),
+    asm("ld", 8, 2, imm=8),
+    asm("addi", 2, 2, imm=24),
+    asm("jalr", 0, 1),
+]
+
+CASES = 24
+TABLE = RAM + 0x10000
+# a bytecode interpreter: x18 = bytes, x19 = index, x9 = first case
+SWITCH = [
+    asm("auipc", 18, imm=0x10000),
+    asm("auipc", 9, imm=0),
+    asm("addi", 9, 9, imm=36),
+    # next:
+    asm("addi", 19, 19, imm=1),
+    asm("andi", 19, 19, imm=1023),
+    asm("add", 5, 18, 19),
+    asm("lbu", 5, 5),
+    asm("slli", 5, 5, imm=4),
+    asm("add", 5, 5, 9),
+    asm("jalr", 0, 5),
+    *(
+        word
+        for case in range(CASES)
+        for word in (
+            asm("addi", 6, 6, imm=case),
+            asm("xor", 7, 7, 6),
+            asm("add", 8, 8, 7),
+            asm("jal", 0, imm=-40 - 16 * case),
+        )
+    ),
+]
+
+
+def looping(rounds: int = 100, offset: int = 0) -> list[list[int]]:
+    """Return windows of `LOOP`."""
+    once = [CODE + offset, CODE + offset + 4, CODE + offset + 8]
+    return [(once * 22)[i % 3 :][:WINDOW] for i in range(rounds)]
+
+
+def test_a_small_loop_is_found_within_thirty_windows() -> None:
+    fed = Fed(pages=page_of(LOOP))
+    fed.feed(looping(30))
+    (plan,) = fed.plans
+    (block,) = plan.blocks
+    assert (block.pc, len(block.code)) == (CODE, 12)
+    assert plan.entries == (CODE,)
+
+
+def test_nothing_is_formed_twice() -> None:
+    fed = Fed(pages=page_of(LOOP))
+    fed.feed(looping(2000))
+    assert len(fed.plans) == 1
+
+
+def test_recursion_becomes_one_region() -> None:
+    pcs = trip(FIB, 30_000)
+    fed = Fed(pages=page_of(FIB))
+    fed.feed(cut(pcs, random.Random(1), 400))
+    plan = fed.plans[-1]
+    returns = [block for block in plan.blocks if block.end == CODE + 4 * len(FIB)]
+    # both places it returns to
+    assert set(returns[0].targets) >= {CODE + 4 * 12, CODE + 4 * 15}
+    assert max(simulate([plan], pcs)) > 5000
+
+
+def test_an_interpreter_becomes_one_region() -> None:
+    rng = random.Random(2)
+    bytecode = bytes(min(rng.randrange(CASES), rng.randrange(CASES)) for _ in range(1024))
+    pcs = trip(SWITCH, 40_000, {TABLE: bytecode})
+    fed = Fed(pages=page_of(SWITCH))
+    fed.feed(cut(pcs, rng, 1000))
+    # looked at with one plan alone: it has taken the place of those before
+    plan = max(fed.plans, key=lambda plan: len(plan.blocks))
+    stays = simulate([plan], pcs)
+    assert sum(stays) >= 0.95 * len(pcs)
+    assert sum(stays) / len(stays) >= 300
+    (dispatch,) = [block for block in plan.blocks if len(block.targets) > 1]
+    counts = [pcs.count(target) for target in dispatch.targets]
+    assert counts[0] >= 0.8 * max(counts)
+
+
+def test_what_needs_the_interpreter_stays_outside_and_is_come_back_from() -> None:
+    words = [asm("addi", 5, 5, imm=1), asm("csrrs", 6, imm=0xB00), asm("add", 7, 7, 6), asm("jal", 0, imm=-12)]
+    fed = Fed(pages=page_of(words))
+    pcs = [CODE + 4 * (i % 4) for i in range(10_000)]
+    fed.feed(cut(pcs, random.Random(3), 200))
+    entries = {entry for plan in fed.plans for entry in plan.entries}
+    assert CODE + 8 in entries
+    assert all(CODE + 4 not in read(block).pcs for plan in fed.plans for block in plan.blocks)
+    assert fed.share([pcs]) == pytest.approx(0.75, abs=0.01)
+
+
+def test_an_instruction_across_a_page_end_stays_outside() -> None:
+    first = bytes(PAGE - 6) + asm("addi", 5, 5, imm=1).to_bytes(4, "little")
+    crossing = asm("addi", 6, 6, imm=1).to_bytes(4, "little")
+    back = asm("jal", 0, imm=-8).to_bytes(4, "little")
+    pages = {CODE: first + crossing[:2], CODE + PAGE: (crossing[2:] + back).ljust(PAGE, b"\0")}
+    once = [CODE + PAGE - 6, CODE + PAGE - 2, CODE + PAGE + 2]
+    fed = Fed(pages=pages)
+    fed.feed(cut(once * 1000, random.Random(4), 200))
+    held = {pc for plan in fed.plans for block in plan.blocks for pc in read(block).pcs}
+    assert held == {once[0], once[2]}
+
+
+def test_a_trap_is_no_way_through_the_code() -> None:
+    # rare interrupts in the middle of the loop: a handler far away, and back
+    handler = [asm("addi", 28, 28, imm=1), asm("mret")]
+    words = [*LOOP, *[0] * 28, *handler]
+    at = CODE + 4 * 32
+    once = [CODE, CODE + 4, CODE + 8] * 100 + [CODE, CODE + 4, at, at + 4, CODE + 4, CODE + 8]
+    fed = Fed(pages=page_of(words))
+    fed.feed(cut(once * 400, random.Random(5), 2000))
+    (loop,) = [plan for plan in fed.plans if plan.blocks[0].pc == CODE]
+    # no way leads from the loop to the handler, and none of the places where it came cuts the loop in two
+    assert [(block.pc, block.end) for block in loop.blocks] == [(CODE, CODE + 12)]
+
+
+def test_phases_are_followed() -> None:
+    words = LOOP * 200
+    fed = Fed(pages=page_of(words))
+    for phase in range(60):
+        before = len(fed.plans)
+        fed.feed(looping(60, offset=16 * phase))
+        assert len(fed.plans) == before + 1
+        assert fed.plans[-1].entries == (CODE + 16 * phase,)
+
+
+def test_pages_are_asked_for() -> None:
+    profile = Profile()
+    profile.add_samples(windows_array(looping(40)))
+    assert profile.missing_pages() == {CODE}
+    assert profile.next_plans() == []
+    profile.set_page(CODE, page_of(LOOP)[CODE])
+    assert profile.missing_pages() == set()
+    profile.add_samples(windows_array(looping(40)))
+    assert len(profile.next_plans()) == 1
+
+
+def test_a_page_that_changes_is_formed_anew() -> None:
+    fed = Fed(pages=page_of(LOOP))
+    fed.feed(looping())
+    fed.pages = page_of([asm("addi", 5, 5, imm=2), *LOOP[1:]])
+    fed.profile.set_page(CODE, fed.pages[CODE])
+    fed.feed(looping())
+    assert [plan.blocks[0].code[:4] for plan in fed.plans] == [
+        asm("addi", 5, 5, imm=imm).to_bytes(4, "little") for imm in (1, 2)
+    ]
+
+
+def test_a_region_that_is_thrown_away_again_and_again_is_given_up() -> None:
+    fed = Fed(pages=page_of(LOOP))
+    waits = []
+    for _ in range(6):
+        waits.append(0)
+        while len(fed.plans) < len(waits) and waits[-1] < 3000:
+            fed.feed(looping(16))
+            waits[-1] += 1
+        fed.profile.forget(fed.plans[-1])
+    assert waits == sorted(waits)
+    assert waits[-1] > 10 * waits[0]
+
+
+def test_a_region_from_elsewhere_counts() -> None:
+    first = Fed(pages=page_of(LOOP))
+    first.feed(looping())
+    second = Fed(pages=page_of(LOOP))
+    second.profile.adopt(first.plans[0])
+    second.feed(looping())
+    assert second.plans == []
+    second.profile.forget(first.plans[0], changed=False)
+    second.feed(looping())
+    assert second.plans == first.plans
+
+
+# ---- anything --------------------------------------------------------------------------------------------------------
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=60, deadline=None)
+def test_garbage_gives_well_formed_plans_or_none(seed: int) -> None:
+    rng = random.Random(seed)
+    pool = [asm("addi", 5, 5, imm=1), asm("lr.d", 5, 6), asm("ecall"), asm("jalr", 1, 5), 0, 0x0001_0001, 0x8082_8082]
+    pages = {}
+    for page in (CODE, CODE + PAGE):
+        words = [rng.choice((*pool, rng.getrandbits(32))) for _ in range(PAGE // 4)]
+        pages[page] = b"".join(word.to_bytes(4, "little") for word in words)
+    places = [CODE + PAGE + rng.randrange(-40, 40) for _ in range(12)] + [rng.getrandbits(64), 1, CODE + 3 * PAGE]
+    windows = [rng.choices(places, k=rng.randrange(70)) for _ in range(300)]
+    fed, again = Fed(pages=pages), Fed(pages=pages)
+    fed.feed(windows)
+    again.feed(windows)
+    assert again.plans == fed.plans
+
+
+def test_memory_and_work_are_bounded_in_large_code() -> None:
+    rng = random.Random(6)
+    profile = Profile()
+    for _ in range(20):
+        profile.add_samples(rng_pcs(rng, 1 << 14))
+        for page in sorted(profile.missing_pages())[:8]:
+            profile.set_page(page, bytes(PAGE))
+        profile.next_plans()
+    assert len(profile._flow.outs) <= MAX_SITES
+    assert len(profile._missing) <= MAX_MISSING
+
+
+def rng_pcs(rng: random.Random, count: int) -> Words:
+    """Return pcs all over a large program."""
+    return np.array([RAM + 2 * rng.randrange(1 << 24) if rng.random() > 0.02 else 0 for _ in range(count)], np.uint64)
