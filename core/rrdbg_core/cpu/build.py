@@ -211,6 +211,6 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         run = prototype(engine.get_function_address(ENTRY))
-        addresses = (engine.get_global_value_address(name) for name in (RVC, DECODE, VARIANTS, HANDLERS))
-        _loaded.append(Kernel(run, *addresses, engine))
+        rvc, decode, variants, handlers = map(engine.get_global_value_address, (RVC, DECODE, VARIANTS, HANDLERS))
+        _loaded.append(Kernel(run, rvc, decode, variants, handlers, engine))
     return _loaded[0]

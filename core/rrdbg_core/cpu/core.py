@@ -27,7 +27,9 @@ from rrdbg_core.cpu.memory import (
     WORDS_PER_PAGE,
     Memory,
 )
-from rrdbg_core.cpu.ops import FIRST_OP, ILLEGAL_OP, armed
+from rrdbg_core.cpu.ops import FETCH_OP, FIRST_OP, ILLEGAL_OP, UNDECODED_OP, armed
+from rrdbg_core.cpu.regions.manager import Regions
+from rrdbg_core.cpu.regions.supply import Supply
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
@@ -73,6 +75,8 @@ class Exit(IntEnum):
     """A buffer is full; `run` empties it and goes on by itself."""
 
 
+_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES]
+"""What a reset leaves as it was: counters."""
 _EXITS = tuple(Exit)
 _DRAIN = int(Exit.DRAIN)
 
@@ -184,9 +188,21 @@ class Core:
     """One hart, its memory, and the kernel that runs them.
 
     Shapes: harts u64[1, HART_WORDS], mach u64[MACH_WORDS], see cpu/layout.py.
+
+    Args:
+        ram_bytes: Size of RAM.
+        hart_count: Harts.
+        program: What stands for the guest program among the compiled regions on disk; nothing: they are not kept.
+        progress: Told when the kernel has to be compiled.
     """
 
-    def __init__(self, ram_bytes: int, *, hart_count: int = 1, progress: build.Progress | None = None) -> None:
+    def __init__(
+        self, ram_bytes: int, *, hart_count: int = 1, program: bytes = b"", progress: build.Progress | None = None
+    ) -> None:
+        self.regions = Regions(self)
+        """Its compiled regions."""
+        self.supply = Supply(self, program)
+        """Where they come from."""
         self.memory = Memory(ram_bytes)
         """Guest RAM."""
         self.harts: Words = np.zeros((hart_count, L.HART_WORDS), np.uint64)
@@ -208,6 +224,8 @@ class Core:
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
+        self._steps = 0  # made by this core, all in all
+        self._words: memoryview[int] = memoryview(self.mach)  # type: ignore[arg-type]
         self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
@@ -218,9 +236,9 @@ class Core:
     def reset(self) -> None:
         """Put the hart into its reset state (privileged spec 3.4); counters and icount go on."""
         for number, hart in enumerate(self.harts):
-            keep = int(hart[L.MCYCLE]), int(hart[L.MINSTRET])
+            keep = hart[_KEPT_WORDS].copy()
             hart[:] = 0
-            hart[L.MCYCLE], hart[L.MINSTRET] = keep
+            hart[_KEPT_WORDS] = keep
             hart[L.PRIV] = L.PRIV_M
             hart[L.MHARTID] = number
         self.mach[L.MMIO_STATE] = self.mach[L.SEMIHOSTED] = 0
@@ -241,9 +259,9 @@ class Core:
         self._drev = np.zeros(pool + 1, np.uint32)
         self._tlb = np.zeros(4096, np.uint64)
         self._xtlb = np.zeros(1024, np.uint64)
-        self._lines = np.zeros(pages + 1, np.uint64)
-        self._samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
-        self._region_lines = np.zeros(pages + 1, np.uint64)
+        self.lines = np.zeros(pages + 1, np.uint64)
+        self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
+        self.region_lines = np.zeros(pages + 1, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -253,10 +271,10 @@ class Core:
         memory, kernel = self.memory, self._kernel
         places: tuple[Any, ...] = (
             *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
-            *(memory.flags, memory.written, memory.read_, memory.executed, self._lines, kernel.rvc, kernel.decode),
+            *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
-            *(self._samples, self._region_lines),
+            *(self.samples, self.region_lines),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -270,17 +288,24 @@ class Core:
 
     def run(self, limit: int) -> Exit:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
-        kernel, table = self._kernel.run, self._table
+        kernel, table, mach = self._kernel.run, self._table, self._words
+        self.supply.tend(self._steps)
+        before = mach[L.ICOUNT]
         reason = kernel(table, limit)
         while reason == _DRAIN:
             self._drain()
             reason = kernel(table, limit)
+        self._steps += mach[L.ICOUNT] - before
         if self.on_log:
             self._drain()
         return _EXITS[reason]
 
     def _drain(self) -> None:
         mach = self.mach
+        if mach[L.STALE]:
+            page = int(mach[L.STALE]) - 1
+            mach[L.STALE] = 0
+            self.regions.code_changed((page, page + 1))
         if mach[L.CHECKS]:
             self.check_words.append(self._checks[: int(mach[L.CHECKS])].copy())
             mach[L.CHECKS] = 0
@@ -321,22 +346,24 @@ class Core:
     # ---- caches ------------------------------------------------------------------------------------------------------
     def drop_caches(self) -> None:
         """Forget TLBs and decoded code. Never changes what the guest does."""
+        self.regions.drop()
         mapped = self._dmap.nonzero()[0]
         self._dmap[mapped] = 0
         self.memory.flags[mapped] &= 255 - CODE
-        self._lines[mapped] = 0
-        self._dec[: 2 * STRIDE] = 1  # OP_FETCH
+        self.lines[mapped] = 0
+        self._dec[: 2 * STRIDE] = FETCH_OP
         self.mach[L.POOL_USED] = 2
-        self._flush_tlb()
+        self.flush_tlb()
 
-    def _flush_tlb(self) -> None:
+    def flush_tlb(self) -> None:
+        """Forget the TLBs."""
         self._tlb[::2] = NO_TAG
         self._xtlb[::2] = NO_TAG
 
     def new_generation(self) -> int:
         """Start a new generation of dirty pages and return it: pages written from now on carry its number or more."""
         self.mach[L.GENERATION] += np.uint64(1)
-        self._flush_tlb()
+        self.flush_tlb()
         return int(self.mach[L.GENERATION])
 
     def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
@@ -357,6 +384,7 @@ class Core:
             those lines, in order, u32[k], bit h stands for an instruction at its halfword h.
         """
         memory = self.memory
+        self.regions.collect()
         rows = memory.run.reshape(memory.pages, HALVES_PER_PAGE)
         pages = (memory.executed[: memory.pages] >= self._run_taken).nonzero()[0]
         marks = rows[pages]
@@ -435,16 +463,42 @@ class Core:
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
         """Drop the decoded code of some pages; their place in the pool stays theirs."""
-        for page in numbers[self._lines[numbers] != 0].tolist():
+        changed = numbers[self.lines[numbers] != 0].tolist()
+        for page in changed:
             base = int(self._dmap[page]) * STRIDE
             self._dec[base : base + 2048] = 0
-            self._lines[page] = 0
+            self.lines[page] = 0
+        self.regions.code_changed(changed)
 
     def _undecode(self, addresses: Iterable[int]) -> None:
         """Decode anew what stands at these virtual addresses, in whatever page they may lie."""
         pages = self._dec.reshape(-1, STRIDE)[2 : int(self.mach[L.POOL_USED])]
         for address in addresses:
             pages[:, address % PAGE_BYTES // 2] = 0
+
+    # ---- places of regions -------------------------------------------------------------------------------------------
+    @property
+    def handlers(self) -> int:
+        """Address of the table of handlers."""
+        return self._kernel.handlers
+
+    def has_slots(self, page: int) -> bool:
+        """Return whether a page of RAM has its place among the decoded ones, or could be given one."""
+        if not self._dmap[page]:
+            number = int(self.mach[L.POOL_USED])
+            if number == self.mach[L.POOL_PAGES]:
+                return False
+            # as `fetch` in native/decode.py does it
+            self.mach[L.POOL_USED] = number + 1
+            self._dmap[page], self._drev[number] = number, page
+            slots = self._dec[number * STRIDE : (number + 1) * STRIDE]
+            slots[:HALVES_PER_PAGE], slots[HALVES_PER_PAGE:] = UNDECODED_OP, FETCH_OP
+        return True
+
+    def put_slot(self, pc: int, slot: int) -> None:
+        """Put something into the slot of an address; its page has slots."""
+        base = int(self._dmap[(pc - RAM_BASE) // PAGE_BYTES]) * STRIDE
+        self._dec[base + pc % PAGE_BYTES // 2] = slot
 
     # ---- stops -------------------------------------------------------------------------------------------------------
     def set_gates(self, gates: Sequence[Gate]) -> None:
@@ -487,6 +541,8 @@ class Core:
         self.mach[L.BREAKS] = len(rows)
         self._point()
         self._undecode(changed)
+        if changed:
+            self.regions.set_breaks(addresses)
 
     def set_watches(self, watches: Sequence[Watch]) -> None:
         """Stop behind the steps that hit these watches."""
@@ -517,7 +573,7 @@ class Core:
         self._watch_rows = np.array([*rows, (0, 0, 0, 0)], np.uint64)
         self.mach[L.WATCHES], self.mach[L.WATCH_ROWS] = len(table), len(rows)
         self._point()
-        self._flush_tlb()
+        self.flush_tlb()
 
     def watch_registers(self, mask: int, gated: Sequence[tuple[int, int]] = ()) -> None:
         """Stop behind the steps that change a register.
@@ -556,7 +612,7 @@ class Core:
         stepping = int(bool(self.mach[L.REG_WATCH]) or bool(self.mach[L.LOG_LIMIT]))
         if stepping != int(self.mach[L.STEPPING]):
             self.mach[L.STEPPING] = stepping
-            self._flush_tlb()
+            self.flush_tlb()
 
     def skip_break_once(self) -> None:
         """Let the next step leave a breakpoint that stands at pc."""

@@ -82,6 +82,12 @@ class _Handler(Emitter):
         table = self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
         return self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr {table}, i64 {index}')}")
 
+    def count(self, offset: int, amount: str) -> None:
+        """Add to a word of the hart."""
+        place = self.word(offset)
+        old = self.let(f"load i64, ptr {place}")
+        self.do(f"store i64 {self.let(f'add i64 {old}, {amount}')}, ptr {place}")
+
     def mach(self, offset: int) -> str:
         """Return word `offset` of the machine."""
         return self.let(f"load i64, ptr {self.let(f'getelementptr i64, ptr {self.table(_MACH)}, i64 {offset}')}")
@@ -338,14 +344,19 @@ def _regions(names: Mapping[str, str]) -> str:
     `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
     """
     enter = _Handler("region")
+    enter.count(L.REGION_STEPS, enter.let("add i64 %n, 1"))
+    enter.count(L.REGION_VISITS, "1")
     number = enter.let(f"and i64 {enter.let('lshr i64 %w, 8')}, 65535")
     function = enter.let(f"load ptr, ptr {enter.let(f'getelementptr ptr, ptr %ops, i64 {number}')}")
     enter.tail(function, "%ip", "%n", "%w")
 
     go = _Handler("region_go")
+    go.count(L.REGION_STEPS, go.let("sub i64 0, %n"))
     go.go("%w")
 
     leave = _Handler("region_leave")
+    leave.count(L.REGION_STEPS, leave.let("sub i64 0, %n"))
+    leave.count(L.REGION_LEAVES, "1")
     pc = leave.let("ptrtoint ptr %ip to i64")
     leave.do(f"br i1 {leave.let('icmp eq i64 %n, 0')}, label %out, label %more, !prof !0")
     leave.label("out")

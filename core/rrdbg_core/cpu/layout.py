@@ -52,6 +52,9 @@ TABLE_AT = 263  # pointers for handlers: the table of pointers, the exec TLB ban
 XTLB_AT = 264
 DIRTY_AT = 265
 REAL_SLOT = 266  # what stands at a breakpoint that is passed over, or in an armed slot
+REGION_STEPS = 267  # statistics: steps made in regions; how often one was entered; left for a single step outside
+REGION_VISITS = 268
+REGION_LEAVES = 269
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -103,8 +106,12 @@ CATCH = 68  # bit 0: some row is about exceptions, bit 1: about interrupts
 WINDOW_AT = 71  # position at which the next window of samples starts
 WINDOW_PERIOD = 72  # steps between two windows, 0 for none
 SAMPLES = 73  # words in the sample buffer
-STALE = 74  # 1: a store has changed code of which a region is made
+STALE = 74  # page + 1: a store has changed a line with code of a region there, or on the next page
 FLUSHES = 75  # how often the kernel has forgotten all decoded code
+TLB_MISSES = 76  # statistics: loads and stores that missed the TLB, and how many of those regions could go on with
+RESOLVED = 77
+FETCHES = 78  # statistics: fetches that missed the exec TLB
+DECODED = 79  # statistics: instructions decoded
 DUE = 70  # position at which something besides the guest happens next; 0: at the end of the run
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.layout import XD
+from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper
 from rrdbg_core.isa.rows import Insn
 from rrdbg_core.isa.rvc import TARGETS
-from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS
+from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS, Decoded
 
-ILLEGAL_OP = 3
+UNDECODED_OP, FETCH_OP, _, ILLEGAL_OP = range(4)
 ARMED_OP = 4
 """The first of four ops of slots that tell when they are run, see `armed`."""
 REGION_OP = 8
@@ -94,6 +96,15 @@ def variants() -> bytes:
         table[2 * op.number] = _NUMBERS.get((key, 2, op.near), op.number)
         table[2 * op.number + 1] = _NUMBERS.get((key, op.length, True), op.number)
     return bytes(table)
+
+
+def slot_of(decoded: Decoded, pc: int) -> int:
+    """Return the slot of an instruction at `pc`, as the kernel decodes it; see native/decode.py."""
+    key, near = _key(decoded.insn), pc % PAGE_BYTES + decoded.imm in range(PAGE_BYTES)
+    number = _NUMBERS.get((key, decoded.length, False), _NUMBERS[key, 4, False])
+    if near:
+        number = _NUMBERS.get((key, decoded.length, True), number)
+    return number | (decoded.rd or XD) << 8 | decoded.rs1 << 16 | decoded.rs2 << 24 | (decoded.imm & 0xFFFF_FFFF) << 32
 
 
 def armed(slots: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

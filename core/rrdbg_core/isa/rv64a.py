@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from rrdbg_core.isa.expr import Ex, lts, ltu, select
 from rrdbg_core.isa.rows import helper
+
+AMO: dict[str, Callable[[Ex, Ex], Ex]] = {
+    "amoswap": lambda old, operand: operand,
+    "amoadd": lambda old, operand: old + operand,
+    "amoxor": lambda old, operand: old ^ operand,
+    "amoand": lambda old, operand: old & operand,
+    "amoor": lambda old, operand: old | operand,
+    "amomin": lambda old, operand: select(lts(operand, old), operand, old),
+    "amomax": lambda old, operand: select(lts(old, operand), operand, old),
+    "amominu": lambda old, operand: select(ltu(operand, old), operand, old),
+    "amomaxu": lambda old, operand: select(ltu(old, operand), operand, old),
+}
+"""What an AMO writes, out of the old word and rs2, both sign-extended to 64 bits: that keeps their unsigned order."""
 
 for _width, _funct3 in (("w", "010"), ("d", "011")):
     helper(f"lr.{_width}", "A", "AMO", f"00010.. 00000 ..... {_funct3} ..... 0101111", "lr")

@@ -98,7 +98,8 @@ class Machine:
             (ref, loader.load(ref.kind, images[ref.digest], ref.name, ref.load_address)) for ref in config.images
         ]
         self.map: list[Mapping] = populate(config, self)
-        self.core = Core(config.ram_bytes, progress=progress) if core is None else core
+        program = xxhash.xxh3_128_digest("".join(ref.digest for ref in config.images).encode())
+        self.core = Core(config.ram_bytes, program=program, progress=progress) if core is None else core
         self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)
@@ -551,7 +552,7 @@ class Machine:
         self._serving = False
         mach = self._mach
         mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
-        self.core._flush_tlb()
+        self.core.flush_tlb()
 
     def differences(self, a: MachineState, b: MachineState) -> list[str]:
         """Return the fields in which two saved states differ, one line each."""

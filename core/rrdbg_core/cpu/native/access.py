@@ -32,6 +32,7 @@ from rrdbg_core.cpu.native.names import (
     EXIT_MMIO_WRITE,
     EXITED,
     FLAGS,
+    FOR_READ,
     FOR_WRITE,
     GEN,
     HART,
@@ -170,13 +171,6 @@ def holds_code(c, offset, size):
 
 
 @njit
-def is_plain_store(c, address, size):
-    """Return True if a store to RAM, which lies in one page, has no consequences but that the page gets dirty."""
-    offset = address - words_at(c, MACH)[L.RAM_BASE]
-    return not is_watched(c, address, size) and not holds_code(c, offset, size)
-
-
-@njit
 def mark_dirty(c, offset, size):
     """Note which words of RAM a store changes."""
     dirty = bytes_at(c, DIRTY)
@@ -212,6 +206,7 @@ def slow_load(c, slot, address, size, signed, left):
     h = words_at(c, HART)
     m = words_at(c, MACH)
     rd = (slot >> U(8)) & U(63)
+    m[L.TLB_MISSES] += U(1)
     if watched_tlb_knows(c, address, size, U(0)):
         value = load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size)
         h[rd] = extend(value, size, signed)
@@ -287,10 +282,11 @@ def slow_store(c, slot, address, size, left):
     value = h[(slot >> U(24)) & U(63)]
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
+    m[L.TLB_MISSES] += U(1)
     if watched_tlb_knows(c, address, size, WRITE_TLB):
-        if not is_plain_store(c, address, size):
-            return write_ram(c, address, size, value, left)
         offset = address - m[L.RAM_BASE]
+        if is_watched(c, address, size) or holds_code(c, offset, size):
+            return write_ram(c, address, size, value, left)
         store_ram(bytes_at(c, RAM), offset, size, value)
         store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
         return DONE
@@ -322,22 +318,25 @@ def resolve(c, address, what):
         return NOWHERE
     if what & ALIGNED != U(0) and address & (size - U(1)) != U(0):
         return NOWHERE
-    write = what & FOR_WRITE != U(0)
-    kind = WRITE if write else READ
-    known = watched_tlb_knows(c, address, size, WRITE_TLB if write else U(0))
-    if not known and check_access(c, address, size, kind) != DONE:
+    reads = what & FOR_READ != U(0)
+    writes = what & FOR_WRITE != U(0)
+    if writes and not watched_tlb_knows(c, address, size, WRITE_TLB) and check_access(c, address, size, WRITE) != DONE:
+        return NOWHERE
+    if reads and not watched_tlb_knows(c, address, size, U(0)) and check_access(c, address, size, READ) != DONE:
+        return NOWHERE
+    if is_watched(c, address, size):
         return NOWHERE
     offset = address - m[L.RAM_BASE]
     page = offset >> U(12)
-    if write:
-        if not is_plain_store(c, address, size):
+    if writes:
+        if holds_code(c, offset, size):
             return NOWHERE
         u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
         mark_dirty(c, offset, size)
         fill_tlb(c, address, WRITE, WATCHED_W | CODE)
-    else:
-        if is_watched(c, address, size):
-            return NOWHERE
+    if reads:
         u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
         fill_tlb(c, address, READ, WATCHED_R)
+    m[L.TLB_MISSES] += U(1)
+    m[L.RESOLVED] += U(1)
     return offset

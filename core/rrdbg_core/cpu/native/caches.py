@@ -79,7 +79,7 @@ def code_stored(c, page, offset, size):
         return
     regions = words_at(c, REGION_LINES)[page]
     if ((regions >> first) & U(1)) | ((regions >> last) & U(1)) != U(0):
-        words_at(c, MACH)[L.STALE] = U(1)
+        words_at(c, MACH)[L.STALE] = page + U(1)
     dec = words_at(c, DEC)
     base = U(u32_at(c, DMAP)[page]) * STRIDE
     slot = offset >> U(1)

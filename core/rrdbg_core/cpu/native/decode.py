@@ -165,6 +165,7 @@ def fetch(c, pc):
     """Find the decoded page of `pc` and set CUR_PAGE, CUR_DB and CUR_IP."""
     h = words_at(c, HART)
     m = words_at(c, MACH)
+    m[L.FETCHES] += U(1)
     offset = pc - m[L.RAM_BASE]
     page = offset >> U(12)
     if page >= m[L.RAM_PAGES]:
@@ -201,6 +202,7 @@ def fetch(c, pc):
 def decode_slot(c, pc, ip):
     """Fill the slot of `pc`, the page of which is current."""
     m = words_at(c, MACH)
+    m[L.DECODED] += U(1)
     offset = pc - m[L.RAM_BASE]
     half = load2(bytes_at(c, RAM), offset)
     if pc & OFFSET == U(4094) and half & U(3) == U(3):

@@ -78,7 +78,7 @@ STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(440), U(441), U(442), U(443)
 REGISTER_HIT, TRAP_HIT = U(1 << 32), U(2 << 32)  # HIT_INDEX beyond the watches
 
 NOWHERE = U(0xFFFF_FFFF_FFFF_FFFF)  # no offset in RAM, see `resolve`
-SIZE_BITS, FOR_WRITE, ALIGNED = U(15), U(1 << 4), U(1 << 5)  # what `resolve` is asked for
+SIZE_BITS, FOR_READ, FOR_WRITE, ALIGNED = U(15), U(1 << 4), U(1 << 5), U(1 << 6)  # what `resolve` is asked for
 
 NO, HOLDS, UNJUDGED = U(0), U(1), U(2)  # verdicts, see cpu/condition_code.py
 

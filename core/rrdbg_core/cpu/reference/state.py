@@ -91,7 +91,7 @@ class Words(Core):
         """Forget bound instructions, the only cache there is."""
         self._bound.clear()
 
-    def _flush_tlb(self) -> None:
+    def flush_tlb(self) -> None:
         pass
 
     def _point(self) -> None:

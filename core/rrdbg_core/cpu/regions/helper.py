@@ -331,8 +331,8 @@ def restrain() -> None:
 def main() -> NoReturn:
     """Be the helper."""
     restrain()
+    from rrdbg_core.cpu.regions.compile import compile_plans
     from rrdbg_core.cpu.regions.form import Profile
-    from rrdbg_core.cpu.regions.translate import compile_plans
 
     serve(Profile, compile_plans)
 

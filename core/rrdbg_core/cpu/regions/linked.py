@@ -1,0 +1,110 @@
+"""Object code of regions, linked into this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu.dispatch import FIRST_REGION, MAX_REGIONS
+from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, RAM_BASE
+from rrdbg_core.cpu.regions.plan import Plan
+from rrdbg_core.cpu.regions.translate import MARKS, marks, symbol
+
+if TYPE_CHECKING:
+    Words = npt.NDArray[np.uint64]
+
+_free = list(range(FIRST_REGION + MAX_REGIONS - 1, FIRST_REGION - 1, -1))
+"""Places in the table of handlers, which all cores of the process share."""
+
+
+@dataclass(eq=False, slots=True)
+class Region:
+    """A region that can be entered wherever its code stands in RAM."""
+
+    plan: Plan
+    """What it is made of."""
+    number: int
+    """Its place in the table of handlers."""
+    code: tuple[tuple[int, bytes], ...]
+    """The bytes that it was made of, by offsets in RAM."""
+    lines: dict[int, int]
+    """The lines that these lie in, by page."""
+    installed: bool = False
+    """Whether it can be entered now."""
+
+    def fits(self, ram: npt.NDArray[np.uint8]) -> bool:
+        """Return whether its code is what stands in RAM."""
+        return all(ram[at : at + len(code)].tobytes() == code for at, code in self.code)
+
+
+class LinkedObject:
+    """One piece of object code and its regions.
+
+    Raises:
+        ValueError: It is not what the plans say, or there is no place for it.
+    """
+
+    def __init__(self, plans: Sequence[Plan], code: bytes, handlers: int) -> None:
+        import llvmlite.binding as llvm
+
+        if len(plans) > len(_free):
+            raise ValueError("there are too many regions")
+        target = llvm.Target.from_default_triple().create_target_machine(jit=True)
+        self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        functions = [self._engine.get_function_address(symbol(number)) for number in range(len(plans))]
+        place = self._engine.get_global_value_address(MARKS)
+        if not all(functions) or not place:
+            raise ValueError("the object code lacks regions")
+        marked = [mark for plan in plans for mark in marks(plan)]
+        self._marks = _view(place, len(marked), np.uint8)
+        self._halves, self._mark_of_half = _halves(marked)
+        self.size = len(code)
+        """Bytes of the object code."""
+        self.regions = tuple(_region(plan) for plan in plans)
+        table = _view(handlers, FIRST_REGION + MAX_REGIONS, np.uint64)
+        for region, function in zip(self.regions, functions, strict=True):
+            table[region.number] = function
+
+    def collect(self, run: npt.NDArray[np.uint8]) -> None:
+        """Note in `Memory.run` what was run in the regions since the last call."""
+        if self._marks.any():
+            run[self._halves[self._marks[self._mark_of_half] != 0]] = 1
+            self._marks[:] = 0
+
+    def close(self) -> None:
+        """Give the memory back. Nothing may lead into the regions any more."""
+        _free.extend(region.number for region in self.regions)
+        self._marks = np.zeros(0, np.uint8)
+        self._mark_of_half = np.zeros(0, np.int64)
+        self._engine.close()
+
+
+def _region(plan: Plan) -> Region:
+    code = tuple((block.pc - RAM_BASE, block.code) for block in plan.blocks)
+    lines: dict[int, int] = {}
+    for at, data in code:
+        for line in range(at // LINE_BYTES, (at + len(data) - 1) // LINE_BYTES + 1):
+            page = line // LINES_PER_PAGE
+            lines[page] = lines.get(page, 0) | 1 << line % LINES_PER_PAGE
+    return Region(plan, _free.pop(), code, lines)
+
+
+def _halves(marked: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the halfwords of RAM at which instructions start that have marks, and the mark of each."""
+    pcs = np.fromiter(chain.from_iterable(marked), np.int64)
+    return (pcs - RAM_BASE) >> 1, np.repeat(np.arange(len(marked)), [len(mark) for mark in marked])
+
+
+def _view(address: int, count: int, kind: Any) -> npt.NDArray[Any]:
+    """Return an array over memory that LLVM owns."""
+    import ctypes
+
+    size = count * np.dtype(kind).itemsize
+    return np.frombuffer((ctypes.c_char * size).from_address(address), kind)

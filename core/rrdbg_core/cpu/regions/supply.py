@@ -1,0 +1,86 @@
+"""Where a running core's regions come from: samples go out, and what comes back is put to use."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.regions.client import Client, enabled
+
+if TYPE_CHECKING:
+    from rrdbg_core.cpu.core import Core
+
+QUIET_STEPS = 1 << 21
+"""Steps that a core makes before anything of this begins: some milliseconds."""
+START_STEPS = 1 << 24
+"""Steps that a core makes before samples go out, and a process that compiles is started."""
+EARLY_STEPS = 1 << 27
+"""Steps up to which windows of samples are close to each other."""
+EARLY_PERIOD, LATE_PERIOD = 1 << 16, 1 << 19
+"""Steps between two windows."""
+ENOUGH_SAMPLES = 512
+"""Samples that are worth a message."""
+LOOK_STEPS = 1 << 20
+"""Steps between two attempts to install regions whose pages were not decoded yet."""
+
+
+class Supply:
+    """Feeds one core's regions.
+
+    Args:
+        core: The core.
+        program: What stands for the guest program among the regions on disk; nothing: they are not kept.
+    """
+
+    def __init__(self, core: Core, program: bytes) -> None:
+        self._core = core
+        self._client: Client | None = None
+        self._enabled = enabled()
+        self._next = QUIET_STEPS
+        self._flushes = 0
+        self._program = program
+
+    @property
+    def enabled(self) -> bool:
+        """Whether regions are used at all."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        self._enabled = on
+        self._next = 0 if on and self._client is not None else QUIET_STEPS
+        if not on:
+            self._core.mach[L.WINDOW_PERIOD] = 0
+        self._core.regions.suspend(suspended=not on)
+
+    def tend(self, steps: int) -> None:
+        """Do what is due after `steps` steps of this core, all in all: called before each run."""
+        if steps < self._next or not self._enabled:
+            return
+        core, mach = self._core, self._core.mach
+        if self._client is None:
+            self._client = Client(self._program)
+        mach[L.WINDOW_PERIOD] = EARLY_PERIOD if steps < EARLY_STEPS else LATE_PERIOD
+        if mach[L.FLUSHES] != self._flushes:
+            self._flushes = int(mach[L.FLUSHES])
+            core.regions.drop()
+        for result in self._client.take():
+            with suppress(ValueError):  # there is no place for it, or it is damaged
+                core.regions.add(result.plans, result.code)
+        self._send(self._client, steps)
+        core.regions.look_again()
+        self._next = steps + LOOK_STEPS
+
+    def _send(self, client: Client, steps: int) -> None:
+        core, mach = self._core, self._core.mach
+        if mach[L.SAMPLES] >= ENOUGH_SAMPLES and steps >= START_STEPS:
+            client.send_samples(core.samples[: int(mach[L.SAMPLES])].tobytes())
+            mach[L.SAMPLES] = 0
+        gone = core.regions.take_gone()
+        if gone:
+            client.forget(gone)
+        wanted = {*client.wanted(), *(RAM_BASE + page * PAGE_BYTES for page in core.regions.take_changed())}
+        pages = [address for address in sorted(wanted) if core.memory.contains(address, PAGE_BYTES)]
+        client.send_pages({address: core.memory.read(address, PAGE_BYTES) for address in pages})
