@@ -126,12 +126,13 @@ def read(block: Block) -> Read:
     """Decode a block; all but its last instruction go on to the next, and none needs the interpreter."""
     pcs = []
     at = 0
+    name = ""
     ways: tuple[int, ...] = ()
     while at < len(block.code):
         assert not ways or ways == (block.pc + at,)
         decoded = decode(int.from_bytes(block.code[at : at + 4], "little"))
         assert decoded is not None
-        effect = decoded.insn.effect
+        name, effect = decoded.insn.name, decoded.insn.effect
         assert not isinstance(effect, Helper) or effect.name in ("nop", "lr", "sc", "amo")
         pc = block.pc + at
         pcs.append(pc)
@@ -140,9 +141,9 @@ def read(block: Block) -> Read:
         if isinstance(effect, Branch):
             ways = (block.pc + at, pc + decoded.imm)
         elif isinstance(effect, Jump):
-            ways = (pc + decoded.imm,) if decoded.insn.name == "jal" else (*block.targets, -1)
+            ways = (pc + decoded.imm,) if name == "jal" else (*block.targets, -1)
     assert at == len(block.code)
-    assert not block.targets or decoded.insn.name == "jalr"
+    assert not block.targets or name == "jalr"
     return Read(tuple(pcs), frozenset(ways))
 
 
