@@ -160,6 +160,12 @@ def arm(walker: Walker, limit: int, rng: random.Random) -> None:
     walker.machine.core.take_run()
 
 
+def switch_tiers(walker: Walker, limit: int, rng: random.Random) -> None:
+    """Run what comes without compiled regions, or with them again."""
+    supply = walker.machine.core.supply
+    supply.suspended = not supply.suspended
+
+
 def single_steps(walker: Walker, limit: int, rng: random.Random) -> None:
     """Take some steps one by one, settling more than once."""
     machine = walker.machine
@@ -172,5 +178,5 @@ def _somewhere(walker: Walker, limit: int, rng: random.Random) -> int:
     return min(walker.machine.icount + rng.randrange(STRETCH), limit)
 
 
-HARMLESS: list[Operation] = [look, drop_caches, snapshot, log_steps, watch, arm, single_steps]
+HARMLESS: list[Operation] = [look, drop_caches, snapshot, log_steps, watch, arm, switch_tiers, single_steps]
 """Operations in the same machine."""

@@ -37,30 +37,32 @@ class Supply:
     def __init__(self, core: Core, program: bytes) -> None:
         self._core = core
         self._client: Client | None = None
-        self._enabled = enabled()
+        self._suspended = not enabled()
         self._next = QUIET_STEPS
         self._flushes = 0
         self._program = program
 
     @property
-    def enabled(self) -> bool:
-        """Whether regions are used at all."""
-        return self._enabled
+    def suspended(self) -> bool:
+        """Whether no region is entered, and none is made, for the time being."""
+        return self._suspended
 
-    @enabled.setter
-    def enabled(self, on: bool) -> None:
-        self._enabled = on
-        self._next = 0 if on and self._client is not None else QUIET_STEPS
-        if not on:
+    @suspended.setter
+    def suspended(self, suspended: bool) -> None:
+        self._suspended = suspended
+        self._next = 0
+        if suspended:
             self._core.mach[L.WINDOW_PERIOD] = 0
-        self._core.regions.suspend(suspended=not on)
+        self._core.regions.suspend(suspended=suspended)
 
     def tend(self, steps: int) -> None:
         """Do what is due after `steps` steps of this core, all in all: called before each run."""
-        if steps < self._next or not self._enabled:
+        if steps < self._next or self._suspended:
             return
         core, mach = self._core, self._core.mach
         if self._client is None:
+            if steps < QUIET_STEPS:
+                return
             self._client = Client(self._program)
         mach[L.WINDOW_PERIOD] = EARLY_PERIOD if steps < EARLY_STEPS else LATE_PERIOD
         if mach[L.FLUSHES] != self._flushes:
