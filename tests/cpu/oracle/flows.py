@@ -196,7 +196,10 @@ class Flow:
             return
         w = rng.choice("wd")
         self._label(again := self._fresh())
-        self._emit(f"lr.{w}", rd=VALUE, rs1=ADDRESS)
+        if rng.random() < 0.9:
+            self._emit(f"lr.{w}", rd=VALUE, rs1=ADDRESS)
+        if rng.random() < 0.2:
+            self._emit("xori", rd=ADDRESS, rs1=ADDRESS, imm=8)
         if rng.random() < 0.3:
             self._emit("sd", rs1=DATA_AT, rs2=self._scratch(), imm=8 * rng.randrange(100))
         self._emit("add", rd=VALUE, rs1=VALUE, rs2=self._scratch())
@@ -231,10 +234,10 @@ class Flow:
         self._fix(self.rng.choice(BRANCHES), self._scratch() | self._scratch() << 5, over)
         self._fix("la", ADDRESS, f"f{self.rng.randrange(function)}", 8)
         self._label(over)
-        self._emit("jalr", rd=self.rng.choice((RA, RA, RA, 5)), rs1=ADDRESS)
-        if self._code[-4:] != struct.pack("<I", asm("jalr", rd=RA, rs1=ADDRESS)):
-            # what links to x5 comes back to wherever ra says: make that here as well
-            self._code[-4:] = struct.pack("<I", asm("jalr", rd=RA, rs1=ADDRESS))
+        through = self.rng.choice((ADDRESS, RA))
+        if through == RA:
+            self._emit("addi", rd=RA, rs1=ADDRESS)
+        self._emit("jalr", rd=RA, rs1=through)
 
     def _make_recursion(self, depth: int, function: int) -> None:
         out = self._fresh()

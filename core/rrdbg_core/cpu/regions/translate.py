@@ -155,18 +155,11 @@ class _Flow:
 
     def _needed_before(self, block: Block, needed: dict[int, frozenset[int]]) -> frozenset[int]:
         code = self.blocks[block.pc]
-        changed = [self.changed[block.pc]]
-        for step in code:
-            changed.append(changed[-1] | writes(step.decoded))
-        targets = successors(block, code[-1])
-        alive = frozenset().union(*(needed.get(target, frozenset()) for target in targets))
-        # any way out at the end writes back
-        alive |= changed[-1]
-        for step, before in zip(reversed(code), reversed(changed[:-1]), strict=True):
+        alive = frozenset().union(*(needed.get(target, frozenset()) for target in successors(block, code[-1])))
+        for step in reversed(code):
             alive = alive - writes(step.decoded) | reads(step.decoded)
-            if step.leaves_early:
-                alive |= before
-        return alive | changed[0]
+        # any way out writes back what has changed before the block, and what the block has
+        return alive | self.changed[block.pc]
 
 
 class _Region(Emitter):

@@ -1,0 +1,113 @@
+"""Broken translators, all of which the comparison of regions with the dispatch loop must tell from the right one."""
+
+# ruff: noqa: E501  (what is replaced stands as it does in the source)
+
+from __future__ import annotations
+
+import random
+import sys
+from types import ModuleType
+
+import pytest
+from rrdbg_core.cpu.regions import compile as compiler
+from rrdbg_core.cpu.regions import translate
+
+from tests.cpu.oracle.flows import Flow
+from tests.cpu.test_regions import Pair, run
+
+MUTANTS = {
+    "a block too long for the budget": (", {len(code)}\")\n        self.do(f\"br", ", {len(code) - 1}\")\n        self.do(f\"br"),
+    "a step of a block is not counted": ("sub i64 {before}, {len(code)}", "sub i64 {before}, {len(code) - 1}"),
+    "a step more at the entry": ("self.let('add i64 %n, 1')", "self.let('add i64 %n, 2')"),
+    "a way out forgets a step": ("add i64 {self._left}, {self._still}", "add i64 {self._left}, {self._still - 1}"),
+    "branches the other way": ("return last.pc + decoded.imm, block.end", "return block.end, last.pc + decoded.imm"),
+    "changes before a block forgotten": ("after = changed[block.pc].union(", "after = frozenset().union("),
+    "changes within a block forgotten": ("            self._changed |= writes(step.decoded)\n", ""),
+    "registers of a way out not kept": ("return alive | self.changed[block.pc]", "return alive"),
+    "a register loaded from its neighbour": (
+        "self.load(\"i64\", self.word(register), \"hart\")", "self.load(\"i64\", self.word(register ^ 1), \"hart\")"
+    ),
+    "crossing accesses pass the TLB": ("{PAGE_MASK | size - 1}", "{PAGE_MASK}"),
+    "stores look at the TLB of loads": ("_WRITE_TLB_BYTES = 8 * 1024", "_WRITE_TLB_BYTES = 0"),
+    "the wrong word gets dirty": ("self.let(f'lshr i64 {offset}, 3')", "self.let(f'lshr i64 {offset}, 4')"),
+    "no word gets dirty": ('        self.store("i8", "1", word, "dirty")\n', ""),
+    "loads extended the wrong way": ("'sext' if signed else 'zext'", "'zext' if signed else 'sext'"),
+    "words loaded as unsigned": ("'sext' if signed else 'zext'", "'sext' if signed and size < 4 else 'zext'"),
+    "jalr links before it looks": (
+        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(block.end))",
+        "self.set(last.decoded.rd, str(block.end))\n                where = self.value(target, last)",
+    ),
+    "jalr links to itself": (
+        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(block.end))",
+        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(last.pc))",
+    ),
+    "jal links to itself": (
+        "case Jump():\n                self.set(last.decoded.rd, str(block.end))",
+        "case Jump():\n                self.set(last.decoded.rd, str(last.pc))",
+    ),
+    "lr reserves nothing": ('self.store("i64", "1", self.word(L.RES_VALID), "hart")', "pass"),
+    "lr reserves another address": ('self.store("i64", address, self.word(L.RES_ADDR)', 'self.store("i64", "8", self.word(L.RES_ADDR)'),
+    "sc keeps the reservation": ('            self.store("i64", "0", self.word(word), "hart")\n', "            pass\n"),
+    "sc without a look at the address": ("and i1 {valid}, {same}", "and i1 {valid}, {valid}"),
+    "sc says that it failed": ('self.set(step.decoded.rd, "0")', 'self.set(step.decoded.rd, "1")'),
+    "an AMO returns what it writes": (
+        "self.set(step.decoded.rd, self._old)", "self.set(step.decoded.rd, self.value(result, step))"
+    ),
+    "an AMO takes the whole operand": ('operand("rs2") if size == 8 else sext32(operand("rs2"))', 'operand("rs2")'),
+    "atomics may be misaligned": ("_ALIGNED = 1 << 4, 1 << 5, 1 << 6", "_ALIGNED = 1 << 4, 1 << 5, 0"),
+    "runs are not marked": ('        self.store("i8", "1", f"getelementptr (i8, ptr @{MARKS}', '        f"" or (lambda *a: 0)("i8", "1", f"getelementptr (i8, ptr @{MARKS}'),
+    "runs up to a side exit are not marked": ("        if self._early:\n            self._set_mark(self._mark)", "        if self._early:\n            pass"),
+    "a side exit is one step off": ("inttoptr (i64 {step.pc} to ptr)", "inttoptr (i64 {step.pc + 2} to ptr)"),
+    "a side exit runs another instruction": ("str(step.slot)))", "str(self._flow.blocks[min(self._flow.blocks)][0].slot)))"),
+    "pc is that of the next instruction": ("return str(step.pc)", "return str(step.pc + 4)"),
+    "immediates are unsigned": ("return str(step.decoded.imm)", "return str(step.decoded.imm & 0xFFFFFFFF)"),
+    "known targets are mixed up": (
+        "label %{self._edge_label(pc)}\" for pc in known)", "label %{self._edge_label(known[0])}\" for pc in known)"
+    ),
+    "the last entry is the first": ("label %entry{number}\" for number in range(1,", "label %entry0\" for number in range(1,"),
+}  # fmt: skip
+"""What is wrong, and the source that makes it so."""
+PROGRAMS = 40
+STEPS = 6_000
+
+
+def mutate(name: str) -> ModuleType:
+    """Return the translator with something wrong."""
+    assert translate.__file__ is not None
+    with open(translate.__file__, encoding="utf-8") as file:
+        source = file.read()
+    old, new = MUTANTS[name]
+    assert source.count(old) >= 1, f"{name}: the translator has changed, and the mutant must"
+    module = ModuleType("mutant")
+    sys.modules["mutant"] = module  # dataclasses look there
+    exec(compile(source.replace(old, new), "mutant", "exec"), module.__dict__)
+    return module
+
+
+def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(compiler, "module_source", mutate(name).module_source)
+    pair = Pair()
+    for seed in range(PROGRAMS):
+        try:
+            run(pair, Flow(seed).case(f"{seed}", STEPS), random.Random(seed))
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_mutant_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caught(name, monkeypatch)
+
+
+@pytest.mark.parametrize("name", list(MUTANTS)[1:30:9])
+def test_some_mutants_are_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caught(name, monkeypatch)
+
+
+def test_the_right_translator_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair()
+    for seed in range(3):
+        run(pair, Flow(seed).case(f"{seed}", STEPS), random.Random(seed))
+    assert pair.in_regions
