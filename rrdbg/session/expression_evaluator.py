@@ -246,14 +246,15 @@ class Evaluator:
 
     def _artificial(self, first: CValue, count: CValue) -> CValue:
         first, count = referenced(first), decayed(count)
-        if first.address is None or strip(first.type) in SYMBOLS:
+        somewhere = first.address is not None or (self.dry and first.place is not None)
+        if not somewhere or strip(first.type) in SYMBOLS:
             raise UsageError("only values in memory can be extended with '@'")
         if not is_integral(strip(count.type)):
             raise UsageError("the number behind '@' is no number")
         times = integer(count)
         if not 0 < times <= MAX_ELEMENTS:
             raise UsageError(f"invalid number {times} of repetitions")
-        return at(ArrayType(first.type, times), first.address, first.state)
+        return at(ArrayType(first.type, times), first.address or 0, first.state)
 
     def _choice(self, tree: nodes.Choice) -> CValue:
         return self.value(tree.yes if truth(self.value(tree.test)) else tree.no)

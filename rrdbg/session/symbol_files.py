@@ -36,11 +36,11 @@ def _read(text: str) -> SymbolFile:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        file, _, place = text.rpartition("@")
+        before, _, place = text.rpartition("@")
         hint = f"behind the @ stands the address of its .text section, and {place!r} is none"
         raise RrdbgError(
             f"cannot read symbols from {path}: {error.strerror}",
-            hint=hint if match is None and os.path.exists(file) else None,
+            hint=hint if match is None and os.path.exists(before) else None,
             exit_code=ExitCode.NOT_FOUND,
         ) from error
     if data[:4] != b"\x7fELF":

@@ -39,6 +39,7 @@ class Actions(OwnCommands):
         self.keys: tuple[Key, ...] = KEYS
         """The keys as they are bound now."""
         self._interrupted = 0.0
+        self._theme = ""
 
     # moving
 
@@ -423,5 +424,10 @@ class Actions(OwnCommands):
     def action_next_theme(self) -> None:
         """Take the next theme."""
         names = sorted(self.available_themes)
-        self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.say(f"theme {self.theme}")
+        self._theme = names[(names.index(self._theme or self.theme) + 1) % len(names)]
+        self.say(f"theme {self._theme}")  # at once: to style every widget anew takes longer than a key may
+        self.call_after_refresh(self._change_theme)
+
+    def _change_theme(self) -> None:
+        if self._theme:
+            self.theme, self._theme = self._theme, ""

@@ -222,11 +222,13 @@ class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
         if note is not None:
             self._note = note
         tabs = self.tabs or (("", self.NAME, ""),)
-        looks = tabs, self._note, self.size.width
+        # Textual leaves a cell of the line at each end; corners and their blanks take two more.
+        space = self.size.width - (6 if self.gutter.left else 2)
+        looks = tabs, self._note, space
         if looks == self._titled:  # a new title paints the whole pane
             return
         self._titled = looks
-        room = self.size.width - 4 - sum(len(key) + 3 for key, _, _ in tabs) - min(len(self._note), 16)
+        room = space - sum(len(key) + 3 for key, _, _ in tabs) - min(len(self._note), 16)
         length = max(len(name) for _, name, _ in tabs)
         others = [len(name) for _, name, _ in tabs if name != self.NAME]
         # Where the tabs have no room, those that are not shown are cut alike.
@@ -239,7 +241,7 @@ class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
             else:
                 style, shown = f"dim @click=app.pane('{pane}')", name[:length]
             parts.append(Content.styled(f" {key} {shown} " if key else f" {shown} ", style))
-        left = self.size.width - 6 - sum(len(part.plain) for part in parts)
+        left = space - 2 - sum(len(part.plain) for part in parts)
         if self._note and left >= min(len(self._note), LEGIBLE):
             parts.append(Content.styled(f" {clip(self._note, left)} ", "not bold"))
         self.border_title = Content("").join(parts)

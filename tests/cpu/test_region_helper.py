@@ -467,7 +467,7 @@ def test_results_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 PARENT = """
 import os, sys, time
 from tests.cpu.test_region_helper import *
-regions = Client(b"p", command=(*COMPILER, "LOOK_S=0.05"))
+regions = Client(b"p", command=(*COMPILER, "LOOK_S=0.05", "COMPILE_SECONDS=1000"))
 drive(regions, int(sys.argv[1]), until=lambda stats, _: stats.compiled or regions._link._trying)
 if sys.argv[2] == "copied" and os.fork() == 0:
     sys.stdin.read()

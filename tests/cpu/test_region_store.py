@@ -231,6 +231,18 @@ def test_a_writer_notices_what_happens_between_its_writes(kept: Store) -> None:
     assert again(kept).load() == [*(record_at(pc, size=77) for pc in range(10, 20)), record_at(5)]
 
 
+def test_a_writer_notices_that_the_file_was_written_anew(kept: Store) -> None:
+    """As another writer does that makes room: what was known is elsewhere now, or is not there."""
+    for pc in range(3):
+        kept.add(sealed(pc))
+    path_of(kept).write_bytes(b"".join(sealed(pc) for pc in (10, 11, 12)))
+    assert kept.find(encode_plan(plan_at(1))) is None
+    path_of(kept).write_bytes(b"".join(sealed(pc, size=300) for pc in (20, 21, 22)))
+    assert kept.find(encode_plan(plan_at(1))) is None
+    assert kept.add(sealed(3))
+    assert again(kept).load() == [*(record_at(pc, size=300) for pc in (20, 21, 22)), record_at(3)]
+
+
 # ---- whose files -----------------------------------------------------------------------------------------------------
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners and modes on this system")
 

@@ -204,7 +204,11 @@ async def test_the_badge_tells_when_following_lags(tmp_path: Path, monkeypatch: 
         assert app.following
         badges: list[str] = []
         with monkeypatch.context() as patch:
-            patch.setattr(app.timeline, "tell", lambda name, badge, kind: badges.append(badge))
+
+            def tell(name: str, badge: str, kind: str) -> None:
+                badges.append(badge)
+
+            patch.setattr(app.timeline, "tell", tell)
             state = replace(app.state, icount=10_000_000, host_seconds=10.0, paused=False, idle=False)
             patch.setattr(app, "state", state)
             for position in (10_000_000, 8_000_000, 1_000_000):

@@ -28,6 +28,7 @@ from .questions import COMMANDS, chosen
 pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
 
 BUILDS = (Build("-O0", 5), Build("-O2", 4), Build("-Os", 5))
+PROGRAMS = Path(__file__).parent / "programs"
 FRAMES = 12
 """Frames of a stack that are looked at."""
 SETTINGS = ("set max-value-size unlimited", "set print frame-arguments scalars")
@@ -106,13 +107,10 @@ def agreeing(session: TraceSession, theirs: list[str], mine: list[str]) -> list[
 
 
 def same_answer(command: str, theirs: str, mine: str) -> bool:
-    """Return whether two answers agree; of what was optimised out rrdbg tells types where gdb refuses."""
+    """Return whether two answers agree; of what is not known rrdbg tells types where gdb refuses."""
     asks_for_type = command.startswith(("whatis", "ptype")) or "sizeof" in command
-    refusals = (
-        "value has been optimized out", "Attempt to take address of value not located in memory.",
-        "Attempt to take address of register or constant.",
-    )  # fmt: skip
-    return same(theirs, mine) or (asks_for_type and theirs in refusals)
+    refusals = ("value has been optimized out", "Attempt to take address of ", "Cannot access memory")
+    return same(theirs, mine) or (asks_for_type and theirs.startswith(refusals))
 
 
 def same_rows(theirs: str, mine: str, beyond: set[str]) -> bool:
@@ -191,9 +189,9 @@ def compare(trace: Path, count: int, seed: int, ask: Sequence[str] = COMMANDS) -
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=str)
-def test_some_guests(build: Build, tmp_path: Path) -> None:
-    names = random.Random(str(build)).sample(NAMES, 2)
-    found = [row for name in names for row in compare(recorded(name, tmp_path, build), 3, 1)]
+def test_a_guest(build: Build, tmp_path: Path) -> None:
+    name = {"-O0": "bugs/stack-smash", "-O2": "shell", "-Os": "heap"}[build.level]
+    found = compare(recorded(name, tmp_path, build), 4, 1)
     assert not found, "\n".join(found)
 
 
@@ -217,16 +215,24 @@ def test_all_guests_by_clang(guest: str, build: Build, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("compiler", "level", "dwarf"),
     [
-        ("g++", "-O0", 5),
         ("g++", "-O2", 4),
-        *[pytest.param("g++", level, 5, marks=pytest.mark.slow) for level in ("-Og", "-Os", "-O2")],
+        *[pytest.param("g++", level, 5, marks=pytest.mark.slow) for level in ("-O0", "-Og", "-Os", "-O2")],
         *[pytest.param(CLANG, level, dwarf, marks=pytest.mark.slow) for level in ("-O0", "-O2") for dwarf in (4, 5)],
     ],
 )
 def test_classes(compiler: str, level: str, dwarf: int, tmp_path: Path) -> None:
     trace = cpp_recorded("shapes.cpp", compiler, level, dwarf, tmp_path)
     # gdb's ptype writes template parameters for the types that they stand for
-    found = compare(trace, 8, 1, [command for command in COMMANDS if not command.startswith("ptype")])
+    found = compare(trace, 6, 1, [command for command in COMMANDS if not command.startswith("ptype")])
     # gdb makes arrays by @ of the class that an object turns out to have
+    found = [row for row in found if "@2\n" not in row]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("elf", sorted(PROGRAMS.glob("*.elf")), ids=lambda path: path.stem)
+def test_programs_by_clang(elf: Path, tmp_path: Path) -> None:
+    """Debug information as another compiler writes it; the programs were compiled from `sources` with -Ddouble=long."""
+    ask = [command for command in COMMANDS if not command.startswith("ptype")]
+    found = compare(record(elf, tmp_path, until=100_000), 3, 1, ask)
     found = [row for row in found if "@2\n" not in row]
     assert not found, "\n".join(found)

@@ -68,15 +68,16 @@ def test_rows_are_what_readelf_says(guest: str) -> None:
     assert frames.row(0x1000) is None
 
 
-def section(program: bytes, *, initial: bytes = b"\x0c\x02\x00") -> bytes:
-    """Return a `.debug_frame` with one function from 0x1000 to 0x1100."""
+def section(program: bytes, *, initial: bytes = b"\x0c\x02\x00", letters: bytes = b"") -> bytes:
+    """Return a `.debug_frame` with one function from 0x1000 to 0x1100, with some letters for an augmentation."""
 
     def entry(body: bytes) -> bytes:
         body += bytes(-len(body) % 8)
         return len(body).to_bytes(4, "little") + body
 
-    common = entry(b"\xff\xff\xff\xff\x01\x00\x01\x78\x01" + initial)
-    function = entry(bytes(4) + (0x1000).to_bytes(8, "little") + (0x100).to_bytes(8, "little") + program)
+    size = b"\0" if letters else b""  # of what belongs to the augmentation
+    common = entry(b"\xff\xff\xff\xff\x01" + letters + b"\x00\x01\x78\x01" + size + initial)
+    function = entry(bytes(4) + (0x1000).to_bytes(8, "little") + (0x100).to_bytes(8, "little") + size + program)
     return common + function
 
 
@@ -94,9 +95,9 @@ class Section(CallFrames):
 MEMORY = bytes(range(256))
 
 
-def caller(program: bytes, address: int = 0x1080) -> Frame | None:
+def caller(program: bytes, address: int = 0x1080, letters: bytes = b"") -> Frame | None:
     """Return the caller of a frame whose registers are their numbers times 8."""
-    frames = Section(section(program))
+    frames = Section(section(program, letters=letters))
     code = Code(frames.row, lambda at: None, lambda at, size: MEMORY[at : at + size])
     return Frame(code, address, tuple(8 * number for number in range(32))).caller()
 
@@ -134,6 +135,14 @@ def test_every_instruction(program: bytes, register: int, value: int | str | Non
     assert found.register(register) == value
     assert found.address == 8  # ra
     assert found.called
+
+
+@pytest.mark.parametrize("letters", [b"", b"z", b"zS"])
+def test_what_a_trap_interrupted_stands_at_its_address_not_behind_a_call(letters: bytes) -> None:
+    found = caller(b"\x41\x88\x01", letters=letters)
+    assert found is not None
+    assert (found.address, found.called) == (8, letters != b"zS")
+    assert found.pc == (8 if letters == b"zS" else 7)
 
 
 def test_a_call_that_did_not_save_ra_has_no_caller() -> None:

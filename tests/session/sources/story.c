@@ -13,7 +13,7 @@ static struct node *push(list_t *l, int v, const char *name) {
 static void fill(char *buf, int n, char c) { for (int i = 0; i < n; i++) { buf[i] = c + i; } }
 static long mix(long a, unsigned b, short c, char d, uint8_t *p, int (*fn)(struct node*, int)) { long t = a * b + c; struct { int x; long y; } q = { d, t }; for (int i = 0; i < 3; i++) { int w = i * q.x; t += w + p[i]; sink = t; } return t + fn(list.head, 0); }
 __attribute__((section(".text"))) int main(void) { char buf[12] = {0}; int arr[5] = {1,2,3,4,5}; fill(buf, 10, 'a');
-  for (int k = 0; k < 5; k++) { struct node *n = push(&list, k, "node"); arr[k] += n->v; acc += k * 0.5; }
+  for (int k = 0; k < 5; k++) { struct node *n = push(&list, k, "node"); arr[k] += n->v; acc += k * (double)0.5; }
   long m = mix(5, 6, -7, 'z', (uint8_t*)buf, depth); sink = m + arr[2]; return 0; }
 void _start(void);
 char stk[4096] __attribute__((aligned(16)));
