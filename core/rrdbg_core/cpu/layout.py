@@ -66,6 +66,7 @@ SEMIHOSTING = 9
 RAM_BASE = 10
 RAM_PAGES = 11
 POOL_PAGES = 12  # decoded pages that fit
+MTIME_AT = 13  # address of the CLINT's mtime, which the kernel reads by itself; 0 if the machine wants to see it
 
 STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33

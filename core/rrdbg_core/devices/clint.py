@@ -17,7 +17,9 @@ HARTS = 1
 MSIP, MTIP = 1 << 3, 1 << 7
 TICK_NS = 100
 _M64 = (1 << 64) - 1
-_MTIMECMP, _MTIME, _END = 0x4000, 0xBFF8, 0xC000
+MTIME = 0xBFF8
+"""Where the timer is read."""
+_MTIMECMP, _END = 0x4000, 0xC000
 _NEVER_NS = 1 << 63
 
 
@@ -38,7 +40,7 @@ class Clint(Device):
     MIP_BITS = MSIP | MTIP
     mmio_size = 0x10000
     access_sizes = (4, 8)
-    exercises = (((_MTIME, 8, 0), (_MTIMECMP, 8, 3)), ((_MTIMECMP, 8, 1 << 40),))
+    exercises = (((MTIME, 8, 0), (_MTIMECMP, 8, 3)), ((_MTIMECMP, 8, 1 << 40),))
 
     def reset(self) -> None:
         self.state.msip.clear()
@@ -55,7 +57,7 @@ class Clint(Device):
         elif offset < _END:
             if offset < _MTIMECMP + 8 * HARTS:
                 return _part(state.mtimecmp[(offset - _MTIMECMP) // 8], offset, size)
-            if offset >= _MTIME:
+            if offset >= MTIME:
                 return _part(self.board.mtime(), offset, size)
         else:
             raise BusFault
@@ -77,7 +79,7 @@ class Clint(Device):
                 state.mtimecmp[hart] = _merge(state.mtimecmp[hart], offset, size, value)
                 self._compare()
                 return
-            if offset >= _MTIME:
+            if offset >= MTIME:
                 self.board.set_mtime(_merge(self.board.mtime(), offset, size, value))
                 self._compare()
                 return

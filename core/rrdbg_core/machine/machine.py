@@ -19,7 +19,7 @@ import xxhash
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.devices import semihosting
-from rrdbg_core.devices.clint import TICK_NS, Clint
+from rrdbg_core.devices.clint import MTIME, TICK_NS, Clint
 from rrdbg_core.devices.contract import BusFault, Device
 from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
@@ -115,8 +115,7 @@ class Machine:
         """Called with each event once it is applied."""
         self.on_guest_error: Callable[[int, str, str], None] | None = None
         """Called with icount, device and text when the guest misuses a device."""
-        self.on_access: Callable[[Accesses], None] | None = None
-        """Called with each device access; for divergence reports."""
+        self._on_access: Callable[[Accesses], None] | None = None
         self.on_store: Callable[[int, bytes], None] | None = None
         """Called with address and bytes before anything but the hart writes RAM."""
         self.on_answer: Callable[[int], None] | None = None
@@ -150,6 +149,8 @@ class Machine:
         self._starts = [mapping.address for mapping in self.map]
         self._irq = dict.fromkeys(devices, 0) | {mapping.device: mapping.irq for mapping in self.map}
         self._irq[self.clint] = self._irq[self.plic] = _CONTROLLER
+        self._mtime_at = next(m.address for m in self.map if m.device is self.clint) + MTIME
+        self._mach[L.MTIME_AT] = self._mtime_at
         self._consoles = [d for d in devices if type(d).can_receive is not Device.can_receive]
         self._rooms = [-1] * len(self._consoles)  # what the source knows
         self._timers = Timers(devices)
@@ -166,6 +167,16 @@ class Machine:
             fromhost = None
         self.core.track([(tohost, 8)])
         return Htif(HTIF, self, tohost, fromhost, HTIF_GRACE_STEPS << self._shift)
+
+    @property
+    def on_access(self) -> Callable[[Accesses], None] | None:
+        """Called with each device access; for divergence reports."""
+        return self._on_access
+
+    @on_access.setter
+    def on_access(self, call: Callable[[Accesses], None] | None) -> None:
+        self._on_access = call
+        self._mach[L.MTIME_AT] = 0 if call else self._mtime_at
 
     # ---- power-on and reset ------------------------------------------------------------------------------------------
     def _load(self) -> None:
@@ -422,7 +433,7 @@ class Machine:
         device, offset = mapping.device, address - mapping.address
         if number < 0 or offset + size > mapping.size or size not in device.access_sizes:
             self.core.mmio_done(ok=False)
-            if self.on_access:
+            if self._on_access:
                 self._tell_access("nothing", "faults")
             return
         try:
@@ -438,21 +449,21 @@ class Machine:
                 self._attention = True
         except BusFault:
             self.core.mmio_done(ok=False)
-            if self.on_access:
+            if self._on_access:
                 self._tell_access(device.name, "faults")
             return
         except Exception as error:
             blame(device, "write" if write else "read", self.icount, error)
             raise
-        if self.on_access:
+        if self._on_access:
             self._tell_access(device.name, f"value 0x{mach[L.MMIO_VALUE]:x}")
 
     def _tell_access(self, device: str, result: str) -> None:
-        assert self.on_access is not None
+        assert self._on_access is not None
         mach = self._mach
         kind = "write" if mach[L.MMIO_WRITE] else "read"
         text = f"{kind} of {mach[L.MMIO_SIZE]} bytes at 0x{mach[L.MMIO_ADDR]:x}, {result}"
-        self.on_access(Accesses(self.icount, device, text))
+        self._on_access(Accesses(self.icount, device, text))
 
     def _semihosting(self) -> None:
         """Carry out the call that the hart makes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import quotient, words_at
+from rrdbg_core.cpu.intrinsics import words_at
+from rrdbg_core.cpu.native.access import mtime
 from rrdbg_core.cpu.native.names import (
     DONE,
     DONE_OUT,
@@ -12,7 +13,6 @@ from rrdbg_core.cpu.native.names import (
     MACH,
     MPP,
     MSTATUS_WRITABLE,
-    TIMEBASE_NS,
     UXL,
     U,
 )
@@ -74,7 +74,7 @@ def csr_read(c, number, icount):
     if number == U(0xC02) or number == U(0xB02):
         return counter(h, L.MINSTRET, U(4), icount)
     if number == U(0xC01):
-        return quotient((icount << m[L.SHIFT]) + m[L.WARP_NS], TIMEBASE_NS) + m[L.TIME_OFFSET]
+        return mtime(m, icount)
     if number == U(0x300):
         return h[L.MSTATUS] | UXL
     if number == U(0x301):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import dispatch, words_at
+from rrdbg_core.cpu.native.access import mix
 from rrdbg_core.cpu.native.gates import judge_step
 from rrdbg_core.cpu.native.names import (
     BANK,
@@ -27,13 +28,6 @@ from rrdbg_core.cpu.native.pmp import tlb_bank
 from rrdbg_core.cpu.native.traps import enter_trap, fault, pending_interrupt
 from rrdbg_core.cpu.native.watch import after_step, before_step, caught
 from rrdbg_core.cpu.pipeline import njit
-
-
-@njit
-def mix(a, b):
-    """Fold `b` into the hash `a`: multiply and xor-shift, as in splitmix64."""
-    a = (a ^ b) * U(0x9E3779B97F4A7C15)
-    return a ^ (a >> U(29))
 
 
 @njit
