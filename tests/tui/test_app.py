@@ -167,7 +167,8 @@ async def test_breakpoints_by_key_and_click() -> None:
         await run.until(lambda: [p.address for p in run.session.breaks] == [BASE + 4])
 
 
-async def test_playing_moves_and_pauses() -> None:
+async def test_playing_moves_and_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrdbg.tui.player.CROSSING", 200_000)  # the end is far, however long it takes to press keys
     async with running() as run:
         await run.press("space")
         await run.until(lambda: run.position > 0)
