@@ -14,6 +14,8 @@ from rrdbg_core.isa.table import decode
 PAGE_MASK = PAGE_BYTES - 1
 TRANSLATED_HELPERS = frozenset({"nop", "lr", "sc", "amo"})
 """Helpers that a region can hold. The others are left to the interpreter."""
+MAX_PAGES = 1 << 12
+"""Pages remembered; beyond that the oldest go."""
 MAX_DECODED = 1 << 16
 """Instructions remembered, all together."""
 
@@ -53,17 +55,25 @@ class CodePages:
     def __contains__(self, page: int) -> bool:
         return page in self._pages
 
-    def put(self, page: int, content: bytes) -> bool:
-        """Set a page's content; return True if it had another one before."""
+    def put(self, page: int, content: bytes) -> list[int]:
+        """Set a page's content; return pages whose former content is not known any more."""
         old = self._pages.get(page)
         if old == content:
-            return False
+            return []
         self._pages[page] = content
-        if old is None:
-            return False
+        if old is not None:
+            self._forget(page)
+            return [page]
+        if len(self._pages) <= MAX_PAGES:
+            return []
+        oldest = next(iter(self._pages))
+        del self._pages[oldest]
+        self._forget(oldest)
+        return [oldest]
+
+    def _forget(self, page: int) -> None:
         for pc in range(page, page + PAGE_BYTES, 2):
             self._steps.pop(pc, None)
-        return True
 
     def bytes_at(self, pc: int, size: int) -> bytes:
         """Return code that lies in one page."""

@@ -47,7 +47,9 @@ MAX_MISSING = 1 << 10
 VISIT = 2.0
 """What entering a region costs, in steps of the interpreter."""
 PRICE_IN_A_HURRY, PRICE = 16.0, 4.0
-"""Sampled steps that must be lost for each instruction of a region, to compile it; see `DENSE`."""
+"""Sampled steps that must be lost for each instruction to be compiled; see `DENSE`."""
+BLOCK_COST, REGION_COST = 2, 8
+"""What a block and a region take the compiler, in instructions."""
 MIN_LOST = 24.0
 """Sampled steps that must be lost, however small the region."""
 UNSEEN = 0.08
@@ -59,8 +61,10 @@ SEEN_ENOUGH = 400.0
 COLD = 0.03
 """Share of the root's runs below which a block is left out."""
 DENSE_IN_A_HURRY, DENSE = 0.75, 0.2
-"""How much less than its densest part, in time lost for each instruction, a region may be; the first one while much is
-lost, and many regions are to be made."""
+"""How much less than its densest part, in time lost for what it costs to compile, a region may be; the first one while
+much is lost, and many regions are to be made."""
+INSNS_IN_A_HURRY = 100
+"""Instructions of a region that is made then."""
 HURRY = 0.2
 """Share of time lost from which on much is lost."""
 RECENT_STEPS = 1 << 12
@@ -82,7 +86,9 @@ MAX_TRIES_A_LOOK = 8
 MAX_LIVE = 256
 """Plans remembered; beyond that the oldest go."""
 MAX_SETBACKS = 10
-"""Setbacks after which a place is given up."""
+"""Setbacks that count: each makes regions of a page twice as dear, until it is forgotten like samples are."""
+MAX_TRIES = 1 << 12
+"""Roots of regions that are remembered."""
 
 
 @dataclass(slots=True)
@@ -98,8 +104,8 @@ class Region:
 
     @property
     def density(self) -> float:
-        """Time lost for each instruction."""
-        return self.lost / (self.insns + 8)
+        """Time lost for what it costs to compile."""
+        return self.lost / _cost(self.insns, len(self.nodes))
 
 
 class Profile:
@@ -135,15 +141,16 @@ class Profile:
     def set_page(self, address: int, content: bytes) -> None:
         """Set a page of guest code; what was known about another content is forgotten."""
         self._missing.discard(address)
-        if not self._code.put(address, content):
-            return
-        pcs = [pc for pc in range(address, address + PAGE_BYTES, 2) if pc in self._flow.outs]
-        self._flow.forget(pcs)
-        for pc in pcs:
-            self._lost.pop(pc, None)
-        self._set_back(address)
-        for live in [live for live in self._lives if address in live.pages]:
-            self._drop(live)
+        for page in self._code.put(address, content):
+            pcs = [pc for pc in range(page, page + PAGE_BYTES, 2) if pc in self._flow.outs]
+            self._flow.forget(pcs)
+            for pc in pcs:
+                self._lost.pop(pc, None)
+            hit = [live for live in self._lives if page in live.pages]
+            for live in hit:
+                self._drop(live)
+            if hit:
+                self._set_back(page)
 
     def missing_pages(self) -> set[int]:
         """Return addresses of pages that samples name and whose content is not known."""
@@ -240,6 +247,7 @@ class Profile:
         while self._since_aged >= HALF_LIFE_STEPS or len(self._flow.outs) > MAX_SITES:
             self._since_aged = max(0, self._since_aged - HALF_LIFE_STEPS)
             self._flow.fade(FADED)
+            self._setbacks = {page: count - 1 for page, count in self._setbacks.items() if count > 1}
             self._lost = {pc: weight / 2 for pc, weight in self._lost.items() if weight / 2 >= FADED}
 
     # ---- what goes out -----------------------------------------------------------------------------------------------
@@ -265,6 +273,8 @@ class Profile:
             taken.update(node.pc for node in region.nodes)
             plan = self._plan(region)
             root = plan.blocks[0].pc
+            if len(self._tries) >= MAX_TRIES:
+                self._tries.clear()
             self._tries[root] = self._tries.get(root, 0) + 1
             if self._is_new(plan):
                 room -= region.insns
@@ -299,6 +309,7 @@ class Profile:
         weights: dict[int, float] = {}
         frontier: list[tuple[float, int]] = []
         cold = COLD * root.runs
+        limit = INSNS_IN_A_HURRY if self._hurry else MAX_INSNS
         misfits = 0
         node = root
         sizes = [(insns, lost, leaving)]
@@ -315,7 +326,7 @@ class Profile:
                 # others for the same block are out of date
                 if pc not in region and weight == -weights[pc]:
                     found = graph.node(pc)
-                    if found is not None and insns + len(found.pcs) <= MAX_INSNS:
+                    if found is not None and insns + len(found.pcs) <= limit:
                         added = found
                         break
                     misfits += 1
@@ -337,11 +348,12 @@ class Profile:
             sizes: Instructions, time lost and ways out of the first blocks, for each number of them.
         """
         price = self._price(nodes[0])
-        scores = [(lost - VISIT * leaving) / (insns + 8) for insns, lost, leaving in sizes]
+        costs = [_cost(insns, index + 1) for index, (insns, _, _) in enumerate(sizes)]
+        scores = [(lost - VISIT * leaving) / cost for (_, lost, leaving), cost in zip(sizes, costs, strict=True)]
         best = max(scores)
         least = best * (DENSE_IN_A_HURRY if self._hurry else DENSE)
         dense = [index for index, score in enumerate(scores) if score >= least or score == best]
-        index = max((index for index in dense if sizes[index][1] >= price * sizes[index][0]), default=dense[0])
+        index = max((index for index in dense if sizes[index][1] >= price * costs[index]), default=dense[0])
         insns, lost, _ = sizes[index]
         return Region(nodes[: index + 1], insns, lost)
 
@@ -350,16 +362,14 @@ class Profile:
         return self._recent >= HURRY
 
     def _price(self, root: Node) -> float:
-        """Return how many steps must be lost for each instruction: twice as many each time, at the same place."""
+        """Return how many steps must be lost for each instruction: twice as many each time at the same place."""
         return (PRICE_IN_A_HURRY if self._hurry else PRICE) * (1 << self._tries.get(root.pc, 0))
 
     def _pays(self, region: Region) -> bool:
         """Return True if a region is worth compiling, and enough was seen of it."""
         root = region.nodes[0]
         setbacks = max(self._setbacks.get(node.pc & ~PAGE_MASK, 0) for node in region.nodes)
-        if setbacks >= MAX_SETBACKS:
-            return False
-        if region.lost < max(MIN_LOST, self._price(root) * region.insns) * (1 << setbacks):
+        if region.lost < max(MIN_LOST, self._price(root) * _cost(region.insns, len(region.nodes))) * (1 << setbacks):
             return False
         if root.runs >= SEEN_ENOUGH:
             return True
@@ -420,6 +430,11 @@ class Profile:
             self._drop(old)
         while len(self._lives) > MAX_LIVE:
             self._drop(self._lives[0])
+
+
+def _cost(insns: int, blocks: int) -> int:
+    """Return what a region takes the compiler, in instructions."""
+    return insns + BLOCK_COST * blocks + REGION_COST
 
 
 def _loops(root: Node, members: dict[int, Node]) -> dict[int, float]:
