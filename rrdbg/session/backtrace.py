@@ -187,8 +187,9 @@ class Backtrace(Frames):
         return count if position == self._engine.icount else 0
 
     def _hide(self, count: int) -> None:
-        """Stand before inlined calls that begin here."""
+        """Stand before inlined calls that begin here; like any motion, this selects frame 0."""
         self._outside = (self._engine.icount, count)
+        self._selected = (-1, 0)
 
     def _beginning(self) -> int:
         """Return how many inlined calls begin at the current position."""

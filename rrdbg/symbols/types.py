@@ -398,7 +398,7 @@ def _declare(kind: Type, inner: str, depth: int) -> str:
         return _before("...", inner)
     if isinstance(kind, QualifiedType) and isinstance(kind.target, PointerType) and not kind.target.name:
         pointer, words = kind.target, " ".join(kind.qualifiers)
-        space = " " if inner and inner[0] not in "[(&" else ""
+        space = " " if (inner and inner[0] not in "[(&") or _is_of_array(inner) else ""
         return _point(pointer.target, f"{pointer.kind} {words}{space}{inner}", depth)
     if isinstance(kind, PointerType) and not kind.name:
         return _point(kind.target, f"{kind.kind}{inner}", depth)
@@ -410,6 +410,16 @@ def _declare(kind: Type, inner: str, depth: int) -> str:
     if isinstance(kind, FunctionType):
         return _declare(kind.result, f"{inner}({_parameters(kind, depth)})", depth + 1)
     return _before(_name(kind, depth), inner)
+
+
+def _is_of_array(inner: str) -> bool:
+    """Return whether a declarator is a pointer's to an array, `(*name)[8]`, and not one's to a function."""
+    depth = 0
+    for at, char in enumerate(inner):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return at > 0 and inner[at + 1 : at + 2] == "["
+    return False
 
 
 def _point(target: Type, inner: str, depth: int) -> str:

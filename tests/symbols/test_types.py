@@ -292,3 +292,12 @@ def test_types_without_an_end_are_cut_off() -> None:
     assert "..." in declare(kind)
     assert declare(UnknownType("it is damaged"), "x") == "<unknown type> x"
     assert unqualified(qualified(qualified(INT, "const"), "volatile")) == INT
+
+
+def test_pointers_to_arrays_and_functions_of_constant_pointers() -> None:
+    """As gdb spaces them."""
+    text = qualified(PointerType(qualified(CHAR, "const")), "const")
+    assert declare(PointerType(ArrayType(text, 8)), "p") == "const char * const (*p)[8]"
+    assert declare(PointerType(FunctionType(text, (INT,)))) == "const char * const(*)(int)"
+    assert declare(ArrayType(text, 8)) == "const char * const[8]"
+    assert declare(PointerType(text, "&")) == "const char * const&"
