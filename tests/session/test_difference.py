@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,22 @@ def test_many_pages_take_little_memory(session: Session, monkeypatch: pytest.Mon
     assert session.difference(1, end) == expected
     assert held
     assert max(held) * PAGE_BYTES <= module._CHUNK * PAGE_BYTES
+    # the limit is one for all of them
+    for limit in range(len(expected.memory) + 2):
+        assert session.difference(1, end, limit).memory == expected.memory[:limit]
+
+
+def test_counters_are_no_difference(session: Session) -> None:
+    names = {name for name, _, _ in session.difference(0, session.info().end).registers}
+    assert "pc" in names
+    assert names.isdisjoint(("mcycle", "minstret", "cycle", "instret", "time"))
+
+
+def test_what_the_index_does_not_cover_is_compared_as_well(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = session.info().end
+    expected = session.difference(1, end)
+    assert expected.memory
+    whole = session._epochs(1, end)  # type: ignore[attr-defined]
+    for epochs in ([], [replace(whole[0], start=end // 2)], [replace(whole[-1], stop=end // 2)]):
+        monkeypatch.setattr(session, "_epochs", lambda lo, hi, epochs=epochs: epochs)
+        assert session.difference(1, end) == expected
