@@ -224,7 +224,10 @@ class Core:
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
-        self._steps = 0  # made by this core, all in all
+        self.steps = 0
+        """Steps made by this core, all in all: those made again count again."""
+        self.exits = [0] * len(Exit)
+        """How often the kernel came back, by `Exit`."""
         self._words: memoryview[int] = memoryview(self.mach)  # type: ignore[arg-type]
         self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
         self.on_log: Callable[[Words], None] | None = None
@@ -261,7 +264,7 @@ class Core:
         self._xtlb = np.zeros(1024, np.uint64)
         self.lines = np.zeros(pages + 1, np.uint64)
         self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
-        self.region_lines = np.zeros(pages + 1, np.uint64)
+        self.region_code = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -274,7 +277,7 @@ class Core:
             *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
-            *(self.samples, self.region_lines),
+            *(self.samples, self.region_code),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -288,14 +291,16 @@ class Core:
 
     def run(self, limit: int) -> Exit:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
-        kernel, table, mach = self._kernel.run, self._table, self._words
-        self.supply.tend(self._steps)
+        kernel, table, mach, exits = self._kernel.run, self._table, self._words, self.exits
+        self.supply.tend(self.steps)
         before = mach[L.ICOUNT]
         reason = kernel(table, limit)
         while reason == _DRAIN:
+            exits[_DRAIN] += 1
             self._drain()
             reason = kernel(table, limit)
-        self._steps += mach[L.ICOUNT] - before
+        exits[reason] += 1
+        self.steps += mach[L.ICOUNT] - before
         if self.on_log:
             self._drain()
         return _EXITS[reason]

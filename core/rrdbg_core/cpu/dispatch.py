@@ -215,7 +215,10 @@ def _memory(op: Op, names: Mapping[str, str]) -> str:
     if write:
         entry = f.let(f"add i64 {entry}, {_WRITE_TLB_BYTES}")
     tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {entry}")
-    tag = f.let(f"and i64 {address}, {_PAGE_MASK | effect.size - 1}")
+    if write or effect.size == 1:
+        tag = f.let(f"and i64 {address}, {_PAGE_MASK | effect.size - 1}")
+    else:  # a load may be misaligned within its page
+        tag = f.let(f"and i64 {f.let(f'add i64 {address}, {effect.size - 1}')}, {_PAGE_MASK}")
     known = f.let(f"load i64, ptr {tag_at}")
     f.do(f"br i1 {f.let(f'icmp eq i64 {known}, {tag}')}, label %hit, label %miss, !prof !1")
     f.label("hit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, u32_at, words_at
+from rrdbg_core.cpu.intrinsics import bytes_at, load1, u32_at, words_at
 from rrdbg_core.cpu.native.names import (
     BANK,
     CODE,
@@ -18,7 +18,8 @@ from rrdbg_core.cpu.native.names import (
     NO_TAG,
     OP_FETCH,
     OP_UNDECODED,
-    REGION_LINES,
+    RAM,
+    REGION_CODE,
     STRIDE,
     TLB,
     WATCHED_TLB,
@@ -77,14 +78,14 @@ def code_stored(c, page, offset, size):
     last = (offset + size - U(1)) >> U(6)
     if ((lines[page] >> first) & U(1)) | ((lines[page] >> last) & U(1)) == U(0):
         return
-    regions = words_at(c, REGION_LINES)[page]
-    if ((regions >> first) & U(1)) | ((regions >> last) & U(1)) != U(0):
-        words_at(c, MACH)[L.STALE] = page + U(1)
     dec = words_at(c, DEC)
     base = U(u32_at(c, DMAP)[page]) * STRIDE
+    regions = bytes_at(c, REGION_CODE)
     slot = offset >> U(1)
-    if slot > U(0):
-        slot -= U(1)
+    if slot > U(0) and load1(bytes_at(c, RAM), (page << U(12)) + (slot << U(1)) - U(2)) & U(3) == U(3):
+        dec[base + slot - U(1)] = OP_UNDECODED  # four bytes long
     while slot <= (offset + size - U(1)) >> U(1):
         dec[base + slot] = OP_UNDECODED
+        if load1(regions, (page << U(11)) + slot) != U(0):
+            words_at(c, MACH)[L.STALE] = page + U(1)
         slot += U(1)

@@ -24,7 +24,7 @@ U = np.uint64
 # the table of pointers
 HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for _i in range(12))
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
-BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_LINES = (U(_i) for _i in range(20, 27))
+BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))

@@ -33,6 +33,15 @@ class Regions:
         self._waiting: set[Region] = set()  # for slots
         self._gone: list[Plan] = []
         self._changed: set[int] = set()
+        self.linked = 0
+        """Regions that were linked, all in all."""
+        self.evicted = 0
+        """Those of them that were thrown away again."""
+
+    @property
+    def installed(self) -> int:
+        """Regions that can be entered now."""
+        return sum(region.installed for region in self._all())
 
     # ---- regions come and go -----------------------------------------------------------------------------------------
     def add(self, plans: Sequence[Plan], code: bytes) -> None:
@@ -46,6 +55,7 @@ class Regions:
         linked = LinkedObject(plans, code, self._core.handlers)
         self._objects.append(linked)
         self._plans.update(plans)
+        self.linked += len(linked.regions)
         for region in linked.regions:
             for page in region.lines:
                 self._by_page.setdefault(page, []).append(region)
@@ -60,6 +70,7 @@ class Regions:
 
     def _evict(self, linked: LinkedObject) -> None:
         self._objects.remove(linked)
+        self.evicted += len(linked.regions)
         for region in linked.regions:
             if region.installed:
                 self._remove(region)
@@ -129,10 +140,11 @@ class Regions:
     def drop(self) -> None:
         """All decoded code was forgotten, and the places where regions were entered with it."""
         for region in self._all():
+            if region.installed:
+                self._cover(region, 0)
             region.installed = False
             self._waiting.add(region)
         self._entries.clear()
-        self._core.region_lines[:] = 0
 
     def _all(self) -> Iterable[Region]:
         return (region for linked in self._objects for region in linked.regions)
@@ -155,9 +167,9 @@ class Regions:
         flags, fresh = core.memory.flags, False
         for page, lines in region.lines.items():
             core.lines[page] |= np.uint64(lines)
-            core.region_lines[page] |= np.uint64(lines)
             fresh |= not flags[page] & CODE
             flags[page] |= CODE
+        self._cover(region, 1)
         for number, pc in enumerate(region.plan.entries):
             self._entries[pc] = region
             core.put_slot(pc, REGION_OP | region.number << 8 | number << 32)
@@ -171,8 +183,11 @@ class Regions:
             if self._entries.get(pc) is region:
                 del self._entries[pc]
                 core.put_slot(pc, 0)
-        for page in region.lines:
-            lines = 0
-            for other in self._by_page[page]:
-                lines |= other.lines[page] * other.installed
-            core.region_lines[page] = lines
+        self._cover(region, 0)
+        for other in {other for page in region.lines for other in self._by_page[page] if other.installed}:
+            self._cover(other, 1)
+
+    def _cover(self, region: Region, covered: int) -> None:
+        """Let stores to a region's code tell, or not."""
+        for at, code in region.code:
+            self._core.region_code[at // 2 : (at + len(code)) // 2] = covered

@@ -367,22 +367,35 @@ class _Region(Emitter):
         if size < 8:
             value = self.let(f"trunc i64 {value} to i{8 * size}")
         self.store(f"i{8 * size}", value, place, "ram")
-        word = self.let(f"getelementptr i8, ptr %dirty, i64 {self.let(f'lshr i64 {offset}, 3')}")
-        self.store("i8", "1", word, "dirty")
+        self._set_dirty(offset)
 
     def _place(self, step: Step, address: str, size: int, what: int) -> tuple[str, str]:
         """Return a pointer to `size` bytes of RAM and their offset; leave the region where that is not all."""
         index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
-        wanted = self.let(f"and i64 {address}, {PAGE_MASK | size - 1}")
+        # loads may be misaligned within a page; so may stores, but then they may change two words
+        wanted = self._page_of_last(address, size)
+        if what & (_FOR_WRITE | _ALIGNED):
+            wanted = self.let(f"and i64 {address}, {PAGE_MASK | size - 1}")
         known = "true"
         for kind, bank in ((_FOR_READ, 0), (_FOR_WRITE, _WRITE_TLB_BYTES)):
             if what & kind:
                 tag_at = self.let(f"getelementptr i8, ptr %tlb, i64 {self.let(f'add i64 {index}, {bank}')}")
-                same = self.let(f"icmp eq i64 {self.load('i64', tag_at, 'tlb')}, {wanted}")
+                tag = self.load("i64", tag_at, "tlb")
+                same = self.let(f"icmp eq i64 {tag}, {wanted}")
                 known = same if known == "true" else self.let(f"and i1 {known}, {same}")
         hit, miss, found, slow, place = (self.fresh(name) for name in ("hit", "miss", "found", "slow", "place"))
         self.do(f"br i1 {known}, label %{hit}, label %{miss}, !prof !1")
         self.label(miss)
+        crossing = ""
+        if what == _FOR_WRITE and size > 1:
+            crossing, miss = self.fresh("crossing"), self.fresh("miss")
+            inside = self.let(f"icmp eq i64 {tag}, {self._page_of_last(address, size)}")
+            self.do(f"br i1 {inside}, label %{crossing}, label %{miss}")
+            self.label(crossing)
+            two = self.let(f"add i64 {address}, {self._addend(tag_at)}")
+            self._set_dirty(self.let(f"add i64 {two}, {size - 1}"))
+            self.do(f"br label %{place}")
+            self.label(miss)
         resolved = self.let(f"call preserve_mostcc i64 %resolve(ptr %h, i64 {address}, i64 {size | what})")
         self.do(f"br i1 {self.let(f'icmp eq i64 {resolved}, -1')}, label %{slow}, label %{found}, !prof !0")
         self.label(slow)
@@ -390,12 +403,22 @@ class _Region(Emitter):
         self.label(found)
         self.do(f"br label %{place}")
         self.label(hit)
-        addend = self.load("i64", self.let(f"getelementptr i8, ptr {tag_at}, i64 8"), "tlb")
-        simple = self.let(f"add i64 {address}, {addend}")
+        simple = self.let(f"add i64 {address}, {self._addend(tag_at)}")
         self.do(f"br label %{place}")
         self.label(place)
-        offset = self.let(f"phi i64 [{resolved}, %{found}], [{simple}, %{hit}]")
+        crossed = f", [{two}, %{crossing}]" if crossing else ""
+        offset = self.let(f"phi i64 [{resolved}, %{found}], [{simple}, %{hit}]{crossed}")
         return self.let(f"getelementptr i8, ptr %ram, i64 {offset}"), offset
+
+    def _page_of_last(self, address: str, size: int) -> str:
+        return self.let(f"and i64 {self.let(f'add i64 {address}, {size - 1}') if size > 1 else address}, {PAGE_MASK}")
+
+    def _addend(self, tag_at: str) -> str:
+        return self.load("i64", self.let(f"getelementptr i8, ptr {tag_at}, i64 8"), "tlb")
+
+    def _set_dirty(self, offset: str) -> None:
+        word = self.let(f"getelementptr i8, ptr %dirty, i64 {self.let(f'lshr i64 {offset}, 3')}")
+        self.store("i8", "1", word, "dirty")
 
     def _leave_at(self, step: Step) -> None:
         """Leave the region before an instruction of a block that has begun."""
