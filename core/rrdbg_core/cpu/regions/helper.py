@@ -170,10 +170,9 @@ class Compiler:
         for start in range(0, len(missing), MAX_PAGES):
             self._send(frame(Kind.WANTED, pack_words(missing[start : start + MAX_PAGES])))
         self._asked.update(missing)
-        waiting = set(self._pending)
-        for plan in self._encoded():
-            if plan not in waiting and digest(plan) not in self._refused:
-                self._pending.append(plan)
+        if not self._pending:
+            # not before: by then another plan may pay better
+            self._pending.extend(plan for plan in self._encoded() if digest(plan) not in self._refused)
         batch = self._batch()
         if batch:
             stored = self._store.find(batch[0])
