@@ -54,6 +54,10 @@ class Sampled:
         """Return missing pages."""
         return {pc & ~0xFFF for pc in self._waiting} - set(self._pages)
 
+    def adopt(self, plan: Plan) -> None:
+        """Take a plan for made."""
+        self._made.add(plan.blocks[0].pc)
+
     def forget(self, plan: Plan, *, changed: bool) -> None:
         """Make a plan again when it is sampled again."""
         self._made.discard(plan.blocks[0].pc)

@@ -163,6 +163,18 @@ def test_what_is_on_disk_is_not_compiled_again() -> None:
     assert [result.stored for result in again] == [True]
 
 
+def test_the_compiler_hears_of_what_is_on_disk() -> None:
+    """Or it would plan it once more, perhaps otherwise."""
+    with Client(b"p", command=COMPILER) as regions:
+        drive(regions, GOOD, until=compiled(1))
+        drive(regions, GOOD + 8, until=compiled(2))
+    with Client(b"p", command=COMPILER) as regions:
+        assert regions.wait_stored(PATIENCE_S)
+        known = entries(regions.take())
+        assert GOOD in known
+        assert entries(drive(regions, GOOD, GOOD + 64, until=compiled(len(known) + 1))) == [GOOD + 64]
+
+
 def test_code_that_has_changed_is_asked_for_and_compiled_again() -> None:
     with Client(b"p", command=COMPILER) as regions:
         [first] = drive(regions, GOOD, until=compiled(1))

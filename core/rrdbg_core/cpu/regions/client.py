@@ -55,6 +55,8 @@ PAGES_WANTED = 4096
 """Pages that may be asked for and not sent yet; a compiler that wants more is mad."""
 RESULTS_BYTES = 96 << 20
 """Object code that waits to be taken; what comes then is dropped."""
+ADOPTED = 1024
+"""Batches of plans that a new compiler hears of; older ones it may plan again."""
 END_S = 0.25
 """Time that the compiler has to end by itself."""
 _CRASHES = {getattr(signal, name, None) for name in ("SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP")} - {
@@ -210,6 +212,8 @@ class _Link:
         """Digests of plans of which one was deadly."""
         self._deadly: dict[bytes, bool] = {}
         """Plans that were, and whether by themselves."""
+        self._compiled: deque[tuple[Plan, ...]] = deque(maxlen=ADOPTED)
+        """What there are regions of, of which the next compiler has to hear."""
         self._start_at = 0.0
         self._waiting_bytes = 0
         self._past_cpu_ns = 0
@@ -398,11 +402,14 @@ class _Link:
             if self._closed:
                 _kill(process)
             version, suspects, deadly = self._key, b"".join(self._suspects), dict(self._deadly)
+            compiled = list(self._compiled)
         begin = PROTOCOL.to_bytes(4, "little") + len(version).to_bytes(4, "little") + version + self._program
         _send(process, frame(Kind.BEGIN, begin))
         _send(process, frame(Kind.ALONE, suspects))
         for plan, for_good in deadly.items():
             _send(process, frame(Kind.NEVER, bytes([for_good]) + plan))
+        for plans in compiled:
+            _send(process, frame(Kind.ADOPT, pack_blobs(list(map(encode_plan, plans)))))
         return process
 
     def _wait_for_next_start(self) -> None:
@@ -468,6 +475,7 @@ class _Link:
             if code and self._waiting_bytes + len(code) <= RESULTS_BYTES:
                 self._waiting_bytes += len(code)
                 self.results.append(Result(plans, code, stored))
+                self._compiled.append(plans)
             self._changed.notify_all()
 
     def _mourn(self, exit_code: int) -> None:

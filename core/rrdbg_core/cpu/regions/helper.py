@@ -69,6 +69,9 @@ class Former(Protocol):
     def missing_pages(self) -> Iterable[int]:
         """Return addresses of pages that are needed."""
 
+    def adopt(self, plan: Plan, /) -> object:
+        """Take note of a region that was not planned here."""
+
     def forget(self, plan: Plan, /, *, changed: bool) -> object:
         """Take note that a region is not there any more."""
 
@@ -157,6 +160,9 @@ class Compiler:
                     self._pending = deque(plan for plan in self._pending if plan not in gone)
                     for plan in gone:
                         self._former.forget(decode_plan(plan), changed=payload[0] != 0)
+                case Kind.ADOPT:
+                    for plan in unpack_blobs(payload):
+                        self._former.adopt(decode_plan(plan))
                 case Kind.ALONE:
                     self._alone.update(payload[at : at + 16] for at in range(0, len(payload), 16))
                 case Kind.NEVER:

@@ -32,6 +32,8 @@ class Kind(IntEnum):
     """To the compiler: digests of plans, 16 bytes each, one of which ended its predecessor: each is tried alone."""
     NEVER = 6
     """To the compiler: u8, not 0: for good; a plan that is not tried, since it ended its predecessor."""
+    ADOPT = 7
+    """To the compiler: each plan that was compiled before it began, u32 bytes before it."""
     READY = 16
     """From the compiler, first of all: u32 protocol, key."""
     WANTED = 17
