@@ -8,6 +8,7 @@ icount and its rank alone.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -33,6 +34,7 @@ from rrdbg_core.machine.hosted import Hosted
 from rrdbg_core.machine.outcome import Accesses, Blame, DeviceBroken, StopReason, blame
 from rrdbg_core.machine.source import Divergence, EventSource, Idle, Now
 from rrdbg_core.machine.state import Parts
+from rrdbg_core.machine.stats import TIMED_ONE_IN, Meters, Stats
 from rrdbg_core.machine.timers import NEVER_NS, Timers
 from rrdbg_core.machine.virt import HTIF, Mapping, populate
 
@@ -153,6 +155,9 @@ class Machine:
         self._mach[L.MTIME_AT] = self._mtime_at
         self._consoles = [d for d in devices if type(d).can_receive is not Device.can_receive]
         self._rooms = [-1] * len(self._consoles)  # what the source knows
+        self._meters = Meters([device.name for device in devices])
+        self._metered = dict(zip(devices, self._meters.devices, strict=True))
+        self._bus = [(m.address, m.size, m.device, self._metered[m.device].accesses) for m in self.map]
         self._timers = Timers(devices)
         self._halves = Halves(devices)
         self.halves = self._halves.words
@@ -269,6 +274,14 @@ class Machine:
             Divergence: The journal does not fit what the guest does.
             DeviceBroken: A device does what none may do.
         """
+        meters, began_ns, began_cpu_ns = self._meters, time.perf_counter_ns(), time.thread_time_ns()
+        try:
+            return self._run(until, interrupt)
+        finally:
+            meters.host_ns += time.perf_counter_ns() - began_ns
+            meters.cpu_ns += time.thread_time_ns() - began_cpu_ns
+
+    def _run(self, until: int, interrupt: Callable[[], bool] | None) -> StopReason:
         # whatever happened to the state since the last run, nothing is remembered of it
         self._stop_wanted = False
         self._timers.look()
@@ -331,8 +344,10 @@ class Machine:
         if self._mach[L.TRACKED_HIT]:
             self._mach[L.TRACKED_HIT] = 0
             assert self._htif is not None
+            began_ns = time.perf_counter_ns()
             self._htif.stored()
             self._timers.look_at(self._htif)
+            self._metered[self._htif].accesses.add(time.perf_counter_ns() - began_ns)
         if reason is Exit.BREAK:
             return StopReason.BREAKPOINT
         if reason is Exit.WATCH:
@@ -352,7 +367,9 @@ class Machine:
             icount, warp_ns = mach[L.ICOUNT], mach[L.WARP_NS]
             now_ns = (icount << self._shift) + warp_ns
             if self._timers.next_ns <= now_ns:
-                self._timers.serve(now_ns, icount)
+                began_ns = time.perf_counter_ns()
+                served = self._timers.serve(now_ns, icount)
+                self._metered[served].deadlines.add(time.perf_counter_ns() - began_ns)
                 continue
             for number, device in enumerate(self._consoles):
                 room = device.can_receive()
@@ -372,6 +389,7 @@ class Machine:
                 case Idle.JUMP if deadline_ns is not None:
                     mach[L.WARP_NS] = warp_ns + deadline_ns - now_ns
                     jumps += 1
+                    self._meters.warps += 1
                     if jumps % JUMPS == 0 and interrupt is not None and interrupt():
                         return StopReason.INTERRUPTED
                 case Idle.EVENT:
@@ -394,12 +412,14 @@ class Machine:
         if device is None and (event.device or event.kind in _OF_A_DEVICE):
             raise Divergence(f"{where} names a device {event.device!r} that the machine does not have")
         self._mach[L.WARP_NS] = event.warp_ns
+        self._meters.events += 1
         # place and content of every event tell in the next check word, even if the guest never looks at it
         text = f"{event.device}\0{event.name}\0".encode() + event.payload
         self._fold(self.icount, event.kind, event.warp_ns, xxhash.xxh3_64_intdigest(text))
         if event.kind is EventKind.RESET:
             self.reset()
         elif device is not None and event.kind in _OF_A_DEVICE:
+            began_ns = time.perf_counter_ns()
             with Blame(device, f"an event {event.kind.name}", self.icount):
                 if event.kind is EventKind.UART_INPUT:
                     device.receive(event.payload)
@@ -407,6 +427,7 @@ class Machine:
                     self._halves.complete(event, where)
                     device.bottom_half(event.name, event.payload)
                 self._timers.look_at(device)
+            self._metered[device].events.add(time.perf_counter_ns() - began_ns)
         if self.on_event:
             self.on_event(event)
 
@@ -429,13 +450,16 @@ class Machine:
         mach = self._mach
         address, size, write = mach[L.MMIO_ADDR], mach[L.MMIO_SIZE], mach[L.MMIO_WRITE]
         number = bisect_right(self._starts, address) - 1
-        mapping = self.map[number]
-        device, offset = mapping.device, address - mapping.address
-        if number < 0 or offset + size > mapping.size or size not in device.access_sizes:
+        start, extent, device, meter = self._bus[number]
+        offset = address - start
+        if number < 0 or offset + size > extent or size not in device.access_sizes:
             self.core.mmio_done(ok=False)
+            self._meters.nothing += 1
             if self._on_access:
                 self._tell_access("nothing", "faults")
             return
+        count = meter.count = meter.count + 1
+        began_ns = 0 if count % TIMED_ONE_IN != 1 else time.perf_counter_ns()
         try:
             if write:
                 device.write(offset, size, mach[L.MMIO_VALUE])
@@ -455,6 +479,8 @@ class Machine:
         except Exception as error:
             blame(device, "write" if write else "read", self.icount, error)
             raise
+        if began_ns:
+            meter.time(time.perf_counter_ns() - began_ns)
         if self._on_access:
             self._tell_access(device.name, f"value 0x{mach[L.MMIO_VALUE]:x}")
 
@@ -468,12 +494,14 @@ class Machine:
     def _semihosting(self) -> None:
         """Carry out the call that the hart makes."""
         hart = self._hart
+        began_ns = time.perf_counter_ns()
         answer = semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11])
         if self.on_answer:
             self.on_answer(answer)
         hart[L.X + 10] = answer
         self._attention = True
         self.core.semihosting_done()
+        self._meters.semihosting.add(time.perf_counter_ns() - began_ns)
 
     def _fold(self, *values: int) -> None:
         """Fold what came from outside the CPU into the running hash of the check words."""
@@ -572,6 +600,10 @@ class Machine:
     def shuffled(self, seed: int) -> list[str]:
         """Return the parts of the state in an order drawn from `seed`."""
         return self.parts.shuffled(seed)
+
+    def stats(self) -> Stats:
+        """Return what the machine has done since it was built, and what it cost the host."""
+        return self._meters.stats(self.core)
 
     def digest(self) -> bytes:
         """Return the 128-bit root hash of RAM and of every state word."""

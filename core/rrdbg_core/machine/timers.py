@@ -49,8 +49,8 @@ class Timers:
         self.next_ns = min(self._deadlines)
         return True
 
-    def serve(self, now_ns: int, icount: int) -> None:
-        """Let the device act whose deadline came first; of equal ones the first.
+    def serve(self, now_ns: int, icount: int) -> Device:
+        """Let the device act whose deadline came first, of equal ones the first, and return it.
 
         Raises:
             DeviceBroken: It fails, or its deadline stays due.
@@ -66,3 +66,4 @@ class Timers:
                 f"at icount {icount}: the deadline of device {device.name} at {due_ns} ns stays due after on_deadline",
                 hint="next_deadline_ns has to move on or be None; see `rrdbg check-device`",
             )
+        return device

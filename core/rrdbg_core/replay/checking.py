@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import Divergence
+from rrdbg_core.machine.stats import Meter
 from rrdbg_core.trace.model import CHECK_PERIOD
 from rrdbg_core.trace.reader import Trace
 
@@ -36,6 +38,7 @@ class Checker:
         self._first = trace.start_icount // CHECK_PERIOD + 1
         self._next = self._first
         self._seen: set[int] = set()
+        self.words, self.digests = Meter(), Meter()  # what was compared
         self.refresh()
 
     def refresh(self) -> None:
@@ -65,6 +68,7 @@ class Checker:
         Raises:
             Diverged: They differ.
         """
+        began_ns = time.perf_counter_ns()
         words = self._machine.core.take_checks()
         if len(words):
             start = self._next - self._first
@@ -78,9 +82,12 @@ class Checker:
                     hi,
                 )
             self._next += len(words)
+        self.words.add(time.perf_counter_ns() - began_ns, len(words))
         icount = self._machine.icount
         if icount in self._digests and icount not in self._seen:
-            if self._machine.digest() != self._digests[icount]:
+            with self.digests.timing():
+                digest = self._machine.digest()
+            if digest != self._digests[icount]:
                 index = self._digest_icounts.index(icount)
                 lo = self._digest_icounts[index - 1] if index else self._trace.start_icount
                 raise Diverged(

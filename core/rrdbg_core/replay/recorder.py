@@ -13,10 +13,12 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.control import Control
 from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
 from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.stats import RunStats
 from rrdbg_core.replay.thinning import Thinning
 from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot, SourceRef
 from rrdbg_core.trace.output import TraceFull
@@ -81,6 +83,8 @@ class Recording(Frozen):
     """Times that the guest used a device wrongly."""
     leftover: str
     """Input that the guest never took, in words, or ""."""
+    stats: RunStats
+    """What was done and what it cost."""
 
 
 def record(
@@ -170,7 +174,8 @@ class _Recorder:
         self._control = control
         self._clock = source.clock
         self._events: list[Event] = []
-        self._event_count = self._snapshots = self._guest_errors = 0
+        self._event_count = self._guest_errors = 0
+        self._snapshots, self._digests, self._words, self._indices, self._flushes = (Meter() for _ in range(5))
         self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
         self._thinning = Thinning(machine.memory.pages)
         self._heard = b""
@@ -339,7 +344,10 @@ class _Recorder:
         ready, self._events[:] = events[:count], events[count:]
         # counted first: a writer that is full has taken them
         self._writer.events(ready)
-        self._writer.checks(self._machine.core.take_checks())
+        began_ns = time.perf_counter_ns()
+        words = self._machine.core.take_checks()
+        self._writer.checks(words)
+        self._words.add(time.perf_counter_ns() - began_ns, len(words))
 
     def _promise(self, icount: int) -> None:
         """Promise that everything up to a position is in the file, and see to it."""
@@ -347,7 +355,7 @@ class _Recorder:
         if icount > self._promised:
             self._hand_over_events(icount + 1)
             self._writer.progress(icount)
-            self._writer.flush()
+            self._flush()
             self._promised = icount
 
     def _epoch(self) -> None:
@@ -355,23 +363,29 @@ class _Recorder:
         machine, writer = self._machine, self._writer
         icount = machine.icount
         self._hand_over_events()
-        index, pages, lines = self._collector.take(icount)
-        self._changed[pages] |= lines
-        writer.index(index)
-        writer.digest(icount, machine.digest())
+        with self._indices.timing():
+            index, pages, lines = self._collector.take(icount)
+            self._changed[pages] |= lines
+            writer.index(index)
+        with self._digests.timing():
+            writer.digest(icount, machine.digest())
         self._thinning.earn(EPOCH)
         changed = self._changed.nonzero()[0].astype(np.uint32)
         if self._thinning.pay(len(changed)):
             self._snapshot(changed, self._changed[changed])
-        writer.flush()
+        self._flush()
         self._promised, self._flushed = icount, time.monotonic()
+
+    def _flush(self) -> None:
+        with self._flushes.timing():
+            self._writer.flush()
 
     def _snapshot(self, pages: Pages, lines: Words | None) -> None:
         machine = self._machine
-        snap = Snapshot(machine.icount, self._event_count, machine.save())
-        self._writer.snapshot(snap, pages, lines, machine.memory.rows()[pages])
-        self._changed[:] = 0
-        self._snapshots += 1
+        with self._snapshots.timing():
+            snap = Snapshot(machine.icount, self._event_count, machine.save())
+            self._writer.snapshot(snap, pages, lines, machine.memory.rows()[pages])
+            self._changed[:] = 0
         self._promised = machine.icount
 
     def _end(self, reason: str) -> Recording:
@@ -386,21 +400,36 @@ class _Recorder:
             self._hand_over_events()
             index, _, _ = self._collector.take(icount)
             if index.stop > index.start:
-                writer.index(index)
-            writer.digest(icount, machine.digest())
+                with self._indices.timing():
+                    writer.index(index)
+            with self._digests.timing():
+                writer.digest(icount, machine.digest())
         except TraceFull as error:
             if error.exit_code != ExitCode.LIMIT:
                 raise
         code = machine.exit_code if reason == "exit" else None
         ending = Ending(icount, reason, code, machine.virtual_ns())
-        writer.end(ending)
+        with self._flushes.timing():
+            writer.end(ending)
         return Recording(
             ending,
             machine.virtual_ns(),
             host_seconds,
             writer.size,
             self._event_count,
-            self._snapshots,
+            self._snapshots.count,
             self._guest_errors,
             self._source.console_input.leftover(),
+            self._stats(),
+        )
+
+    def _stats(self) -> RunStats:
+        return RunStats(
+            self._machine.stats(),
+            self._snapshots.cost,
+            self._digests.cost,
+            self._words.cost,
+            self._indices.cost,
+            self._flushes.cost,
+            self._writer.bytes_by_kind,
         )

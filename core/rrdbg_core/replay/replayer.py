@@ -14,11 +14,13 @@ from rrdbg_core.cpu.core import GateCount
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import Divergence
+from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.armed import NOTHING, Armed
 from rrdbg_core.replay.capsule import source_of
 from rrdbg_core.replay.checking import HINT, Checker
 from rrdbg_core.replay.ladder import Ladder
 from rrdbg_core.replay.search import windows
+from rrdbg_core.replay.stats import RunStats
 from rrdbg_core.replay.targets import Found, Targets
 from rrdbg_core.trace.model import EPOCH
 from rrdbg_core.trace.reader import Trace
@@ -72,6 +74,7 @@ class Replayer:
         self._armed = Armed(self.machine)
         self._ladder = Ladder(trace, self.machine, self.source, ladder_bytes)
         self._checker = Checker(trace, self.machine)
+        self._kept = Meter()  # rungs
         self._polled = 0.0
         self._home: int | None = None
         self._chunk = 1 << 17
@@ -97,6 +100,11 @@ class Replayer:
     def end(self) -> int:
         """The last position."""
         return self.trace.end_icount
+
+    def stats(self) -> RunStats:
+        """Return what was done since the replayer was made, and what it cost."""
+        checker = self._checker
+        return RunStats(self.machine.stats(), self._kept.cost, checker.digests.cost, checker.words.cost)
 
     def refresh(self) -> bool:
         """Take in what a recorder has added to the trace; return whether there was anything."""
@@ -310,7 +318,8 @@ class Replayer:
             if stop == boundary:
                 self._ladder.passed(stop)
                 if ladder != 0:
-                    self._ladder.keep(partial(self._look_up, stop))
+                    with self._kept.timing():
+                        self._ladder.keep(partial(self._look_up, stop))
 
     def _adapt(self, seconds: float, steps: int) -> None:
         """Choose chunks that take about half of the time between two polls."""

@@ -69,6 +69,8 @@ class TraceWriter:
         """Random id of the file."""
         self._start = manifest.start_icount
         self._pages = manifest.config.ram_bytes // PAGE_BYTES
+        self.bytes_by_kind: dict[str, int] = {}
+        """Bytes that were written, by kind of chunk."""
         self._version = np.zeros(self._pages, np.uint32)
         self._depth = np.zeros(self._pages, np.uint8)
         self._versions = 0
@@ -285,6 +287,8 @@ class TraceWriter:
 
     def _add(self, kind: ChunkKind, payload: bytes, first: int, last: int, *, compress: bool = True) -> None:
         chunk = build_chunk(self.file_id, self._out.size, kind, payload, first, last, compress=compress)
+        name = kind.name.lower()
+        self.bytes_by_kind[name] = self.bytes_by_kind.get(name, 0) + len(chunk)
         try:
             self._out.append(chunk)
         except TraceFull as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
-from rrdbg_core.cpu.regions.client import Client, enabled
+from rrdbg_core.cpu.regions.client import Client, Stats, enabled
 
 if TYPE_CHECKING:
     from rrdbg_core.cpu.core import Core
@@ -54,6 +54,11 @@ class Supply:
         if suspended:
             self._core.mach[L.WINDOW_PERIOD] = 0
         self._core.regions.suspend(suspended=suspended)
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done for this core so far."""
+        return Stats() if self._client is None else self._client.stats
 
     def tend(self, steps: int) -> None:
         """Do what is due after `steps` steps of this core, all in all: called before each run."""
