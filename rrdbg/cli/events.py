@@ -92,6 +92,18 @@ def _check_device(name: str | None, trace: Trace) -> None:
         )
 
 
+def position_in(trace: Trace, text: str) -> int:
+    """Return the position in a trace that a text means; relative ones count from its start.
+
+    Raises:
+        UsageError: It means none.
+        NotFound: There is no such bookmark or event.
+    """
+    from rrdbg.session.positions import resolve
+
+    return resolve(text, _Track(trace, _source(trace), trace.start_icount))
+
+
 class _Track:
     """What positions refer to, without a guest: virtual times from the events alone."""
 

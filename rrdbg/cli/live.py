@@ -21,6 +21,7 @@ from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.recorder import Progress
 
 from rrdbg.cli import recording
+from rrdbg.cli.stats import lines as stats_lines
 from rrdbg.cli.summary import exit_code, summary
 from rrdbg.cli.terminal import count
 from rrdbg.session.codec import pack_error
@@ -173,6 +174,8 @@ class Live:
         lines = summary(result, reason, plan.output, self._first_misuse)
         if args.embed_sources:
             lines.insert(-1, plan.sources.text())
+        if args.stats:
+            lines += ["what it did and cost:", *stats_lines(result.stats)]
         code = exit_code(reason, result.ending.exit_code)
         self._reporter.send("ended", (result.ending.icount, int(code), tuple(lines)))
 

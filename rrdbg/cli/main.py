@@ -29,6 +29,7 @@ SUBCOMMANDS = (
     "run",
     "export",
     "info",
+    "stats",
     "events",
     "dump",
     "check_device",
@@ -40,7 +41,7 @@ SUBCOMMANDS = (
 )
 """Modules of this package, one per subcommand, in the order of the help text. Each has `add_parser` and `run`."""
 
-REPLAYING = ("replay", "open", "verify", "tui", "serve", "gdb", "run", "export")
+REPLAYING = ("replay", "open", "verify", "tui", "serve", "gdb", "run", "export", "stats")
 """Those that run the guest of a trace, and with it devices that users wrote."""
 
 EPILOG = """\

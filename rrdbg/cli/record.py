@@ -50,6 +50,7 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         help="put the source files that the image names into the trace (always done for guest:NAME)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary on stderr")
+    parser.add_argument("--stats", action="store_true", help="say at the end what the recording did and cost")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, the console on stderr")
 
     machine = parser.add_argument_group("machine")

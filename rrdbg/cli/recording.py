@@ -22,7 +22,7 @@ from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
 from rrdbg_core.trace.contents import image_digest
 
-from rrdbg.cli import host
+from rrdbg.cli import host, stats
 from rrdbg.cli.console import STDERR, STDOUT, Console
 from rrdbg.cli.devices import device_refs
 from rrdbg.cli.embedding import Embedded, embedded_sources
@@ -123,7 +123,11 @@ def run_recording(args: argparse.Namespace) -> int:
         if args.embed_sources:
             user.console.say(f"rrdbg: {todo.sources.text()}")
     if args.json:
-        print(json.dumps(summary_fields(result, reason, todo.output)))
+        told = {"stats": stats.values(result.stats)} if args.stats else {}
+        print(json.dumps(summary_fields(result, reason, todo.output) | told))
+    elif args.stats:
+        for line in stats.lines(result.stats):
+            user.console.say(line)
     return exit_code(reason, result.ending.exit_code)
 
 
