@@ -32,7 +32,10 @@ COUNTED = STEPS | {"continue", "reverse-continue"}
 """Commands that take a count."""
 
 REPEATED = 0.06
-"""Seconds between two presses of a key that nobody makes: it is held down."""
+"""Seconds between two presses of a key that nobody makes."""
+
+REPEATS = 3
+"""So many of those in a row: the key is held down. Fewer may have been typed ahead and come at once."""
 
 BACKLOG = 0.12
 """Seconds of steps that may be waiting while a key is held down: so long it goes on when the key is let go."""
@@ -71,16 +74,21 @@ class Face(App[int]):
         """Whether the engine has died and was not replaced yet."""
         self._before: View | None = None
         self._pressed = ("", 0.0)
-        self._held = False
+        self._repeats = 0
         self._telling: Timer | None = None
 
     async def on_event(self, event: events.Event) -> None:
         """Notice whether a key is held down."""
         if isinstance(event, events.Key):
             key, at = self._pressed
-            self._held = key == event.key and event.time - at < REPEATED
-            self._pressed = event.key, event.time
+            if event.time != at:  # else it comes back from a widget that did not want it
+                self._repeats = self._repeats + 1 if key == event.key and event.time - at < REPEATED else 0
+                self._pressed = event.key, event.time
         await super().on_event(event)
+
+    @property
+    def _held(self) -> bool:
+        return self._repeats >= REPEATS
 
     def say(self, text: str, severity: str = "reason") -> None:
         """Put one line into the status line: severity is reason, ok or error."""

@@ -123,4 +123,7 @@ def test_usermode_isolates() -> None:
 
 
 def test_elfs_are_small() -> None:
-    assert max(elf(name).stat().st_size for name in ROWS) < 80_000
+    """They are in every clone and every wheel; `bench/bigcode` is about much code."""
+    sizes = {name: elf(name).stat().st_size for name in ROWS}
+    assert sizes.pop("bench/bigcode") < 400_000
+    assert max(sizes.values()) < 90_000

@@ -256,19 +256,19 @@ class FakeSession:
 
     def step(self, count: int = 1) -> Stop:
         self.calls.append("step")
-        return self.move(self.icount + 4, StopReason.STEP)
+        return self.move(self.icount + 4 * count, StopReason.STEP)
 
     def next_(self, count: int = 1) -> Stop:
         self.calls.append("next")
-        return self.move(self.icount + 4, StopReason.STEP)
+        return self.move(self.icount + 4 * count, StopReason.STEP)
 
     def reverse_step(self, count: int = 1) -> Stop:
         self.calls.append("reverse-step")
-        return self.move(self.icount - 4, StopReason.STEP)
+        return self.move(self.icount - 4 * count, StopReason.STEP)
 
     def reverse_next(self, count: int = 1) -> Stop:
         self.calls.append("reverse-next")
-        return self.move(self.icount - 4, StopReason.STEP)
+        return self.move(self.icount - 4 * count, StopReason.STEP)
 
     def land(self) -> Stop:
         self.calls.append("land")
@@ -277,13 +277,13 @@ class FakeSession:
     def continue_(self, count: int = 1) -> Stop:
         self.calls.append("continue")
         if self.watched():
-            return self.move(self.icount + 1000, StopReason.WATCHPOINT)
+            return self.move(self.icount + 1000 * count, StopReason.WATCHPOINT)
         return self.run("continue", self.total, StopReason.END)
 
     def reverse_continue(self, count: int = 1) -> Stop:
         self.calls.append("reverse-continue")
-        if self.watched() and self.icount >= 1000:
-            return self.move(self.icount - 1000, StopReason.WATCHPOINT)
+        if self.watched() and self.icount >= 1000 * count:
+            return self.move(self.icount - 1000 * count, StopReason.WATCHPOINT)
         return self.run("reverse-continue", 0, StopReason.START)
 
     def finish(self) -> Stop:
