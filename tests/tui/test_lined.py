@@ -47,18 +47,18 @@ async def test_a_change_paints_the_lines_that_it_changes() -> None:
         pane = run.app.deck.registers
         painted: list[int] = []
         draw = pane.draw_line
+        await run.until(lambda: not run.app.engine.busy)
+        await run.settle()
 
         def watch(*regions: object, **kwargs: object) -> object:
             painted.extend(region.y for region in regions)  # type: ignore[attr-defined]
             return pane
 
         pane.refresh = watch  # type: ignore[method-assign, assignment]
-        pane.redraw()
-        await run.settle()
+        pane._redraw()
         assert painted == []
         pane.draw_line = lambda y: draw(y).crop(0, 5) if y == 3 else draw(y)  # type: ignore[method-assign]
-        pane.redraw()
-        await run.settle()
+        pane._redraw()  # at once: nothing is painted in between
         assert painted == [3]
 
 
