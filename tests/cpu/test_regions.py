@@ -63,7 +63,7 @@ class Pair:
             case 1:
                 core.new_generation()
             case 2:
-                core.regions.suspend(suspended=rng.random() < 0.5)
+                core.regions.suspend(suspended=rng.random() < 0.3)
             case 3:
                 address = rng.choice((CODE + rng.randrange(PAGES * 0x1000), DATA + rng.randrange(DATA_BYTES)))
                 data = rng.randbytes(rng.choice((1, 2, 4))) if rng.random() < 0.3 else core.memory.read(address, 64)
@@ -72,9 +72,8 @@ class Pair:
             case 4:
                 core.search(True)  # breakpoints are passed over, but no region may hold one
                 core.set_breakpoints([CODE + 2 * rng.randrange(PAGES * 0x800) for _ in range(4)])
-            case 5:
-                core.set_breakpoints([])
-                core.search(False)
+            case 5 | 6:
+                self.calm()
             case _:
                 pass
 
