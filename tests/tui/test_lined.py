@@ -47,6 +47,7 @@ async def test_a_change_paints_the_lines_that_it_changes() -> None:
         pane = run.app.deck.registers
         painted: list[int] = []
         draw = pane.draw_line
+        await run.until(lambda: bool(draw(3).text.strip()))
         await run.until(lambda: not run.app.engine.busy)
         await run.settle()
 
