@@ -74,7 +74,7 @@ class Supply:
             self._flushes = int(mach[L.FLUSHES])
             core.regions.drop()
         for result in self._client.take():
-            with suppress(ValueError):  # there is no place for it, or it is damaged
+            with suppress(ValueError, RuntimeError):  # there is no place for it, or it is damaged
                 core.regions.add(result.plans, result.code)
         self._send(self._client, steps)
         core.regions.look_again()
