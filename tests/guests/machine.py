@@ -64,6 +64,12 @@ class ScriptedSource:
             return Idle.EVENT
         return Idle.END
 
+    def listens(self) -> bool:
+        return False
+
+    def idle_until(self) -> int:
+        return 0
+
     def room(self, device: str, size: int) -> None:
         """Input is slow enough."""
 

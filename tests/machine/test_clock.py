@@ -268,6 +268,9 @@ class _Pieces(ReplaySource):
             return Idle.STOP
         return super().idle(now)
 
+    def idle_until(self) -> int:
+        return 0
+
 
 def test_a_source_may_stop_an_idle_machine_and_it_goes_on_where_it_was() -> None:
     straight, stopped = _sleeper(5000), _sleeper(5000)

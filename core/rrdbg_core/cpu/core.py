@@ -39,13 +39,13 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 27
+POINTERS = 30
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
 CHECK_PERIOD = 1 << 16
 """Steps between check words."""
-_CHECK_BUFFER, _TRAP_BUFFER = 4096, 8192
+_CHECK_BUFFER, _TRAP_BUFFER, _OUTPUT_BUFFER = 4096, 8192, 4096
 INTERRUPT = 1 << 63
 ALL = (1 << 64) - 1
 """As many hits as there are, see `Gate`."""
@@ -73,6 +73,8 @@ class Exit(IntEnum):
     """The last step stored to a range that the machine tracks."""
     DRAIN = 8
     """A buffer is full; `run` empties it and goes on by itself."""
+    SERVED = 9
+    """The kernel has done many accesses to devices by itself, and time has passed."""
 
 
 _KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES]
@@ -221,7 +223,9 @@ class Core:
         self._watched: Words = np.zeros(self.memory.pages + 1, np.uint64)  # lines
         self._checks = np.zeros(_CHECK_BUFFER + 1, np.uint64)
         self._traps = np.zeros((_TRAP_BUFFER + 1, 2), np.uint64)
+        self._output = np.zeros((_OUTPUT_BUFFER, 2), np.uint64)
         self._log: Words = np.zeros((0, L.LOG_WORDS), np.uint64)
+        self._clint = self._uart = np.zeros(1, np.uint64)  # nobody's
         self.check_words: list[npt.NDArray[np.uint64]] = []
         self.trap_rows: list[npt.NDArray[np.uint64]] = []
         self.steps = 0
@@ -232,6 +236,8 @@ class Core:
         self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
+        self.on_output: Callable[[list[int], list[int]], None] | None = None
+        """Called with steps and the bytes that they printed, before `run` comes back."""
         self.reset()
         self._prepare(progress)
 
@@ -277,7 +283,7 @@ class Core:
             *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
-            *(self.samples, self.region_code),
+            *(self.samples, self.region_code, self._clint, self._uart, self._output),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -293,7 +299,7 @@ class Core:
         """Run until icount is `limit`, or until something is due before that. Never goes beyond the limit."""
         kernel, table, mach, exits = self._kernel.run, self._table, self._words, self.exits
         self.supply.tend(self.steps)
-        before = mach[L.ICOUNT]
+        before, mach[L.SERVED] = mach[L.ICOUNT], 0
         reason = kernel(table, limit)
         while reason == _DRAIN:
             exits[_DRAIN] += 1
@@ -303,6 +309,8 @@ class Core:
         self.steps += mach[L.ICOUNT] - before
         if self.on_log:
             self._drain()
+        elif mach[L.OUTPUT_ROWS]:
+            self._print()
         return _EXITS[reason]
 
     def _drain(self) -> None:
@@ -321,6 +329,15 @@ class Core:
             if self.on_log:
                 self.on_log(self._log[: int(mach[L.LOG_ROWS])].copy())
             mach[L.LOG_ROWS] = 0
+        if mach[L.OUTPUT_ROWS]:
+            self._print()
+
+    def _print(self) -> None:
+        """Hand over what was printed."""
+        rows = self._output[: self._words[L.OUTPUT_ROWS]].T.tolist()
+        self._words[L.OUTPUT_ROWS] = 0
+        if self.on_output:
+            self.on_output(*rows)
 
     def take_checks(self) -> npt.NDArray[np.uint64]:
         """Return the check words since the last call, one per multiple of 2^16 steps that was reached."""
@@ -333,6 +350,12 @@ class Core:
         self._drain()
         rows, self.trap_rows = self.trap_rows, []
         return np.concatenate(rows) if rows else np.zeros((0, 2), np.uint64)
+
+    def lend(self, clint: Words, clint_at: int, uart: Words, uart_at: int) -> None:
+        """Let the kernel do what it can of two devices, given their states and addresses; 0: nothing."""
+        self._clint, self._uart = clint, uart
+        self.mach[L.CLINT_AT], self.mach[L.UART_AT] = clint_at, uart_at
+        self._point()
 
     def mmio_done(self, value: int = 0, *, ok: bool = True) -> None:
         """Answer a device access: the next run completes the instruction, or traps."""

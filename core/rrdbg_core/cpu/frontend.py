@@ -22,7 +22,7 @@ from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA
 from rrdbg_core.isa.rvc import expansions
 
-SOURCES = ("names", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop")
+SOURCES = ("names", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop")
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"
 

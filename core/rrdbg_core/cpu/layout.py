@@ -66,7 +66,10 @@ SEMIHOSTING = 9
 RAM_BASE = 10
 RAM_PAGES = 11
 POOL_PAGES = 12  # decoded pages that fit
-MTIME_AT = 13  # address of the CLINT's mtime, which the kernel reads by itself; 0 if the machine wants to see it
+CLINT_AT = 13  # address of the CLINT, which the kernel serves by itself; 0 if the machine wants to
+UART_AT = 14  # likewise; of the UART it serves what is most frequent
+UART_PRINTS = 15  # 1: console output is put into a buffer; 0: somebody waits for it
+IDLE_UNTIL = 16  # icount before which an idle hart may go on at the timer's deadline; 0: the machine sees to it
 
 STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33
@@ -113,13 +116,24 @@ TLB_MISSES = 76  # statistics: loads and stores that missed the TLB, and how man
 RESOLVED = 77
 FETCHES = 78  # statistics: fetches that missed the exec TLB
 DECODED = 79  # statistics: instructions decoded
-DUE = 70  # position at which something besides the guest happens next; 0: at the end of the run
+OUTPUT_ROWS = 80  # rows in the buffer of console output: step and byte
+SERVED = 85  # accesses to devices that the kernel did by itself in this run
+CLINT_SERVED = 81  # statistics: accesses that the kernel did by itself; deadlines of the timer; warps to them
+UART_SERVED = 82
+CLINT_DEADLINES = 83
+WARPS = 84
+DUE = 70  # position at which something besides guest and timer happens next; 0: at the end of the run
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
 WINDOW_STEPS = 64  # of a window of samples
 SAMPLE_BUFFER = 1 << 14
 LOG_WORDS = 16  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses
+
+# ---- devices: words of their state, in the order of their schemas, see native/devices.py ----------------------------
+CLINT_MSIP, CLINT_MTIMECMP, CLINT_MTIP, CLINT_DEADLINE = range(4)
+UART_IER, UART_LCR, UART_MCR = 0, 2, 3
+UART_OVERRUN, UART_TRANSMITTED, UART_TIMED_OUT, UART_DATA_READY = 7, 8, 9, 11
 
 # ---- tables of what stops a run; each has a pointer of its own, see cpu/native/names.py ------------------------------
 BREAK_WORDS = 4  # address, gate, the instruction's four bytes and slot when it was last passed; ascending addresses

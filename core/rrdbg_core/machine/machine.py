@@ -20,7 +20,7 @@ import xxhash
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.devices import semihosting
-from rrdbg_core.devices.clint import MTIME, TICK_NS, Clint
+from rrdbg_core.devices.clint import TICK_NS, Clint
 from rrdbg_core.devices.contract import BusFault, Device
 from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
@@ -55,6 +55,7 @@ HTIF_GRACE_STEPS = 64
 _M64 = (1 << 64) - 1
 _HASH_MULTIPLIER = 0x9E3779B97F4A7C15
 
+_BYTES = tuple(bytes((value,)) for value in range(256))
 _OF_A_DEVICE = (EventKind.UART_INPUT, EventKind.BH, EventKind.BH_ONESHOT)
 
 # words of the board's own state
@@ -112,7 +113,12 @@ class Machine:
         self.board: Words = np.zeros(len(_BOARD_NAMES), np.uint64)
         self._board: memoryview[int] = memoryview(self.board)  # type: ignore[arg-type]
         self.on_console: Callable[[int, bytes], None] | None = None
-        """Called with the step in which the guest prints, see `step`, and bytes."""
+        """Called with the step in which the guest prints, see `step`, and bytes.
+
+        In time for what comes between steps, but not at once, if nothing `listens` and the kernel prints by itself.
+        """
+        self.listens = False
+        """Whether `on_console` has to be called while the machine stands in the step, to stop it there for example."""
         self.on_event: Callable[[Event], None] | None = None
         """Called with each event once it is applied."""
         self.on_guest_error: Callable[[int, str, str], None] | None = None
@@ -151,14 +157,14 @@ class Machine:
         self._starts = [mapping.address for mapping in self.map]
         self._irq = dict.fromkeys(devices, 0) | {mapping.device: mapping.irq for mapping in self.map}
         self._irq[self.clint] = self._irq[self.plic] = _CONTROLLER
-        self._mtime_at = next(m.address for m in self.map if m.device is self.clint) + MTIME
-        self._mach[L.MTIME_AT] = self._mtime_at
+        self.core.on_output = self._printed
+        self._lend()
         self._consoles = [d for d in devices if type(d).can_receive is not Device.can_receive]
         self._rooms = [-1] * len(self._consoles)  # what the source knows
         self._meters = Meters([device.name for device in devices])
         self._metered = dict(zip(devices, self._meters.devices, strict=True))
         self._bus = [(m.address, m.size, m.device, self._metered[m.device].accesses) for m in self.map]
-        self._timers = Timers(devices)
+        self._timers = Timers(devices, self.clint)
         self._halves = Halves(devices)
         self.halves = self._halves.words
 
@@ -181,7 +187,14 @@ class Machine:
     @on_access.setter
     def on_access(self, call: Callable[[Accesses], None] | None) -> None:
         self._on_access = call
-        self._mach[L.MTIME_AT] = 0 if call else self._mtime_at
+        self._lend()
+
+    def _lend(self) -> None:
+        """Let the kernel do what it can of CLINT and UART by itself, unless somebody wants to see each access."""
+        at = dict.fromkeys((self.clint, self.uart), 0)
+        if self._on_access is None:
+            at = {mapping.device: mapping.address for mapping in self.map}
+        self.core.lend(self.clint.state.words, at[self.clint], self.uart.state.words, at[self.uart])
 
     # ---- power-on and reset ------------------------------------------------------------------------------------------
     def _load(self) -> None:
@@ -287,7 +300,7 @@ class Machine:
         self._timers.look()
         self._rooms = [-1] * len(self._consoles)
         self._accesses = 0  # of the last slice
-        mach = self._mach
+        mach, source = self._mach, self.source
         asked, passes = mach[L.ICOUNT], 0
         while True:
             stop = self._settle(interrupt)
@@ -304,6 +317,8 @@ class Machine:
                     return StopReason.INTERRUPTED
                 asked, passes = now, 0
             due = mach[L.DUE] = self._due(now)
+            mach[L.UART_PRINTS] = int(not (self.listens or source.listens()))
+            mach[L.IDLE_UNTIL] = source.idle_until() if self._timers.others_ns == NEVER_NS else 0
             stop = self._run_slice(min(until, now + SLICE, due))
             if stop is not None:
                 return stop
@@ -317,9 +332,11 @@ class Machine:
         asks = self.source.next_icount()
         if asks <= now:
             raise Divergence(f"at icount {now}: the journal has an event here that does not fit what the guest does")
-        if self._timers.next_ns < NEVER_NS:
+        # the kernel sees to the CLINT's own deadline, and to those that the guest sets next
+        due_ns = self._timers.others_ns if self._mach[L.CLINT_AT] else self._timers.next_ns
+        if due_ns < NEVER_NS:
             # the first icount at which the virtual clock has reached the deadline
-            return min(asks, -(-(self._timers.next_ns - self.warp_ns) >> self._shift))
+            return min(asks, -(-(due_ns - self.warp_ns) >> self._shift))
         return asks
 
     def _run_slice(self, limit: int) -> StopReason | None:
@@ -340,7 +357,7 @@ class Machine:
                 reason = core.run(self._mach[L.ICOUNT] + 1)
                 break
             reason = core.run(limit)
-        self._accesses = ACCESSES - accesses
+        self._accesses = ACCESSES if reason is Exit.SERVED else ACCESSES - accesses
         if self._mach[L.TRACKED_HIT]:
             self._mach[L.TRACKED_HIT] = 0
             assert self._htif is not None
@@ -358,6 +375,7 @@ class Machine:
         """Do everything that is due at this icount; return a reason to stop, or None at a proper position."""
         mach, hart, board, source = self._mach, self._hart, self._board, self.source
         jumps = 0
+        self._timers.look_at(self.clint)  # the kernel may have moved its deadline
         while True:
             self._attention = False
             if board[_OFF]:
@@ -560,6 +578,12 @@ class Machine:
         if self.on_console:
             self.on_console(step, data)
 
+    def _printed(self, steps: list[int], data: list[int]) -> None:
+        """Hand on what the kernel printed by itself."""
+        if on_console := self.on_console:
+            for step, byte in zip(steps, data, strict=True):
+                on_console(step, _BYTES[byte])
+
     def guest_error(self, device: Device, text: str) -> None:
         """See `Board`."""
         if self.on_guest_error:
@@ -591,6 +615,7 @@ class Machine:
         self._serving = False
         mach = self._mach
         mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
+        mach[L.OUTPUT_ROWS] = 0
         self.core.flush_tlb()
 
     def differences(self, a: MachineState, b: MachineState) -> list[str]:
@@ -604,6 +629,15 @@ class Machine:
     def stats(self) -> Stats:
         """Return what the machine has done since it was built, and what it cost the host."""
         return self._meters.stats(self.core)
+
+    @property
+    def device_accesses(self) -> int:
+        """Accesses to devices, and calls of the host, that the kernel was left for since the machine was built.
+
+        A function of the steps made, and of what listens. Accesses that the kernel serves cost as much as some tens of
+        steps, and are not among them.
+        """
+        return self._meters.accesses
 
     def digest(self) -> bytes:
         """Return the 128-bit root hash of RAM and of every state word."""

@@ -67,6 +67,17 @@ class EventSource(Protocol):
         """Say what an idle machine shall do; a live source may wait here in host time."""
         ...
 
+    def listens(self) -> bool:
+        """Return whether it has to learn of console output in the very step, as it may act on it."""
+        ...
+
+    def idle_until(self) -> int:
+        """Return the icount before which an idle machine need not ask: it jumps to its deadline, and nothing happens.
+
+        0 if the machine must ask whenever it is idle.
+        """
+        ...
+
     def room(self, device: str, size: int) -> None:
         """Learn how many bytes of console input a device takes now."""
         ...
@@ -76,7 +87,7 @@ class EventSource(Protocol):
         ...
 
     def console(self, step: int, data: bytes) -> None:
-        """Learn what the guest printed in a step."""
+        """Learn what the guest printed in a step; not everything if it does not listen."""
         ...
 
     def reset(self) -> None:
@@ -140,6 +151,14 @@ class ReplaySource:
         if self.cut and self.position >= len(self.events) and now.icount >= self.end_icount:
             return Idle.STOP
         return Idle.END if now.deadline_ns is None else Idle.JUMP
+
+    def listens(self) -> bool:
+        return False
+
+    def idle_until(self) -> int:
+        if self.position < len(self.events):
+            return self.events[self.position].icount
+        return self.end_icount if self.cut else FOREVER
 
     def room(self, device: str, size: int) -> None:
         """The journal knows what went in."""

@@ -73,9 +73,16 @@ class DeviceMeters:
     def __init__(self) -> None:
         self.accesses, self.events, self.deadlines = Meter(), Meter(), Meter()
 
-    def stats(self, name: str) -> DeviceStats:
-        """Return it."""
-        return DeviceStats(name, self.accesses.cost, self.events.cost, self.deadlines.cost)
+    def stats(self, name: str, served: int, deadlines: int) -> DeviceStats:
+        """Return it, with the accesses and deadlines that the kernel served by itself."""
+        accesses, own = self.accesses.cost, self.deadlines.cost
+        return DeviceStats(
+            name,
+            Cost(accesses.count + served, accesses.ns),
+            self.events.cost,
+            Cost(own.count + deadlines, own.ns),
+            served,
+        )
 
 
 class DeviceStats(Frozen):
@@ -84,11 +91,13 @@ class DeviceStats(Frozen):
     name: str
     """Its name; `NOTHING` or `SEMIHOSTING`."""
     accesses: Cost
-    """Reads and writes that the guest has the device carry out. The time is estimated. mtime is read without it."""
+    """Reads and writes by the guest. The time is estimated."""
     events: Cost = Cost()
     """Events of the journal: console input and bottom halves."""
     deadlines: Cost = Cost()
     """Times that it acted by itself, by the virtual clock."""
+    served: int = 0
+    """Accesses that the kernel served by itself. They take no time here, nor do deadlines that it served."""
 
     @property
     def ns(self) -> int:
@@ -183,10 +192,20 @@ class Meters:
         """Accesses to where no device is, or none that takes them."""
         self.warps = self.events = self.host_ns = self.cpu_ns = 0
 
+    @property
+    def accesses(self) -> int:
+        """Accesses that the kernel did not serve, and calls of the host."""
+        return sum(meters.accesses.count for meters in self.devices) + self.semihosting.count + self.nothing
+
     def stats(self, core: Core) -> Stats:
         """Return it, with what the core counts."""
         mach, harts, regions, supply = core.mach, core.harts, core.regions, core.supply.stats
-        devices = [meters.stats(name) for name, meters in zip(self._names, self.devices, strict=True)]
+        served = {"clint": int(mach[L.CLINT_SERVED]), "uart": int(mach[L.UART_SERVED])}
+        deadlines = {"clint": int(mach[L.CLINT_DEADLINES])}
+        devices = [
+            meters.stats(name, served.get(name, 0), deadlines.get(name, 0))
+            for name, meters in zip(self._names, self.devices, strict=True)
+        ]
         others = [(SEMIHOSTING, self.semihosting.cost), (NOTHING, Cost(self.nothing))]
         devices += [DeviceStats(name, cost) for name, cost in others if cost.count]
         return Stats(
@@ -200,7 +219,7 @@ class Meters:
             fetch_misses=int(mach[L.FETCHES]),
             decoded=int(mach[L.DECODED]),
             flushes=int(mach[L.FLUSHES]),
-            warps=self.warps,
+            warps=self.warps + int(mach[L.WARPS]),
             events=self.events,
             regions=RegionStats(
                 stored=supply.stored,

@@ -19,21 +19,31 @@ class Timers:
 
     Args:
         devices: In the order in which they act at the same deadline.
+        apart: The one whose deadlines the kernel knows.
     """
 
-    def __init__(self, devices: Iterable[Device]) -> None:
+    def __init__(self, devices: Iterable[Device], apart: Device) -> None:
         self._devices = [d for d in devices if type(d).next_deadline_ns is not Device.next_deadline_ns]
         self._numbers = {device: number for number, device in enumerate(self._devices)}
         self._deadlines = [NEVER_NS] * len(self._devices)
         self.next_ns = NEVER_NS
         """The first of them."""
+        self.others_ns = NEVER_NS
+        """The first of those that the kernel does not know."""
+        self._apart = self._numbers[apart]
 
     def look(self) -> None:
         """Ask every device."""
         for number, device in enumerate(self._devices):
             due_ns = device.next_deadline_ns()
             self._deadlines[number] = NEVER_NS if due_ns is None else due_ns
-        self.next_ns = min(self._deadlines, default=NEVER_NS)
+        self._compare()
+
+    def _compare(self) -> None:
+        """See which comes first."""
+        deadlines, apart = self._deadlines, self._apart
+        self.others_ns = min(deadlines[:apart] + deadlines[apart + 1 :], default=NEVER_NS)
+        self.next_ns = min(self.others_ns, deadlines[apart])
 
     def look_at(self, device: Device) -> bool:
         """Ask a device that something has happened to; return whether its deadline is another one now."""
@@ -46,7 +56,7 @@ class Timers:
         if due_ns == self._deadlines[number]:
             return False
         self._deadlines[number] = due_ns
-        self.next_ns = min(self._deadlines)
+        self._compare()
         return True
 
     def serve(self, now_ns: int, icount: int) -> Device:

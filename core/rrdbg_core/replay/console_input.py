@@ -33,6 +33,16 @@ class ConsoleInput:
         """Whether input comes from somebody who lives in host time."""
         return False
 
+    @property
+    def listens(self) -> bool:
+        """Whether what it offers may depend on what the guest prints next."""
+        return type(self).printed is not ConsoleInput.printed
+
+    @property
+    def done(self) -> bool:
+        """Whether it will never offer anything again."""
+        return type(self).offer is ConsoleInput.offer
+
     def offer(self, now: Now, room: int) -> int:
         """Return how many bytes there are for the guest now; its console would take `room`."""
         return 0
@@ -69,6 +79,10 @@ class HeldInput(ConsoleInput):
         super().__init__()
         self._started = False
 
+    @property
+    def listens(self) -> bool:
+        return not self._started
+
     def _may_start(self, now: Now, room: int) -> bool:
         self._started = self._started or room > 1 or now.idle or now.icount >= START_STEPS
         return self._started
@@ -87,6 +101,10 @@ class BytesInput(HeldInput):
         super().__init__()
         self._data = data
         self._at = 0
+
+    @property
+    def done(self) -> bool:
+        return self._at == len(self._data)
 
     def offer(self, now: Now, room: int) -> int:
         return len(self._data) - self._at if self._may_start(now, room) else 0
@@ -124,6 +142,10 @@ class HostInput(HeldInput):
         """Say that nobody types any more. Any thread may call; what was fed still reaches the guest."""
         self._open = False
         self.on_change()
+
+    @property
+    def done(self) -> bool:
+        return not (self._open or self._data)
 
     def offer(self, now: Now, room: int) -> int:
         return len(self._data) if self._may_start(now, room) else 0

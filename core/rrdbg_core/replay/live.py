@@ -14,7 +14,7 @@ from dataclasses import replace
 from rrdbg_core.devices.contract import Device
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
-from rrdbg_core.machine.source import Idle, Now
+from rrdbg_core.machine.source import FOREVER, Idle, Now
 from rrdbg_core.replay.backends import Registry
 from rrdbg_core.replay.console_input import ConsoleInput
 from rrdbg_core.replay.hostclock import TICK_S, HostClock
@@ -145,6 +145,13 @@ class LiveSource:
             if self.until_ns is not None and now.virtual_ns >= self.until_ns:
                 self.on_until()
         return event
+
+    def listens(self) -> bool:
+        return self.console_input.listens
+
+    def idle_until(self) -> int:
+        expects = not self.console_input.done or self._was_live or not self._requests.empty
+        return 0 if expects or self.until_ns is not None or self._reset_wanted or self._stopping else FOREVER
 
     def room(self, device: str, size: int) -> None:
         if device == CONSOLE:

@@ -188,7 +188,7 @@ class _Recorder:
         self._standing = False
         self._collector = EpochCollector(machine.core, 0)
         machine.on_event = self._events.append
-        machine.on_console = self._printed
+        machine.on_console, machine.listens = self._printed, until.pattern is not None
         machine.on_guest_error = self._guest_error
         source.stop = self._idle
         source.until_ns, source.on_until = until.virtual_ns, self._end_here

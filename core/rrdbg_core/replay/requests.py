@@ -177,6 +177,11 @@ class Requests:
         return min(moments if timer is None else [*moments, timer], default=None)
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing is under way, so that nothing happens but to new requests."""
+        return not (self._new or self._timed or self._open or self._completed) and self.timers.next_ns() is None
+
+    @property
     def pressing(self) -> bool:
         """Whether an answer from another thread waits."""
         return bool(self._completed)

@@ -157,6 +157,19 @@ class ScriptInput(ConsoleInput):
             self._matched = False
             self._search()
 
+    @property
+    def listens(self) -> bool:
+        return self._pattern is not None
+
+    @property
+    def done(self) -> bool:
+        return not self._typing and self._next == len(self._actions)
+
+    @property
+    def _pattern(self) -> bytes | None:
+        """Output that the next action waits for."""
+        return self._actions[self._next].pattern if self._next < len(self._actions) else None
+
     def offer(self, now: Now, room: int) -> int:
         self._begin(now)
         return len(self._typing)
@@ -181,7 +194,7 @@ class ScriptInput(ConsoleInput):
 
     def _search(self) -> None:
         """Look whether the next action's pattern was printed; keep what may still become one."""
-        pattern = self._actions[self._next].pattern if self._next < len(self._actions) else None
+        pattern = self._pattern
         if pattern is None:
             self._heard.clear()  # what is printed before `at` or `after` begins is of no interest to what follows
         if pattern is None or self._matched:

@@ -11,7 +11,6 @@ from rrdbg_core.cpu.intrinsics import (
     load2,
     load4,
     load8,
-    quotient,
     sext8,
     sext16,
     sext32,
@@ -23,6 +22,7 @@ from rrdbg_core.cpu.intrinsics import (
     words_at,
 )
 from rrdbg_core.cpu.native.caches import code_stored
+from rrdbg_core.cpu.native.devices import load_device, store_device
 from rrdbg_core.cpu.native.names import (
     ALIGNED,
     CODE,
@@ -49,7 +49,6 @@ from rrdbg_core.cpu.native.names import (
     READ_FAULT,
     RGEN,
     SIZE_BITS,
-    TIMEBASE_NS,
     TLB,
     TRAPPED,
     WATCHED_R,
@@ -101,38 +100,6 @@ def extend(value, size, signed):
     if size == U(2):
         return sext16(value)
     return sext32(value)
-
-
-@njit
-def mix(a, b):
-    """Fold `b` into the hash `a`: multiply and xor-shift, as in splitmix64."""
-    a = (a ^ b) * U(0x9E3779B97F4A7C15)
-    return a ^ (a >> U(29))
-
-
-@njit
-def mtime(m, icount):
-    """Return the timer of the CLINT, at the begin of step `icount`."""
-    return quotient((icount << m[L.SHIFT]) + m[L.WARP_NS], TIMEBASE_NS) + m[L.TIME_OFFSET]
-
-
-@njit
-def is_mtime(m, address, size):
-    """Return True if a load is of the timer, or of a half of it, and nobody wants to be asked: guests poll it."""
-    at = m[L.MTIME_AT]
-    if at == U(0) or address - at >= U(8) or size < U(4):
-        return False
-    return address & (size - U(1)) == U(0) and m[L.MMIO_STATE] < U(2)
-
-
-@njit
-def load_mtime(m, address, size, icount):
-    """Load from the timer: as `Machine` does it, the running hash included."""
-    value = mtime(m, icount) >> ((address - m[L.MTIME_AT]) << U(3))
-    if size == U(4):
-        value &= U(0xFFFFFFFF)
-    m[L.ACC] = mix(mix(m[L.ACC], address), value)
-    return value
 
 
 @njit
@@ -251,20 +218,17 @@ def slow_load(c, slot, address, size, signed, left):
     status = check_access(c, address, size, READ)
     if status == TRAPPED:
         return status
-    if status == JUMPED and is_mtime(m, address, size):
-        value = load_mtime(m, address, size, m[L.INNER_LIMIT] - left - U(1))
+    if status == JUMPED:
+        status = load_device(c, address, size, m[L.INNER_LIMIT] - left - U(1))
+        if status == EXITED:
+            status = device_access(c, U(0), address, size, U(0))
+            if status != DONE:
+                return status
+            status = DONE_OUT  # the device may have changed an interrupt line
+        value = m[L.MMIO_VALUE]
         if m[L.STEPPING] != U(0):
             log_access(m, READ, address, size, value)
         h[rd] = extend(value, size, signed)
-        return DONE
-    if status == JUMPED:
-        status = device_access(c, U(0), address, size, U(0))
-        if status == DONE:
-            value = m[L.MMIO_VALUE]
-            if m[L.STEPPING] != U(0):
-                log_access(m, READ, address, size, value)
-            h[rd] = extend(value, size, signed)
-            return DONE_OUT  # the device may have changed an interrupt line
         return status
     offset = address - m[L.RAM_BASE]
     value = load_ram(bytes_at(c, RAM), offset, size)
@@ -334,11 +298,14 @@ def slow_store(c, slot, address, size, left):
     if status == TRAPPED:
         return status
     if status == JUMPED:
-        status = device_access(c, U(1), address, size, value)
-        if status == DONE:
-            if m[L.STEPPING] != U(0):
-                log_access(m, WRITE, address, size, value)
-            return DONE_OUT
+        status = store_device(c, address, size, value, m[L.INNER_LIMIT] - left - U(1))
+        if status == EXITED:
+            status = device_access(c, U(1), address, size, value)
+            if status != DONE:
+                return status
+            status = DONE_OUT
+        if m[L.STEPPING] != U(0):
+            log_access(m, WRITE, address, size, value)
         return status
     status = write_ram(c, address, size, value, left)
     fill_tlb(c, address, WRITE, WATCHED_W | CODE)

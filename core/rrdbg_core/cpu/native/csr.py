@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import words_at
-from rrdbg_core.cpu.native.access import mtime
+from rrdbg_core.cpu.native.devices import mtime
 from rrdbg_core.cpu.native.names import (
     DONE,
     DONE_OUT,

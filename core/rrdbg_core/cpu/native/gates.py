@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import call_condition, words_at
+from rrdbg_core.cpu.native.devices import timer_due
 from rrdbg_core.cpu.native.names import BREAKS, GATES, HART, HOLDS, MACH, NO, UNJUDGED, U
 from rrdbg_core.cpu.pipeline import njit
 
@@ -148,6 +149,9 @@ def judge_step(c, limit):
     due = m[L.DUE]
     if due == U(0):
         due = limit
+    timer = timer_due(c)
+    if timer < due:
+        due = timer
     settled = icount < due and h[L.WFI] == U(0) and m[L.TRACKED_HIT] == U(0)
     stop = U(0)
     gate = m[L.MATCHED]

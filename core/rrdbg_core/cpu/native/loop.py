@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import dispatch, words_at
-from rrdbg_core.cpu.native.access import mix
+from rrdbg_core.cpu.native.devices import end_timer, mix, timer_due, warp_to_timer
 from rrdbg_core.cpu.native.gates import judge_step
 from rrdbg_core.cpu.native.names import (
     BANK,
@@ -12,6 +12,7 @@ from rrdbg_core.cpu.native.names import (
     CHECKS,
     EXIT_DRAIN,
     EXIT_LIMIT,
+    EXIT_SERVED,
     EXIT_TRACKED,
     EXIT_WATCH,
     EXIT_WFI,
@@ -19,7 +20,10 @@ from rrdbg_core.cpu.native.names import (
     HART,
     JUMPED,
     MACH,
+    NOWHERE,
+    OUTPUT_BUFFER,
     SAMPLES,
+    SERVED_MAX,
     TRAP_BUFFER,
     TRAPPED,
     U,
@@ -55,7 +59,7 @@ def buffers_full(m):
     """Return True if there is something for `Core` to do before the next step."""
     if m[L.STALE] != U(0):
         return True
-    if m[L.CHECKS] >= CHECK_BUFFER or m[L.TRAPS] >= TRAP_BUFFER:
+    if m[L.CHECKS] >= CHECK_BUFFER or m[L.TRAPS] >= TRAP_BUFFER or m[L.OUTPUT_ROWS] >= OUTPUT_BUFFER:
         return True
     return m[L.LOG_LIMIT] != U(0) and m[L.LOG_ROWS] >= m[L.LOG_LIMIT]
 
@@ -99,6 +103,12 @@ def kernel(c, limit):
             return EXIT_LIMIT
         if buffers_full(m):
             return EXIT_DRAIN
+        if m[L.SERVED] >= SERVED_MAX:
+            return EXIT_SERVED
+        due = timer_due(c)
+        if due <= icount or (due != NOWHERE and warp_to_timer(c, icount)):
+            end_timer(c, icount)
+            due = NOWHERE
         m[L.HIT_INDEX] = U(0)
         m[L.TRACKED_HIT] = U(0)
         m[L.ACCESS_COUNT] = U(0)
@@ -126,6 +136,8 @@ def kernel(c, limit):
                 inner = next_stretch(c, icount, inner)
             if inner > limit:
                 inner = limit
+            if inner > due:
+                inner = due
             m[L.INNER_LIMIT] = inner
             s = dispatch(c, inner - icount, tlb_bank(h), BANK if h[L.PRIV] == U(L.PRIV_M) else U(0))
             icount = inner - h[L.LEFT]

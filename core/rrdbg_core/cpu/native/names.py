@@ -25,6 +25,7 @@ U = np.uint64
 HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for _i in range(12))
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
 BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
+CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
@@ -40,7 +41,8 @@ DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
     EXIT_SEMIHOST,
     EXIT_TRACKED,
     EXIT_DRAIN,
-) = (U(_i) for _i in range(9))
+    EXIT_SERVED,
+) = (U(_i) for _i in range(10))
 
 PAGE = U(4096)
 OFFSET = U(4095)
@@ -68,6 +70,10 @@ UXL = U(2 << 32)
 INTERRUPTS = U(0x888)
 TIMEBASE_NS = U(100)
 
+MTIMECMP, MTIME = U(0x4000), U(0xBFF8)  # places of the registers in the CLINT
+CLINT_LINES, TIMER_LINE = U(1 << 3 | 1 << 7), U(1 << 7)  # its bits of mip
+LAST_TICK = U((1 << 63) // 100)  # what lies behind it is no deadline
+
 FMT_R, FMT_I, FMT_SH6, FMT_SH5, FMT_S, FMT_B, FMT_U, FMT_J, FMT_CSR, FMT_CSRI, FMT_AMO, FMT_N, FMT_F = (
     U(i) for i in range(13)
 )
@@ -84,3 +90,5 @@ NO, HOLDS, UNJUDGED = U(0), U(1), U(2)  # verdicts, see cpu/condition_code.py
 
 CHECK_BUFFER = U(4096)
 TRAP_BUFFER = U(8192)
+OUTPUT_BUFFER = U(4096)
+SERVED_MAX = U(1 << 17)  # accesses to devices that the kernel does before it comes back, about 10 ms

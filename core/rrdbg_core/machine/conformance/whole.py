@@ -95,6 +95,14 @@ class Host:
         self._ends = self._told != (now.icount, now.warp_ns)
         return Idle.EVENT if self._ends else Idle.END
 
+    def listens(self) -> bool:
+        """See `EventSource`."""
+        return False
+
+    def idle_until(self) -> int:
+        """See `EventSource`."""
+        return 0
+
     def room(self, device: str, size: int) -> None:
         """See `EventSource`."""
         if device == self._target.name:
