@@ -137,12 +137,12 @@ def _header(chunk: Chunk) -> dict[str, Any]:
 
 def _ram_pages(manifest: bytes) -> int:
     """Return the machine's number of RAM pages; a manifest that makes no sense allows any page."""
-    from pydantic import ValidationError
+    from rrdbg_core.checked import Invalid
     from rrdbg_core.trace import Manifest
 
     try:
-        return Manifest.model_validate_json(manifest).config.ram_bytes // 4096
-    except ValidationError:
+        return Manifest.from_json(manifest).config.ram_bytes // 4096
+    except Invalid:
         return _MAX_PAGES
 
 

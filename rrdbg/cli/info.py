@@ -63,18 +63,15 @@ def gather(trace: Trace) -> dict[str, Any]:
         "format": trace.format_version,
         "created": manifest.created,
         "creator": manifest.creator,
-        "parent": manifest.parent.model_dump() if manifest.parent else None,
-        "machine": manifest.config.model_dump(mode="json", exclude={"images", "devices"}),
-        "images": [
-            image.model_dump(mode="json") | {"size": len(trace.images[image.digest])}
-            for image in manifest.config.images
-        ],
+        "parent": manifest.parent.values() if manifest.parent else None,
+        "machine": _without(manifest.config.values(), "images", "devices"),
+        "images": [image.values() | {"size": len(trace.images[image.digest])} for image in manifest.config.images],
         "sources": [
             {"name": ref.name, "size": len(trace.images[ref.digest])}
             for ref in manifest.sources
             if ref.digest in trace.images
         ],
-        "devices": [device.model_dump(mode="json", exclude={"source"}) for device in manifest.config.devices],
+        "devices": [_without(device.values(), "source") for device in manifest.config.devices],
         "start_icount": trace.start_icount,
         "end_icount": trace.end_icount,
         "steps": steps,
@@ -101,6 +98,10 @@ def gather(trace: Trace) -> dict[str, Any]:
         "journal_bytes_per_million_steps": round(kinds["journal"] / steps * 1e6, 1) if steps else None,
         "damage": trace.damage,
     }
+
+
+def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _virtual_ns(trace: Trace) -> tuple[int, bool]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rrdbg_core import __version__
+from rrdbg_core.checked import Invalid
 from rrdbg_core.cpu import build
 from rrdbg_core.devices.user import trust
 from rrdbg_core.errors import ExitCode, RrdbgError
@@ -86,9 +86,7 @@ def plan(args: argparse.Namespace) -> Plan:
             exit_code=ExitCode.USAGE,
         )
     loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
-    image = ImageRef.model_validate(
-        {"kind": kind, "digest": image_digest(content), "name": path.name, "load_address": args.load_address}
-    )
+    image = ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=args.load_address)
     config = _config(args, image)
     until = _until(args.until)
     output = args.output or f"{path.stem}.rrt"
@@ -201,10 +199,9 @@ def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
             entry=args.entry,
             devices=devices,
         )
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = {"ram_bytes": "--memory"}.get(str(first["loc"][0]), f"--{first['loc'][0]}")
-        raise RrdbgError(f"{option} {first['input']}: {first['msg'].lower()}", exit_code=ExitCode.USAGE) from error
+    except Invalid as error:
+        option = {"ram_bytes": "--memory"}.get(error.where, f"--{error.where}")
+        raise RrdbgError(f"{option} {error.value}: {error.what}", exit_code=ExitCode.USAGE) from error
 
 
 def _until(what: tuple[str, int | str] | None) -> Until:

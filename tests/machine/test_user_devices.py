@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,7 @@ def test_an_undeclared_bottom_half_is_the_devices_fault() -> None:
     [(0x1000_0000, "overlap at 0x10000000"), (0x200_0000, "overlap"), (0x8000_0000, "lies in RAM"), (0x8, None)],
 )
 def test_devices_do_not_overlap(address: int, text: str | None) -> None:
-    ref = _own("Good").model_copy(update={"address": address})
+    ref = replace(_own("Good"), address=address)
     if text is None:
         assert boot("end: j end", devices=(ref,)).run(10) is StopReason.LIMIT
     else:
@@ -261,7 +262,7 @@ def test_devices_do_not_overlap(address: int, text: str | None) -> None:
     ],
 )
 def test_a_configuration_that_makes_no_machine_is_refused(refs: list[dict[str, object]], text: str) -> None:
-    devices = tuple(DeviceRef.model_validate({"name": "a", **ref}) for ref in refs)
+    devices = tuple(DeviceRef(**{"name": "a", **ref}) for ref in refs)  # type: ignore[arg-type]
     with pytest.raises(RrdbgError, match=text):
         boot("end: j end", devices=devices)
 
@@ -269,4 +270,4 @@ def test_a_configuration_that_makes_no_machine_is_refused(refs: list[dict[str, o
 def test_devices_have_names_and_interrupts_that_the_board_has() -> None:
     for changes, text in (({"name": "uart"}, "two devices are called 'uart'"), ({"irq": 96}, "no source 96")):
         with pytest.raises(RrdbgError, match=text):
-            boot("end: j end", devices=(_own("Good").model_copy(update=changes),))
+            boot("end: j end", devices=(replace(_own("Good"), **changes),))

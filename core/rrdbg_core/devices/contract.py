@@ -20,13 +20,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Protocol, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, cast, overload
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from rrdbg_core.devices.backend import Backend
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Words = npt.NDArray[np.uint64]
 
@@ -189,6 +191,9 @@ class DeviceState:
     @functools.cache
     def model(cls) -> type[BaseModel]:
         """Return the pydantic model of the state: ranges, documentation, JSON."""
+        # a tenth of a second, which opening a trace does not need
+        from pydantic import ConfigDict, Field, create_model
+
         parts: dict[str, Any] = {}
         for name, item in cls.fields.items():
             if isinstance(item, StateField):

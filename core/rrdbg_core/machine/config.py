@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from rrdbg_core.checked import Checked, Range
 
 MACHINE_VERSION = "virt-1"
 """The board's version: a fix that a guest could see makes a new one, and old traces replay on theirs."""
 
 MIN_RAM, MAX_RAM = 1 << 16, 64 << 30
 
+ImageKind = Literal["elf", "raw", "hex"]
+"""File formats of images."""
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class ImageRef(_Model):
+class ImageRef(Checked):
     """A guest image."""
 
-    kind: Literal["elf", "raw", "hex"]
+    kind: ImageKind
     """File format."""
     digest: str
     """Name of its content in the trace."""
@@ -29,7 +28,7 @@ class ImageRef(_Model):
     """Where a raw binary goes, or the lowest byte of a hex file."""
 
 
-class DeviceRef(_Model):
+class DeviceRef(Checked):
     """A device that was added to the board."""
 
     kind: str
@@ -46,16 +45,16 @@ class DeviceRef(_Model):
     """Source text of a user's device, so that the trace replays without the file."""
 
 
-class MachineConfig(_Model):
+class MachineConfig(Checked):
     """Everything that the guest's state is a function of, beside the journal."""
 
     machine: str = MACHINE_VERSION
     """Name and version of the board."""
-    ram_bytes: int = Field(default=128 << 20, ge=MIN_RAM, le=MAX_RAM, multiple_of=4096)
+    ram_bytes: Annotated[int, Range(MIN_RAM, MAX_RAM, multiple_of=4096)] = 128 << 20
     """RAM."""
     harts: Literal[1] = 1
     """Harts."""
-    shift: int = Field(default=0, ge=0, le=10)
+    shift: Annotated[int, Range(0, 10)] = 0
     """A step takes 2^shift ns of virtual time."""
     seed: int | None = None
     """Seed of the guest's entropy; None: the host's."""

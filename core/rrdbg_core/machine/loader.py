@@ -10,6 +10,7 @@ from pathlib import Path
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.frozen import Frozen
+from rrdbg_core.machine.config import ImageKind
 
 EM_RISCV = 243
 PT_LOAD = 1
@@ -44,8 +45,8 @@ class Program(Frozen):
     """Symbols that the machine itself looks for: tohost and fromhost."""
 
 
-def detect(path: Path, data: bytes, load_address: int | None) -> str:
-    """Return the format of an image: elf, hex or raw.
+def detect(path: Path, data: bytes, load_address: int | None) -> ImageKind:
+    """Return the format of an image.
 
     Raises:
         BadImage: It is none of them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
+from rrdbg_core.checked import Invalid
 from rrdbg_core.cpu import layout
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.machine.events import Event
@@ -136,9 +136,9 @@ def _checks(chunk: Chunk, payload: bytes) -> list[Plain]:
 
 def _manifest(payload: bytes) -> Plain:
     try:
-        return Manifest.model_validate_json(payload).model_dump(mode="json")
-    except ValidationError as error:
-        raise Malformed(f"no manifest: {error.errors(include_url=False)[0]['msg']}") from error
+        return Manifest.from_json(payload).values()
+    except Invalid as error:
+        raise Malformed(f"no manifest: {error}") from error
 
 
 def _snapshot(chunk: Chunk, payload: bytes) -> Plain:

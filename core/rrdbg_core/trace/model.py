@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
+from rrdbg_core.checked import Checked, Range
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 
@@ -21,10 +22,8 @@ BINS = 64
 """Parts of an epoch in which the index counts traps."""
 
 
-class ParentRef(BaseModel):
+class ParentRef(Checked):
     """The trace that this one branches off."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     file_id: str
     """Hexadecimal id of its file."""
@@ -32,10 +31,8 @@ class ParentRef(BaseModel):
     """Position of the branch."""
 
 
-class SourceRef(BaseModel):
+class SourceRef(Checked):
     """A source file of the guest's program that the trace carries."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     """Its name in the debug information."""
@@ -43,14 +40,12 @@ class SourceRef(BaseModel):
     """Name of its content, which is stored like an image."""
 
 
-class Manifest(BaseModel):
+class Manifest(Checked):
     """First chunk of every trace."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     config: MachineConfig
     """What the machine is made of."""
-    start_icount: int = Field(default=0, ge=0, lt=1 << 62)
+    start_icount: Annotated[int, Range(0, (1 << 62) - 1)] = 0
     """Position of the first snapshot; 0: power-on."""
     parent: ParentRef | None = None
     """For a branch: where it comes from."""

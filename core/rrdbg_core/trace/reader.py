@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
+from rrdbg_core.checked import Invalid
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.events import Event
 from rrdbg_core.trace import contents, describe, frame, journal
@@ -295,12 +295,8 @@ class Trace:
             )
         self._chunks.append(chunk)
         try:
-            manifest = Manifest.model_validate_json(frame.unpack(chunk, stored))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "JSON"
-            raise self._file.bad(chunk, f"{where}: {first['msg']}") from error
-        except Malformed as error:
+            manifest = Manifest.from_json(frame.unpack(chunk, stored))
+        except (Invalid, Malformed) as error:
             raise self._file.bad(chunk, error) from error
         return manifest, manifest.start_icount // CHECK_PERIOD + 1
 

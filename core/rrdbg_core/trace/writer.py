@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import PydanticSerializationError
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.events import Event
@@ -372,8 +371,8 @@ class TraceWriter:
 
 def _manifest_json(manifest: Manifest) -> bytes:
     try:
-        text = manifest.model_dump_json().encode()
-    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        text = manifest.to_json().encode()
+    except UnicodeEncodeError as error:
         raise RrdbgError(f"a name in the manifest is not Unicode: {error}", exit_code=ExitCode.USAGE) from error
     if len(text) > MAX_CHUNK_BYTES:
         raise RrdbgError(
