@@ -13,14 +13,14 @@ imported when it is first asked for: importing rrdbg costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rrdbg_core import __version__
-from rrdbg_core.errors import ExitCode, RrdbgError
 
+TYPE_CHECKING = False  # typing is imported later, as everything is: a Ctrl-C during an import here would be a traceback
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
+
+    from rrdbg_core.errors import ExitCode, RrdbgError
 
     from rrdbg.session.api import (
         Bookmark,
@@ -122,7 +122,9 @@ def open(
 
 def __getattr__(name: str) -> object:
     if name in __all__:
+        from rrdbg_core import errors
+
         from rrdbg.session import api
 
-        return getattr(api, name)
+        return getattr(errors if hasattr(errors, name) else api, name)
     raise AttributeError(f"module 'rrdbg' has no attribute {name!r}")

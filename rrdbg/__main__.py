@@ -2,6 +2,6 @@
 
 import sys
 
-from rrdbg.cli.main import main
+from rrdbg.cli.start import main
 
 sys.exit(main())

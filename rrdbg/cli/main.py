@@ -10,7 +10,7 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
 from rrdbg_core import __version__
@@ -121,10 +121,11 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     return code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
+def main(argv: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
+    """Run one command line and return its exit code; `ready` is called once a KeyboardInterrupt is told in a line."""
     host.open_standard_streams()
     try:
+        ready()
         code = _dispatch(argv)
     except RrdbgError as error:
         host.say(f"rrdbg: {error}")

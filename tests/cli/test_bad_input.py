@@ -313,6 +313,34 @@ def test_an_interrupt_while_starting() -> None:
     assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "rrdbg: interrupted\n")
 
 
+@pytest.mark.parametrize("module", ["argparse", "rrdbg.cli.main", "rrdbg.cli.info"])
+def test_an_interrupt_while_it_is_imported(module: str) -> None:
+    """Whatever is being imported: no traceback. (Before `rrdbg.cli.start` is, Python has the word.)"""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.modules.pop('argparse', None)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "from rrdbg.cli.start import main\n"
+        "raise SystemExit(main(['info', 'nothing.rrt']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.INTERRUPTED
+    assert done.stderr in ("", "rrdbg: interrupted\n")
+
+
+def test_next_to_nothing_is_imported_before_an_interrupt_is_quiet() -> None:
+    code = (
+        "import sys, os, signal; before = set(sys.modules); import rrdbg.cli.start;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    allowed = {"__future__", "collections.abc", "rrdbg", "rrdbg.cli", "rrdbg.cli.start", "rrdbg_core"}
+    assert set(done.stdout.split()) <= allowed
+
+
 def test_more_ram_than_the_host_has(tmp_path: Path) -> None:
     image = write(tmp_path / "spin.elf", spinning())
 
