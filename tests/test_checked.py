@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -13,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rrdbg_core.checked import Checked, Invalid, Range
-from rrdbg_core.trace.model import Manifest
 
 
 class Part(Checked):
@@ -136,9 +133,3 @@ def test_what_is_made_is_checked_too() -> None:
         Whole(parts=[])  # type: ignore[arg-type]
     with pytest.raises(Invalid, match="size"):
         dataclasses.replace(Whole(), size=12)
-
-
-def test_neither_opening_nor_recording_needs_pydantic() -> None:
-    code = "import sys, rrdbg.session.replay, rrdbg.cli.recording; sys.exit('pydantic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert Manifest.__doc__

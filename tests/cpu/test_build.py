@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numpy as np
 import pytest
 from rrdbg_core.cpu import build
@@ -159,6 +161,11 @@ def test_the_key_changes_with_every_source(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(Path, "read_bytes", lambda path, edited=edited: read(path) + b"\n" * (path == edited))
         keys.add(build.key())
     assert len(keys) == len(paths) + 1
+
+
+def test_the_key_has_the_versions_that_are_installed() -> None:
+    assert build._numba_version() == version("numba")
+    assert llvmlite.__version__ == version("llvmlite")
 
 
 def test_the_object_code_names_only_what_is_given_to_it(object_file: Path) -> None:

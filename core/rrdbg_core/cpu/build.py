@@ -11,12 +11,13 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,17 +82,32 @@ def cache_directory(kind: str = "kernels") -> Path:
 
 def key() -> str:
     """Return a hash of all that the object code depends on."""
+    import llvmlite
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256(_MAGIC)
     sources = sorted((_HERE.parent / "isa").glob("*.py")) + sorted((_HERE / "native").glob("*.py"))
     for path in [*sources, *(_HERE / f"{name}.py" for name in _SOURCES)]:
         digest.update(path.read_bytes())
-    for package in ("numba", "llvmlite"):
-        digest.update(version(package).encode())
+    digest.update(_numba_version().encode())
+    digest.update(llvmlite.__version__.encode())
     digest.update(llvm.get_host_cpu_name().encode())
     digest.update(llvm.get_host_cpu_features().flatten().encode())
     return digest.hexdigest()[:32]
+
+
+def _numba_version() -> str:
+    """Return the version of numba, which is not imported."""
+    # from what versioneer writes: importing importlib.metadata costs every start 20 ms
+    spec = find_spec("numba")
+    if spec is not None and spec.origin is not None:
+        with suppress(OSError):
+            found = re.search(r'"version": "([^"]+)"', Path(spec.origin).with_name("_version.py").read_text())
+            if found:
+                return found[1]
+    from importlib.metadata import version
+
+    return version("numba")
 
 
 def _compile(progress: Progress | None) -> bytes:
