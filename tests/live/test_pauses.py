@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rrdbg_core.machine import machine as machine_module
+from rrdbg_core.machine import running
 from rrdbg_core.machine.events import EventKind
 from rrdbg_core.machine.source import Now
 from rrdbg_core.replay import hostclock, recorder
@@ -92,9 +92,9 @@ def test_a_hundred_pauses_leave_no_mark(guest: str, seed: int, tmp_path: Path, m
 
     steps = None if guest == "shell" else 400_000
     recorded(bundled(guest), tmp_path / "straight.rrt", console(), steps=steps)
-    # looked at every few hundred steps, and at every access to a device
-    monkeypatch.setattr(machine_module, "SLICE", 997)
-    monkeypatch.setattr(machine_module, "ACCESSES", 3)
+    # looked at every few dozen steps, and at every access that leaves the kernel
+    monkeypatch.setattr(running, "SLICE", 97)
+    monkeypatch.setattr(running, "ACCESSES", 3)
     control = Moody(seed, tmp_path / "paused.rrt", 0.2)
     paused(bundled(guest), tmp_path / "paused.rrt", control, console(), steps)
     assert control.left == 0
@@ -105,7 +105,7 @@ def test_a_hundred_pauses_leave_no_mark(guest: str, seed: int, tmp_path: Path, m
 
 
 def test_in_a_pause_the_file_holds_everything_up_to_that_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_module, "SLICE", 997)
+    monkeypatch.setattr(running, "SLICE", 997)
     path = tmp_path / "a.rrt"
     seen: list[Progress] = []
 
@@ -135,7 +135,7 @@ def test_in_a_pause_the_file_holds_everything_up_to_that_step(tmp_path: Path, mo
 def test_a_guest_that_warps_from_timer_to_timer_is_not_shown_further_than_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine_module, "JUMPS", 1)
+    monkeypatch.setattr(running, "JUMPS", 1)
     control = Moody(1, tmp_path / "a.rrt", 1.0)
     paused(assembled(DEAF), tmp_path / "a.rrt", control, script("after 5ms: x"))
     idle = [progress for progress in control.pauses if progress.idle]

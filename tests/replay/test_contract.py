@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
-from rrdbg_core.machine import machine as machine_module
+from rrdbg_core.machine import running
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import Divergence, Now
 from rrdbg_core.replay import recorder
@@ -137,8 +137,8 @@ def busy_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def start() -> None:
         monkeypatch.setattr(recorder, "FLUSH_S", 0.0)
         monkeypatch.setattr(recorder, "PROGRESS_S", 0.0)
-        monkeypatch.setattr(machine_module, "SLICE", 5000)
-        monkeypatch.setattr(machine_module, "ACCESSES", 7)
+        monkeypatch.setattr(running, "SLICE", 5000)
+        monkeypatch.setattr(running, "ACCESSES", 7)
 
     return start
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rrdbg_core.machine import machine
+from rrdbg_core.machine import running
 from rrdbg_core.replay import recorder
 from rrdbg_core.replay.replayer import Replayer
 from rrdbg_core.trace.frame import BadTrace
@@ -80,7 +80,7 @@ def test_a_hundred_killed_recorders(tmp_path: Path) -> None:
 
 def test_a_cut_trace_replays_to_the_position_that_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "FLUSH_S", 0.0)
-    monkeypatch.setattr(machine, "SLICE", 5000)
+    monkeypatch.setattr(running, "SLICE", 5000)
     recorded(bundled("storm"), tmp_path / "whole.rrt", steps=400_000)
     data = (tmp_path / "whole.rrt").read_bytes()
     rng = random.Random(4)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rrdbg_core.machine.machine import Machine
+    from rrdbg_core.machine.bus import Bus
 
 
 class Hosted:
     """The `Host` of the semihosting calls: console, clocks, memory, and the end of the run."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Bus) -> None:
         self.machine = machine
         self.virtual_ns = machine.virtual_ns
         self.rtc_ns = machine.rtc_ns
