@@ -38,6 +38,8 @@ TRAP_REACH = 1 << 26
 RETURN_REACH = 1 << 24
 """Steps over which a trap is looked after, whether it has returned."""
 TRAPS_LOOKED_AT = 16
+MAX_VECTORS = 64
+"""Entries of a table of handlers."""
 ENTRY_REACH = 1 << 24
 """Steps that are searched back for how a function was entered, where nothing else says it."""
 LOG_WINDOWS = (1 << 10, 1 << 13, 1 << 16, 1 << 18)
@@ -339,11 +341,13 @@ class Backtrace(Frames):
         extent = self._function(state.pc)
         vector = int(self._engine.hart[L.MTVEC])
         base = vector & ~3
-        table = range(base, base + 4 * 64) if vector & 3 else range(base, base + 4)
-        arrives = state.pc in table or (extent is not None and extent[0] <= base < max(extent[1], extent[0] + 1))
-        if not arrives and (extent is None or not self._has_mret(*extent)):
-            return None
-        return self._handled(position)
+        table = range(base, base + 4 * (MAX_VECTORS if vector & 3 else 1))
+        arrives = state.pc in table
+        if not arrives and extent is not None:
+            start, stop = extent[0], max(extent[1], extent[0] + 1)
+            data = self._engine.read(base, len(table), False)
+            arrives = any(start <= at < stop for at in _arrivals(base, data)) or self._has_mret(*extent)
+        return self._handled(position) if arrives else None
 
     def _handled(self, position: int) -> _Physical | None:
         """Return what the latest trap before a position has interrupted that has not returned since."""
@@ -509,6 +513,17 @@ def is_structure(kind: Type) -> bool:
     if isinstance(bare, PointerType) and bare.kind != "*":
         bare = strip(bare.target)
     return isinstance(bare, StructType | ArrayType)
+
+
+@lru_cache(maxsize=256)
+def _arrivals(base: int, vectors: bytes) -> frozenset[int]:
+    """Return where traps arrive: at their vectors, and where jumps lead that stand there."""
+    found = {base}
+    for at in range(0, len(vectors) - 3, 4):
+        insn = instruction(int.from_bytes(vectors[at : at + 4], "little"), base + at)
+        if insn.name == "jal" and not insn.rd and insn.target is not None:
+            found.add(insn.target)
+    return frozenset(found)
 
 
 def changes(rows: Words) -> Deltas:

@@ -3,8 +3,9 @@
 The rules, in this order:
 
 1. A trap loop: at the end the hart takes the same trap again and again, and nothing else happens.
-2. The end of the run was a panic: within the last steps a function ran whose name says so (panic, abort, assert, a
-   fault handler). The landing is where it was called.
+2. The end of the run was a panic: it ended in a function whose name says so (panic, abort, assert, a fault handler),
+   however long it went on there, or such a function was called within the last steps. The landing is where it was
+   called; of panics that call each other, the first one.
 3. The guest exited with a code other than 0: where it did.
 4. An exception that was never returned from: the latest one before the end, if the run ended in its handler.
 5. Else the exit, or the end of the recording.
@@ -16,11 +17,15 @@ import re
 from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.condition import Condition, hart
 from rrdbg_core.frozen import Frozen
+from rrdbg_core.isa import expr
 
 from rrdbg.session.api import Stop, StopReason
+from rrdbg.session.backtrace import Level
 from rrdbg.session.csrs import cause_text
-from rrdbg.session.engine import Targets
+from rrdbg.session.engine import Gated, Targets
+from rrdbg.session.errors import NotFound
 from rrdbg.session.returning import Returning
 
 PANICS = re.compile(
@@ -32,7 +37,7 @@ PANICS = re.compile(
 MAX_PANICS = 48
 """Functions of such names that are looked for."""
 PANIC_REACH = 1 << 26
-"""Steps before the end in which a panic counts as its cause."""
+"""Steps before the end in which a panic counts as its cause, when the run did not end in it."""
 LOOP_TRAPS = 8
 """Equal traps in a row that are a loop."""
 LOOP_SPACING = 1 << 16
@@ -97,22 +102,23 @@ class Landing(Returning):
 
     def _trap_key(self, step: int) -> tuple[int, int]:
         """Return cause and pc of a step that takes a trap. The guest then stands behind it."""
-        self._engine.seek(step)
-        pc = int(self._engine.hart[L.PC])
+        pc = self._pc_at(step)
         return self._trap_of(step) or 0, pc
 
     def _first_of_loop(self, step: int, key: tuple[int, int]) -> int:
-        """Return the first of the equal traps that go on to a step. Long loops are taken in strides."""
+        """Return the first of the equal traps that go on to a step, with no other trap between them."""
+        cause, pc = key
         floor = max(step - TRAP_REACH, 0)
-        rows = self._engine.traps(floor, step + 1)
+        other = Condition(expr.ne(hart(L.MCAUSE), cause) | expr.ne(hart(L.MEPC), pc))
+        different = Gated(Targets(exceptions=True, interrupts=True), other)
+        before = self._engine.last_hit(floor, step, Targets(gated=(different,)))
+        while before is not None and self._trap_key(before) == key:  # the engine could not tell
+            before = self._engine.last_hit(floor, before, Targets(gated=(different,)))
         first = step
-        for position, cause in reversed([(int(at), int(cause)) for at, cause in rows[-(1 << 16) :]]):
-            if first - position > LOOP_SPACING or cause != key[0]:
+        for position in reversed(self._engine.traps(floor if before is None else before + 1, step + 1)[:, 0].tolist()):
+            if first - position > LOOP_SPACING:
                 break
             first = position
-        while first < step and self._trap_key(first) != key:
-            rows = rows[rows[:, 0] > first]
-            first = int(rows[0, 0])
         return first
 
     def _panic(self, end: int) -> _Landing | None:
@@ -124,25 +130,37 @@ class Landing(Returning):
         }
         if not names:
             return None
+        self._engine.seek(end)
+        outer = self._outermost_panic()
+        if outer is not None and (entered := self._called(outer)) is not None:
+            return _Landing(entered, f"A panic: {outer.function} was called.")
         floor = max(end - PANIC_REACH, 0)
         step = self._engine.last_hit(floor, end, Targets(tuple(sorted(names)[:MAX_PANICS])))
         if step is None:
             return None
-        # of panics that call each other, the first one
         self._engine.seek(step)
-        levels = self._levels(64)
-        outer = next((level for level in reversed(levels) if PANICS.search(level.function)), levels[0])
-        self._engine.seek(step)
-        name = outer.function or names.get(int(self._engine.hart[L.PC]), "")
-        cfa = outer.cfa()
-        if outer.number and cfa is not None:
-            from rrdbg_core.errors import RrdbgError
+        outer = self._outermost_panic()
+        entered = self._called(outer) if outer is not None else None
+        name = outer.function if outer is not None and entered is not None else names[self._pc_at(step)]
+        return _Landing(step if entered is None else entered, f"A panic: {name} was called.")
 
-            try:
-                step = self._entered(outer, cfa)
-            except RrdbgError:
-                self._engine.seek(step)
-        return _Landing(step, f"A panic: {name} was called.")
+    def _outermost_panic(self) -> Level | None:
+        """Return the outermost frame here whose function says by its name that something went wrong."""
+        return next((level for level in reversed(self._levels(64)) if PANICS.search(level.function)), None)
+
+    def _called(self, level: Level) -> int | None:
+        """Return the position at which a frame's function was entered, None if the recording does not show it."""
+        cfa = level.cfa()
+        if cfa is None:
+            return None
+        try:
+            return self._entered(level, cfa)
+        except NotFound:
+            return None
+
+    def _pc_at(self, step: int) -> int:
+        self._engine.seek(step)
+        return int(self._engine.hart[L.PC])
 
     def _lost_exception(self, end: int) -> _Landing | None:
         """Return the exception in whose handling the run ended, ecalls left out."""

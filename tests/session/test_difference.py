@@ -16,6 +16,9 @@ from rrdbg.session.api import Session
 from rrdbg.session.errors import UsageError
 from tests.gdb.recordings import record
 
+from .programs import guest
+from .traces import make_trace
+
 NAMES = ("pc", "sp", "s0", "s2", "a0", "t0", "t1", "mepc", "mcause", "mtvec")
 
 
@@ -125,3 +128,27 @@ def test_what_the_index_does_not_cover_is_compared_as_well(session: Session, mon
     for epochs in ([], *parts):
         monkeypatch.setattr(session, "_epochs", lambda lo, hi, epochs=epochs: epochs)
         assert session.difference(1, end) == expected
+
+
+def test_changes_across_page_ends(tmp_path: Path) -> None:
+    """Long changes that begin anywhere and go on in the next page, which may be the last one that changed, or not."""
+    chance = random.Random(2)
+    text = "_start:\n    la s0, _start\n    li t2, 0x1234567\n"
+    for index in range(6):
+        start = 2 * PAGE_BYTES * (index + 1) + PAGE_BYTES - 8 * chance.randrange(40)
+        text += f"    li t0, {start:#x}\n    add t0, t0, s0\n    li t1, {chance.randrange(20, 80)}\n"
+        text += f"fill{index}:\n    sd t2, 0(t0)\n"
+        text += f"    addi t0, t0, 8\n    ori t2, t2, 1\n    addi t1, t1, -1\n    bnez t1, fill{index}\n"
+    text += "    li t0, 0x100000\n    li t1, 0x5555\n    sw t1, 0(t0)\nstay:\n    j stay\n"
+    make_trace(guest(text, functions=("_start",)).elf, tmp_path / "run.rrt", until=100_000)
+    with rrdbg.open(tmp_path / "run.rrt") as session:
+        end = session.info().end
+        _, old = state(session, 0)
+        _, new = state(session, end)
+        for lo, hi, before, after in ((0, end, old, new), (end, 0, new, old)):
+            found = session.difference(lo, hi, 100_000)
+            rows = [(change.address, change.old, change.new) for change in found.memory]
+            assert patched(before, session.info().ram_base, rows) == after
+            assert all(address % PAGE_BYTES + len(data) <= PAGE_BYTES for address, data, _ in rows)
+            assert max(len(data) for _, data, _ in rows) == module.MAX_RUN
+    assert end < 100_000

@@ -100,6 +100,18 @@ def test_a_stripped_program_has_frames_too(tmp_path: Path) -> None:
     assert {2, 4} <= met
 
 
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize(("handler", "mode"), [("stuck", 0), ("entries", 0), ("entries", 1)])
+def test_a_handler_that_does_not_return(handler: str, mode: int, pad: int, tmp_path: Path) -> None:
+    """It has call frame information, which knows of no trap: that `mtvec` leads there says that one was taken."""
+    flags = ("-Os", "-g", "-fno-optimize-sibling-calls", f"-DHANDLER={handler!r}".replace("'", '"'))
+    with opened(build("stuck", tmp_path, *flags, f"-DPAD={pad}", f"-DMODE={mode}", until=400)) as session:
+        assert session.lookup(handler).address % 8 == 4 * pad
+        session.goto("end")
+        shown = [(frame.function, frame.trap) for frame in session.backtrace()]
+    assert shown == [("stuck", ""), ("deep", "exception breakpoint"), *2 * [("deep", "")], ("main", "")]
+
+
 @needs_gdb
 @pytest.mark.oracle
 def test_gdb_shows_the_same(walk: Path, session: TraceSession) -> None:

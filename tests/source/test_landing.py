@@ -76,3 +76,27 @@ def test_open_prints_it_and_leaves(tmp_path: Path) -> None:
     found = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
     assert found["why"] == "A panic: panic was called."
     assert [frame["function"] for frame in found["frames"]][:2] == ["panic", "work"]
+
+
+LONG = 1 << 27
+"""Steps that are a fraction of a second, and more than go by between a panic that was survived and its consequences."""
+SPIN = f"    li s0, {LONG // 2}\nspin:\n    addi s0, s0, -1\n    bnez s0, spin\n"
+
+
+def test_a_panic_that_waits_for_ever_is_found_however_long_it_waits(tmp_path: Path) -> None:
+    text = PANIC.replace("panic:\n", f"panic:\n{SPIN}")
+    with rrdbg.open(trace_of(text, ("_start", "work", "panic"), tmp_path, until=LONG - 1000)) as session:
+        stop = session.land()
+        assert stop.what == "A panic: panic was called."
+        assert session.pc == session.lookup("panic").address
+        assert session.icount < 10
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_a_panic_that_was_survived_is_no_cause_for_ever(long: bool, tmp_path: Path) -> None:
+    text = "_start:\n    la sp, stack_top\n    jal ra, panic\n"
+    text += (SPIN if long else "    nop\n") + EXIT.format(word=0x5555)
+    text += "panic:\n    jalr zero, 0(ra)\nstack:\n    .dword 0\nstack_top:\n    .dword 0\n"
+    with rrdbg.open(trace_of(text, ("_start", "panic"), tmp_path)) as session:
+        why = session.land().what
+    assert why == ("The guest exited with code 0." if long else "A panic: panic was called.")

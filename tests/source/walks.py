@@ -22,10 +22,10 @@ GCC = shutil.which("riscv64-unknown-elf-gcc")
 needs_gcc = pytest.mark.skipif(GCC is None, reason="no riscv64-unknown-elf-gcc (apt: gcc-riscv64-unknown-elf)")
 
 
-def build(name: str, folder: Path, *flags: str) -> Path:
-    """Compile a program of this folder and record it; return the trace, beside the ELF."""
+def build(name: str, folder: Path, *flags: str, until: int | None = None) -> Path:
+    """Compile a program of this folder and record it, to its end or so many steps; return the trace, beside the ELF."""
     assert GCC is not None
-    elf = folder / f"{name}{''.join(flag.partition('/')[0] for flag in flags)}.elf"
+    elf = folder / f"{name}{''.join(flag.partition('/')[0] for flag in flags)}.elf".replace('"', "")
     subprocess.run(
         [GCC, "-march=rv64imac_zicsr_zifencei", "-mabi=lp64", "-mcmodel=medany", "-ffreestanding", "-fno-pic",
          "-nostdlib", "-static", "-Wl,--build-id=none,--no-warn-rwx-segments", "-T", str(GUESTS / "lib" / "kernel.ld"),
@@ -33,7 +33,7 @@ def build(name: str, folder: Path, *flags: str) -> Path:
         check=True, cwd=PROGRAMS,
     )  # fmt: skip
     trace = elf.with_suffix(".rrt")
-    make_trace(elf.read_bytes(), trace)
+    make_trace(elf.read_bytes(), trace, until=until)
     return trace
 
 
