@@ -9,7 +9,6 @@ import gc
 import os
 import queue
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -105,7 +104,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the face decides what Ctrl-C means
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed by mistake must not get into the frames
-    Server(Channel(sys.stdin.buffer, outgoing)).run()
+    Server(Channel(os.fdopen(0, "rb", closefd=False), outgoing)).run()
     os._exit(0)
 
 

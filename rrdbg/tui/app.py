@@ -18,7 +18,7 @@ from rrdbg.session.errors import EngineDied
 from rrdbg.session.values import ConsoleChunk, EventRow, PointKind
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.config import Config, themes
-from rrdbg.tui.engine import LATER, SHOWN, Advanced, Done, Engine, Failed, Job, Opener, Rested
+from rrdbg.tui.engine import AROUND, LATER, SHOWN, Advanced, Done, Engine, Failed, Job, Opener, Rested
 from rrdbg.tui.hints import Hints
 from rrdbg.tui.keys import KEYS
 from rrdbg.tui.layout import PANES
@@ -54,6 +54,9 @@ PROMPTING = ("prompt(", "search")
 
 TOGETHER = 0.03
 """Seconds for which a part of the screen waits for the others that are on their way."""
+
+FIRST = "text"
+"""Kind of work that the screen does not wait with: a source file that was opened is what is read first."""
 
 HOVER = 0.12
 """Seconds that the mouse rests before what is under it is looked up."""
@@ -152,11 +155,11 @@ class DebuggerApp(Actions):
     @on(Done)
     def _done(self, message: Done) -> None:
         if message.kind == "open":
-            self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             self.engine.submit(Job("", "", lambda source: source.view(), self.moved))
+            self.engine.submit(Job("", "reading the trace", lambda source: source.overview(), self._opened))
             return
         self._late.append(message)
-        if message.last or not message.background:
+        if message.last or not message.background or message.kind == FIRST:
             self._show_late()
         elif self._together is None:
             self._together = self.set_timer(TOGETHER, self._show_late)
@@ -343,7 +346,7 @@ class DebuggerApp(Actions):
         if self.overview is not None:
             window = message.window
             kind = "overview" if window.whole else "lanes"
-            job = Job(kind, "", lambda source: source.lanes(window), self.timeline.set_lanes, background=SHOWN)
+            job = Job(kind, "", lambda source: source.lanes(window), self.timeline.set_lanes, background=AROUND)
             self.engine.submit(job)
 
     @on(Timeline.Pointed)

@@ -39,8 +39,8 @@ SWITCH = 0.001
 """Seconds for which a thread may keep the interpreter: while the screen is drawn the engine's answers are waiting, and
 an answer has many parts."""
 
-SHOWN, LATER = 1, 2
-"""Background work: what panes on the screen show, and what fills lists."""
+SHOWN, AROUND, LATER = 1, 2, 3
+"""Background work: what panes on the screen show, what the timeline does, and what fills lists."""
 
 STALE = 0.4
 """Seconds after which a seek is given up for a newer one; a quicker one is let finish, or a fast drag shows nothing."""
@@ -110,8 +110,8 @@ class Job:
     then: Callable[[Any], None] | None = None
     """Runs in the interface with the result."""
     background: int = 0
-    """0: the user waits for it. Higher: `SHOWN` or `LATER`; it waits while anything more urgent does, gives way to it
-    when it runs, and then starts again."""
+    """0: the user waits for it. Higher: `SHOWN`, `AROUND` or `LATER`; it waits while anything more urgent does, gives
+    way to it when it runs, and then starts again."""
     count: int = 1
     """How often it is done: one that waits can grow while a key is held down."""
     asked: float = field(default_factory=time.monotonic)
@@ -197,7 +197,7 @@ class Engine:
         self._jobs.put(None)
         if running is None or self._source is None:
             return
-        outdated = running.background == SHOWN and job.kind == running.kind
+        outdated = running.background in (SHOWN, AROUND) and job.kind == running.kind
         if running.background > job.background or outdated or (stale and job.kind == running.kind == "goto"):
             self._source.cancel()
 
@@ -255,7 +255,7 @@ class Engine:
             value = job.work(source)
             self._paces[job.kind] = (time.monotonic() - self._started) / job.count
             with self._lock:
-                last = all(other.background == LATER for other in self._waiting)
+                last = all(other.background > SHOWN for other in self._waiting)
             message = Done(job.kind, value, job.then, background=job.background, last=last)
         except Cancelled as error:
             if job is not self._unwanted:

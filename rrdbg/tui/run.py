@@ -52,7 +52,7 @@ class Opening:
     def __init__(self, path: str, symbols: Sequence[str] = ()) -> None:
         self._path = path
         self._symbols = symbols
-        self._process = EngineProcess()
+        self._process = EngineProcess(fork=True)
         self._progress: ProgressCallback | None = None
         self._result: Source | BaseException | None = None
         self._thread = threading.Thread(target=self._open, name="rrdbg-open", daemon=True)
