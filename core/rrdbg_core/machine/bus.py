@@ -110,8 +110,8 @@ class Bus(MachineBase):
             if new != old:
                 self._hart[L.MIP] = new
                 self._fold(self.icount, new)
-        if device in self._consoles:
-            self._attention = True
+        if device in self._consoles and device.can_receive() != self._rooms[self._consoles.index(device)]:
+            self._attention = True  # the source does not know yet
 
     def dma_read(self, address: int, size: int) -> bytes:
         """See `Board`."""
@@ -153,7 +153,8 @@ class Bus(MachineBase):
 
     def console_write(self, data: bytes) -> None:
         """Print, whatever device it came from."""
-        self._attention = True
+        if not self._mach[L.UART_PRINTS]:
+            self._attention = True  # whoever listens may act on it
         step = self.step
         self.source.console(step, data)
         if self.on_console:
