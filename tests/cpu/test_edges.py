@@ -6,10 +6,11 @@ import random
 import struct
 
 import pytest
-from rrdbg_core.cpu import core as core_module
+from rrdbg_core.cpu import base
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import Core, Exit, Watch, WatchKind
+from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.cpu.stops import Watch, WatchKind
 
 from tests.cpu.guest import RAM, RAM_BYTES, asm, put, start
 from tests.cpu.oracle.bare import csrr, csrw
@@ -332,7 +333,7 @@ def test_a_tracked_store_leaves_after_its_step(kind: type[Core]) -> None:
 
 # ---- full caches -----------------------------------------------------------------------------------------------------
 def test_more_code_pages_than_are_kept_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "POOL_PAGES", 5)
+    monkeypatch.setattr(base, "POOL_PAGES", 5)
     cores = []
     for kind in (Core, ReferenceCore):
         core = begin(kind, [])

@@ -9,8 +9,9 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import ICOUNT, CannotJudge, Condition, reader
 from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
-from rrdbg_core.cpu.core import Core, Exit, Gate, GateCount, Watch, WatchKind
+from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.cpu.stops import Gate, GateCount, Watch, WatchKind
 from rrdbg_core.isa import expr
 
 from tests.cpu.conditions import condition

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import REGISTER_HIT, TRAP_HIT, Core, Exit, Watch, WatchKind, parse_log_row
+from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.cpu.steplog import parse_log_row
+from rrdbg_core.cpu.stops import REGISTER_HIT, TRAP_HIT, Watch, WatchKind
 from rrdbg_core.isa.expr import Load, Store
 from rrdbg_core.isa.table import decode
 

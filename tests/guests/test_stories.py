@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-from rrdbg_core.cpu.core import Watch, WatchKind
+from rrdbg_core.cpu.stops import Watch, WatchKind
 from rrdbg_core.machine.machine import StopReason
 from rrdbg_core.machine.source import FOREVER
 

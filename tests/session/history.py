@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import Core, LogRow, parse_log_row
+from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.cpu.steplog import LogRow, parse_log_row
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.core import ALL, REGISTER_HIT, Gate, GateCount, Watch, WatchKind
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.stops import ALL, REGISTER_HIT, Gate, GateCount, Watch, WatchKind
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.replay.targets import Found, MemoryWatch, Targets
 

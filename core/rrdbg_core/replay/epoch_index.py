@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rrdbg_core.cpu.core import INTERRUPT, Core
+from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.steplog import INTERRUPT
 from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
 
 Pages = npt.NDArray[np.uint32]

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from rrdbg_core.cpu import condition as conditions
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Condition
-from rrdbg_core.cpu.core import ALL, Gate, Watch, WatchKind
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.stops import ALL, Gate, Watch, WatchKind
 from rrdbg_core.isa import expr
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import ReplaySource

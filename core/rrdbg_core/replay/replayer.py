@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rrdbg_core.cpu.core import GateCount
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.stops import GateCount
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.machine.stats import Meter

@@ -7,9 +7,9 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import CannotJudge
 from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
-from rrdbg_core.cpu.core import REGISTER_HIT, TRAP_HIT
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.state import INTERRUPT, READ, WRITE, Words
+from rrdbg_core.cpu.stops import REGISTER_HIT, TRAP_HIT
 from rrdbg_core.isa.rvc import expand
 from rrdbg_core.isa.table import decode
 

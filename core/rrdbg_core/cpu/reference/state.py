@@ -10,10 +10,11 @@ import numpy.typing as npt
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Reader, reader
-from rrdbg_core.cpu.core import Core, Exit, Gate
+from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.pmp import Region
 from rrdbg_core.cpu.reference.trees import Step
+from rrdbg_core.cpu.stops import Gate
 
 PAGE = 4096
 READ, WRITE, EXEC = 1, 2, 4

@@ -1,0 +1,64 @@
+"""Decoded code of a core, slot by slot: regions have places in it, and armed instructions tell when they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.base import STRIDE, CoreBase
+from rrdbg_core.cpu.memory import HALVES_PER_PAGE, PAGE_BYTES, RAM_BASE
+from rrdbg_core.cpu.ops import FETCH_OP, FIRST_OP, ILLEGAL_OP, UNDECODED_OP, armed
+
+
+class Slots(CoreBase):
+    """The decoded code of a core."""
+
+    @property
+    def handlers(self) -> int:
+        """Address of the table of handlers."""
+        return self._kernel.handlers
+
+    def has_slots(self, page: int) -> bool:
+        """Return whether a page of RAM has its place among the decoded ones, or could be given one."""
+        if not self._dmap[page]:
+            number = int(self.mach[L.POOL_USED])
+            if number == self.mach[L.POOL_PAGES]:
+                return False
+            # as `fetch` in native/decode.py does it
+            self.mach[L.POOL_USED] = number + 1
+            self._dmap[page], self._drev[number] = number, page
+            slots = self._dec[number * STRIDE : (number + 1) * STRIDE]
+            slots[:HALVES_PER_PAGE], slots[HALVES_PER_PAGE:] = UNDECODED_OP, FETCH_OP
+        return True
+
+    def put_slot(self, pc: int, slot: int) -> None:
+        """Put something into the slot of an address; its page has slots."""
+        base = int(self._dmap[(pc - RAM_BASE) // PAGE_BYTES]) * STRIDE
+        self._dec[base + pc % PAGE_BYTES // 2] = slot
+
+    def _arm(self, pages: npt.NDArray[np.int64], marks: npt.NDArray[np.uint8]) -> None:
+        """Let the decoded slots of instructions tell when they are run again: u8[n, 2048] of n pages, 1 for each."""
+        rows, slots = marks.nonzero()
+        places = self._dmap[pages[rows]].astype(np.int64) * STRIDE + slots
+        content = self._dec[places]
+        ops = content & np.uint64(0xFF)
+        known = (ops >= FIRST_OP) | (ops == ILLEGAL_OP)
+        self._dec[places[known]] = armed(content[known])
+
+    def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Drop the decoded code of some pages; their place in the pool stays theirs."""
+        changed = numbers[self.lines[numbers] != 0].tolist()
+        for page in changed:
+            base = int(self._dmap[page]) * STRIDE
+            self._dec[base : base + 2048] = 0
+            self.lines[page] = 0
+        self.regions.code_changed(changed)
+
+    def _undecode(self, addresses: Iterable[int]) -> None:
+        """Decode anew what stands at these virtual addresses, in whatever page they may lie."""
+        pages = self._dec.reshape(-1, STRIDE)[2 : int(self.mach[L.POOL_USED])]
+        for address in addresses:
+            pages[:, address % PAGE_BYTES // 2] = 0
