@@ -52,7 +52,7 @@ async def test_no_press_of_a_key_is_lost_and_none_is_made_after_it_is_let_go(bet
         await run.until(lambda: not run.app.engine.busy)
         if between:
             assert sum(session.counts) == 20
-            assert len(session.counts) == 2  # what waits while the first one is made is made in one go
+            assert len(session.counts) <= 2  # what waits while the first one is made is made in one go
         else:
             # the first presses, which may have been typed, and what the engine can make in a moment
             assert sum(session.counts) <= REPEATS + 10
