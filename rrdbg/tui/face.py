@@ -86,6 +86,13 @@ class Face(App[int]):
                 self._pressed = event.key, event.time
         await super().on_event(event)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Apply the styles of a theme. The first one is chosen before there is a screen: parsing them can wait."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+
     @property
     def _held(self) -> bool:
         return self._repeats >= REPEATS
