@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
+from rrdbg_core.trace.model import EPOCH, EpochIndex
 
 from rrdbg.session.api import ConsoleChunk, EventRow, Lane, Timeline, TraceInfo
 from rrdbg.session.errors import UsageError
 from rrdbg.session.stepping_out import SteppingOut
 
-BIN = EPOCH // BINS
-"""Steps in which the index counts traps together."""
+BIN = 1 << 18
+"""Steps that are looked at together where the index is too coarse."""
 EXACT_STEPS = 4 * BIN
 """Windows up to this are replayed: some 10 ms of work, and the counts are exact."""
-MAX_REPLAYED = 4 * EPOCH
+MAX_REPLAYED = 2 * EPOCH
 """Steps outside of the index that a timeline replays; what is beyond stays empty."""
 MAX_BUCKETS = 1 << 16
 _REMEMBERED = 256
@@ -135,11 +135,11 @@ class Overview(SteppingOut):
     ) -> Lane:
         bins: list[tuple[int, int, int]] = []
         for epoch in self._epochs(count.lo, count.hi):
-            base = epoch.start - epoch.start % EPOCH
+            base, steps = epoch.window
             counts = np.asarray(counts_of(epoch))
             for index in counts.nonzero()[0].tolist():
-                start = base + index * BIN
-                bins.append((max(start, epoch.start), min(start + BIN, epoch.stop), int(counts[index])))
+                start = base + index * steps
+                bins.append((max(start, epoch.start), min(start + steps, epoch.stop), int(counts[index])))
         spread, exact = count.spread(bins)
         for gap in gaps:
             spread += count.of(self._traps(gap)[which])

@@ -207,7 +207,8 @@ def test_a_full_trace_ends_cleanly(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_and_the_prefix_replays(tmp_path: Path) -> None:
     code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import resource, signal, sys; sys.dont_write_bytecode = True\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))\n"
         "from pathlib import Path; from tests.replay.test_recorder import *\n"
         "recorded(assembled(LONG), Path(sys.argv[1]))\n"

@@ -20,7 +20,7 @@ import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rrdbg_core.errors import ExitCode
-from rrdbg_core.trace import BadTrace, Trace, varint
+from rrdbg_core.trace import EPOCH, BadTrace, Trace, varint
 
 from tests.trace import crafted, synthetic
 from tests.trace.crafted import Raw
@@ -348,7 +348,7 @@ _BINS = bytes(64)
         (_BINS * 2 + bytes(3) + _v(1, 101, 0), 100, "outside the epoch"),
         (_BINS * 2 + bytes(3) + _v(2, 60, 60, 0, 0), 100, "outside the epoch"),
         (_BINS * 2 + bytes(3) + _v(1, 5, 9), 100, "outside the epoch"),
-        (_BINS * 2 + bytes(4), 1 << 25, "two epochs"),
+        (_BINS * 2 + bytes(4), EPOCH + 1, "two epochs"),
         (_BINS * 2 + bytes(5), 100, "too many"),
         (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + bytes(7), 100, "7 are left"),
         (_BINS * 2 + bytes(2) + _v(1, 3) + bytes(1) + b"\3" + bytes(7) + b"\1\0\0\0" * 1, 100, "4 are left"),
@@ -357,7 +357,7 @@ _BINS = bytes(64)
     ],
 )
 def test_bad_index(tmp_path: Path, chunks: list[Raw], payload: bytes, last: int, message: str) -> None:
-    progress = Raw(PROGRESS, bytes(8), 1 << 26, 1 << 26)
+    progress = Raw(PROGRESS, bytes(8), 2 * EPOCH, 2 * EPOCH)
     crafted.write(tmp_path / "t.rrt", [*chunks[:2], Raw(INDEX, payload, 0, last), progress])
     with Trace.open(tmp_path / "t.rrt") as trace, pytest.raises(BadTrace, match=message) as error:
         list(trace.epochs)

@@ -23,6 +23,7 @@ from rrdbg_core.trace import (
     journal,
     varint,
 )
+from rrdbg_core.trace.model import BINS, MIN_WINDOW, window
 
 from tests.trace import synthetic
 
@@ -43,6 +44,7 @@ def test_varints(values: list[int], prefix: bytes) -> None:
     decoded, end = varint.decode(np.frombuffer(data + b"\x7f\xff", np.uint8), len(prefix), len(values))
     assert decoded.tolist() == values
     assert end == len(data)
+    assert b"".join(map(varint.encode_one, values)) == data[len(prefix) :]
 
 
 @given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1), max_size=50))
@@ -66,6 +68,19 @@ def test_bad_varint(data: bytes) -> None:
 def test_ascending_numbers(numbers: set[int]) -> None:
     array = np.array(sorted(numbers), np.uint32)
     assert cursor.Cursor(cursor.ascending(array)).ascending(len(array), 1 << 32, "page").tolist() == sorted(numbers)
+
+
+@given(st.integers(0, 1 << 61), st.integers(0, 1 << 40))
+def test_a_window_is_the_smallest_that_holds_all_the_steps(start: int, steps: int) -> None:
+    def holds(size: int) -> bool:
+        return start // size == max(start + steps - 1, start) // size
+
+    base, part = window(start, start + steps)
+    size = part * BINS
+    assert size & (size - 1) == 0
+    assert base == start // size * size
+    assert holds(size)
+    assert size == MIN_WINDOW or (size > MIN_WINDOW and not holds(size // 2))
 
 
 _names = st.text(max_size=20).filter(lambda name: len(name.encode("utf-8", "ignore")) < 60)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import CODE, HALVES_PER_PAGE, RAM_BASE, Memory
+from rrdbg_core.cpu.memory import CODE, HALVES_PER_PAGE, LINES_PER_PAGE, RAM_BASE, Memory
 from rrdbg_core.cpu.ops import FETCH_OP
 from rrdbg_core.cpu.regions.manager import Regions
 from rrdbg_core.cpu.regions.supply import Supply
@@ -26,7 +26,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 30
+POINTERS = 33
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -135,6 +135,10 @@ class CoreBase:
         self.lines = np.zeros(pages + 1, np.uint64)
         self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
         self.region_code = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
+        # what the kernel takes, see cpu/native/collect.py; memory of which no more is touched than was ever needed
+        self._taken_pages = np.empty(pages, np.uint32)
+        self._taken_lines = np.empty(pages, np.uint64)
+        self._taken_parts = np.empty(pages * LINES_PER_PAGE, np.uint32)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -148,6 +152,7 @@ class CoreBase:
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
+            *(self._taken_pages, self._taken_lines, self._taken_parts),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data

@@ -36,8 +36,8 @@ _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 _KEPT_SECONDS = 90 * 24 * 3600
 """Age at which a kernel is dropped when another is written."""
-ENTRY = "rrdbg_kernel"
-"""Symbol of the kernel: u64 (table of pointers, icount to run to)."""
+ENTRIES = {name: f"rrdbg_{name}" for name in ("kernel", "dirty", "touched", "take_written", "take_run")}
+"""Symbols of the functions of cpu/native that are called from outside: u64 (table of pointers, u64)."""
 HANDLERS = "rrdbg_handlers"
 """Symbol of the table of handlers, see cpu/dispatch.py."""
 DISPATCH = "rrdbg_dispatch"
@@ -190,12 +190,24 @@ def object_code(progress: Progress | None = None) -> bytes:
     return _compile(progress) if code is None else code
 
 
+Entry = Callable[[int, int], int]
+"""A function of the kernel: of the address of the table of pointers and a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """The compiled kernel in this process."""
 
-    run: Callable[[int, int], int]
-    """(address of the table of pointers, icount to run to) to why it came back."""
+    run: Entry
+    """Run to an icount; returns why it came back."""
+    dirty: Entry
+    """List what was written since a generation, see cpu/native/collect.py."""
+    touched: Entry
+    """List what was read and executed since a generation, likewise."""
+    take_written: Entry
+    """Take what was written since a generation, likewise."""
+    take_run: Entry
+    """Take what was run since a generation, likewise."""
     rvc: int
     """Address of the expansions of compressed instructions."""
     decode: int
@@ -226,7 +238,8 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
-        run = prototype(engine.get_function_address(ENTRY))
+        addresses = map(engine.get_function_address, ENTRIES.values())
+        run, dirty, touched, take_written, take_run = map(prototype, addresses)
         rvc, decode, variants, handlers = map(engine.get_global_value_address, (RVC, DECODE, VARIANTS, HANDLERS))
-        _loaded.append(Kernel(run, rvc, decode, variants, handlers, engine))
+        _loaded.append(Kernel(run, dirty, touched, take_written, take_run, rvc, decode, variants, handlers, engine))
     return _loaded[0]

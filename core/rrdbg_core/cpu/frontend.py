@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 
 from rrdbg_core.cpu import layout
-from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRY, HANDLERS, RVC, VARIANTS, Progress
+from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
 from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA
 from rrdbg_core.isa.rvc import expansions
 
-SOURCES = ("names", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop")
+SOURCES = (
+    *("names", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop"),
+    "collect",
+)
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"
 
@@ -102,21 +105,21 @@ def compile_functions() -> dict[str, Any]:
     llvm.add_symbol(DISPATCH, ctypes.cast(ctypes.memset, ctypes.c_void_p).value)
     table, word = types.CPointer(types.uint64), types.uint64
     compiled = functions()
-    counts = {name: count for name, (count, _) in HELPERS.items()} | {"kernel": 1}
+    counts = {name: count for name, (count, _) in HELPERS.items()} | dict.fromkeys(ENTRIES, 1)
     with pipeline.unoptimised():
         for name, count in counts.items():
             compiled[name].compile((table, *[word] * count))
     return {name: next(iter(compiled[name].overloads.values())) for name in counts}
 
 
-def _wrapper(kernel: str) -> str:
+def _wrapper(symbol: str, function: str) -> str:
     """Return a plain C function around numba's, which hands its result out through a pointer."""
     return f"""
-declare i32 @{kernel}(ptr, ptr, ptr, i64)
-define i64 @{ENTRY}(ptr %table, i64 %limit) {{
+declare i32 @{function}(ptr, ptr, ptr, i64)
+define i64 @{symbol}(ptr %table, i64 %argument) {{
   %result = alloca i64
   %raised = alloca ptr
-  %status = call i32 @{kernel}(ptr %result, ptr %raised, ptr %table, i64 %limit)
+  %status = call i32 @{function}(ptr %result, ptr %raised, ptr %table, i64 %argument)
   %value = load i64, ptr %result
   ret i64 %value
 }}
@@ -150,11 +153,12 @@ def compile_kernel(progress: Progress | None = None) -> bytes:
     if progress:
         progress("compiling the guest CPU, once: generating machine code")
     names = {name: result.fndesc.llvm_func_name for name, result in results.items()}
-    module = llvm.parse_assembly(dispatch_source(names) + _wrapper(names["kernel"]) + _tables())
+    wrappers = [_wrapper(symbol, names[name]) for name, symbol in ENTRIES.items()]
+    module = llvm.parse_assembly("".join((dispatch_source(names), *wrappers, _tables())))
     for result in results.values():
         module.link_in(llvm.parse_assembly(result.library.get_llvm_str()))
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name not in (ENTRY, RVC, DECODE, VARIANTS, HANDLERS):
+        if not value.is_declaration and value.name not in (*ENTRIES.values(), RVC, DECODE, VARIANTS, HANDLERS):
             value.linkage = llvm.Linkage.internal
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import HALVES_PER_PAGE, PAGE_BYTES, RAM_BASE, WORD_BYTES, WORDS_PER_PAGE
+from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE, WORD_BYTES, WORDS_PER_PAGE
 from rrdbg_core.cpu.slots import Slots
 
 if TYPE_CHECKING:
@@ -21,53 +21,60 @@ class Marks(Slots):
 
     def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
         """Return the numbers of the pages written in generation `since` or later, ascending."""
-        return (self.memory.written[: self.memory.pages] >= since).nonzero()[0]
+        return self._taken_pages[: self._kernel.dirty(self._table, since)].astype(np.int64)
 
     def touched(self, since: int) -> tuple[Pages, Pages]:
         """Return the pages read and the pages executed in generation `since` or later, ascending: two u32[n]."""
-        memory = self.memory
-        read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
-        return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
+        counts = self._kernel.touched(self._table, since)
+        return self._taken_pages[: counts & 0xFFFF_FFFF].copy(), self._taken_parts[: counts >> 32].copy()
 
-    def take_run(self) -> tuple[Pages, Words, Pages]:
+    def take_run(self, generation: int = 0) -> tuple[Pages, Words, Pages]:
         """Return where instructions were started since the last call, and start afresh.
+
+        Args:
+            generation: The present one if the caller has just started it; else one is started.
 
         Returns:
             The pages, ascending, u32[n]; for each of them, u64[n], bit i stands for its 64-byte line i; for each of
             those lines, in order, u32[k], bit h stands for an instruction at its halfword h.
         """
-        memory = self.memory
         self.regions.collect()
-        rows = memory.run.reshape(memory.pages, HALVES_PER_PAGE)
-        pages = (memory.executed[: memory.pages] >= self._run_taken).nonzero()[0]
-        marks = rows[pages]
-        rows[pages] = 0
-        halves = np.packbits(marks, axis=1, bitorder="little").view("<u4")
-        lines = np.packbits(halves != 0, axis=1, bitorder="little").view("<u8").reshape(len(pages))
-        some = lines != 0
-        self._arm(pages, marks)
+        taken = self._take_run(self._run_taken)
         # a page that the exec TLB lets pass would not be noticed again in this generation
-        self._run_taken = self.new_generation()
-        return pages[some].astype(np.uint32), lines[some], halves[halves != 0]
+        self._run_taken = generation or self.new_generation()
+        return taken
 
-    def take_written(self) -> tuple[Pages, Words, npt.NDArray[np.uint8]]:
-        """Return what was written since the last call, and start afresh (a new generation included).
+    def _take_run(self, since: int) -> tuple[Pages, Words, Pages]:
+        """Take the marks of the pages run in generation `since` or later, and have their decoded slots tell again."""
+        pages, lines, count = self._taken_of(self._kernel.take_run(self._table, since))
+        return pages, lines, self._taken_parts[:count].copy()
+
+    def take_written(self, generation: int = 0) -> tuple[Pages, Words, npt.NDArray[np.uint8]]:
+        """Return what was written since the last call, and start afresh.
 
         Stores, DMA and loaded pages count, whether they change a value or not.
+
+        Args:
+            generation: The present one if the caller has just started it; else one is started.
 
         Returns:
             The pages, ascending, u32[n]; for each of them, u64[n], bit i stands for its 64-byte line i; for each of
             those lines, in order, u8[k], bit w stands for its 8-byte word w.
         """
-        rows = self.memory.dirty_words.reshape(self.memory.pages, WORDS_PER_PAGE)
-        pages = self.dirty_pages(self._taken)
-        words = np.packbits(rows[pages], axis=1, bitorder="little")
-        written = words != 0
-        lines = np.packbits(written, axis=1, bitorder="little").view("<u8").reshape(len(pages))
-        rows[pages] = 0
+        taken = self._take_written(self._taken)
         # a page that a TLB lets pass would not be noticed again in this generation
-        self._taken = self.new_generation()
-        return pages.astype(np.uint32), lines, words[written]
+        self._taken = generation or self.new_generation()
+        return taken
+
+    def _take_written(self, since: int) -> tuple[Pages, Words, npt.NDArray[np.uint8]]:
+        """Take the words of the pages written in generation `since` or later."""
+        pages, lines, count = self._taken_of(self._kernel.take_written(self._table, since))
+        return pages, lines, self._taken_parts.view(np.uint8)[:count].copy()
+
+    def _taken_of(self, counts: int) -> tuple[Pages, Words, int]:
+        """Return pages, lines and the number of parts that the kernel has taken."""
+        pages = counts & 0xFFFF_FFFF
+        return self._taken_pages[:pages].copy(), self._taken_lines[:pages].copy(), counts >> 32
 
     def take_pages(self) -> Pages:
         """Return the pages written since the last call, or the last `take_written`, ascending: u32[n].

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from rrdbg_core.cpu.layout import XD
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper
@@ -20,7 +17,7 @@ from rrdbg_core.isa.table import BUCKETS, BY_NAME, INSNS, Decoded
 
 UNDECODED_OP, FETCH_OP, _, ILLEGAL_OP = range(4)
 ARMED_OP = 4
-"""The first of four ops of slots that tell when they are run, see `armed`."""
+"""The first of four ops of slots that tell when they are run, see `arm` in native/collect.py."""
 REGION_OP = 8
 """What stands where a region can be entered, see cpu/regions."""
 FIRST_OP = 9
@@ -105,20 +102,3 @@ def slot_of(decoded: Decoded, pc: int) -> int:
     if near:
         number = _NUMBERS.get((key, decoded.length, True), number)
     return number | (decoded.rd or XD) << 8 | decoded.rs1 << 16 | decoded.rs2 << 24 | (decoded.imm & 0xFFFF_FFFF) << 32
-
-
-def armed(slots: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return decoded slots such that the kernel notes when they are run next, and makes them what they were.
-
-    What an op is fits into the bits of a slot that registers, which have six bits of eight, leave free, and two more:
-    they choose one of four ops. See `started` in native/decode.py.
-    """
-    op = slots & np.uint64(0xFF)
-    free = np.zeros_like(slots)
-    for number, shift in enumerate(FREE_BITS):
-        free |= (op >> np.uint64(2 * number) & np.uint64(3)) << np.uint64(shift)
-    return slots & ~np.uint64(0xFF) | free | op >> np.uint64(6) | np.uint64(ARMED_OP)
-
-
-FREE_BITS = (14, 22, 30)
-"""Where a slot has two bits to spare: above rd, rs1 and rs2."""

@@ -1,4 +1,4 @@
-"""Decoded code of a core, slot by slot: regions have places in it, and armed instructions tell when they are run."""
+"""Decoded code of a core, slot by slot: regions have places in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.base import STRIDE, CoreBase
 from rrdbg_core.cpu.memory import HALVES_PER_PAGE, PAGE_BYTES, RAM_BASE
-from rrdbg_core.cpu.ops import FETCH_OP, FIRST_OP, ILLEGAL_OP, UNDECODED_OP, armed
+from rrdbg_core.cpu.ops import FETCH_OP, UNDECODED_OP
 
 
 class Slots(CoreBase):
@@ -38,15 +38,6 @@ class Slots(CoreBase):
         """Put something into the slot of an address; its page has slots."""
         base = int(self._dmap[(pc - RAM_BASE) // PAGE_BYTES]) * STRIDE
         self._dec[base + pc % PAGE_BYTES // 2] = slot
-
-    def _arm(self, pages: npt.NDArray[np.int64], marks: npt.NDArray[np.uint8]) -> None:
-        """Let the decoded slots of instructions tell when they are run again: u8[n, 2048] of n pages, 1 for each."""
-        rows, slots = marks.nonzero()
-        places = self._dmap[pages[rows]].astype(np.int64) * STRIDE + slots
-        content = self._dec[places]
-        ops = content & np.uint64(0xFF)
-        known = (ops >= FIRST_OP) | (ops == ILLEGAL_OP)
-        self._dec[places[known]] = armed(content[known])
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
         """Drop the decoded code of some pages; their place in the pool stays theirs."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 
 import numpy as np
+import numpy.typing as npt
 
 from rrdbg_core.errors import ExitCode
 from rrdbg_core.frozen import Frozen
@@ -20,12 +21,14 @@ from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.stats import RunStats
 from rrdbg_core.replay.thinning import Thinning
-from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot, SourceRef
+from rrdbg_core.trace.model import EPOCH, Ending, EpochIndex, Manifest, Snapshot, SourceRef
 from rrdbg_core.trace.output import TraceFull
 from rrdbg_core.trace.writer import TraceWriter
 
 FLUSH_S = 0.9
 """Host time between two promises that everything so far is in the file; a second is promised to users."""
+BATCH_S, BATCH_EPOCHS, BATCH_PAGES = 0.25, 32, 1024
+"""Host time, epochs, and pages in snapshots that may wait to be written: code is quick when it is run again at once."""
 PROGRESS_S = 0.05
 """Host time between two calls of `on_progress`."""
 GUEST_ERRORS = 1000
@@ -62,6 +65,36 @@ class Progress(Frozen):
     """Position up to which the file replays."""
     paused: bool = False
     """The recording stands still because somebody asked for it."""
+
+
+class _Snapped(Frozen):
+    """A snapshot that is not in the file yet."""
+
+    snapshot: Snapshot
+    """All but RAM."""
+    pages: Pages
+    """Pages written since the snapshot before; of the first, those not all zero."""
+    lines: Words | None
+    """Which of their lines may have changed; None: any."""
+    content: npt.NDArray[np.uint8]
+    """u8[n, 4096]: what they contain."""
+
+
+class _Closed(Frozen):
+    """An epoch that is over and not in the file yet."""
+
+    icount: int
+    """Where it ended."""
+    events: list[Event]
+    """Its events."""
+    words: Words
+    """Its check words."""
+    index: EpochIndex
+    """Its index."""
+    digest: bytes
+    """The digest of its end."""
+    snapshot: _Snapped | None
+    """The snapshot of its end, if there is one."""
 
 
 class Recording(Frozen):
@@ -174,6 +207,10 @@ class _Recorder:
         self._control = control
         self._clock = source.clock
         self._events: list[Event] = []
+        self._closed: list[_Closed] = []
+        self._waiting_pages = 0
+        # at a limit of size each epoch is written at once: so it is known which one was too much
+        self._batch = BATCH_EPOCHS if writer.max_bytes is None else 1
         self._event_count = self._guest_errors = 0
         self._snapshots, self._digests, self._words, self._indices, self._flushes = (Meter() for _ in range(5))
         self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
@@ -209,8 +246,8 @@ class _Recorder:
         machine = self._machine
         machine.run(0)
         loaded = machine.core.dirty_pages(1)
-        self._hand_over_events()
-        self._snapshot(loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32), None)
+        self._hand_over()
+        self._write_snapshot(self._snap(loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32), None))
         self._writer.flush()
         if self.on_start:
             self.on_start()
@@ -295,8 +332,10 @@ class _Recorder:
             self._show(idle=idle, at_once=True)
 
     def _show(self, *, idle: bool, at_once: bool = False) -> None:
-        now, seconds = time.monotonic(), self._clock.seconds()
-        if self.on_progress is None or (now - self._shown < PROGRESS_S and not at_once):
+        if self.on_progress is None:
+            return
+        now = time.monotonic()
+        if now - self._shown < PROGRESS_S and not at_once:
             return
         self._shown = now
         machine = self._machine
@@ -306,7 +345,7 @@ class _Recorder:
                 machine.virtual_ns(),
                 self._writer.size,
                 self._event_count + len(self._events),
-                seconds - self._started,
+                self._clock.seconds() - self._started,
                 idle,
                 self._promised,
                 self._standing,
@@ -336,57 +375,97 @@ class _Recorder:
             self.on_guest_error(icount, device, text)
 
     # ---- what goes into the file -------------------------------------------------------------------------------------
-    def _hand_over_events(self, before: int | None = None) -> None:
-        """Give the writer the events, all or those before a position, and the check words."""
+    def _hand_over(self, before: int | None = None) -> None:
+        """Give the writer the closed epochs, then events, all or those before a position, and check words."""
+        self._write_closed()
         events = self._events
-        count = len(events) if before is None else sum(event.icount < before for event in events)
-        self._event_count += count
-        ready, self._events[:] = events[:count], events[count:]
+        ready = self._take_events(len(events) if before is None else sum(event.icount < before for event in events))
         # counted first: a writer that is full has taken them
         self._writer.events(ready)
+        self._writer.checks(self._take_checks())
+
+    def _take_events(self, count: int) -> list[Event]:
+        taken = self._events[:count]
+        del self._events[:count]
+        self._event_count += count
+        return taken
+
+    def _take_checks(self) -> Words:
         began_ns = time.perf_counter_ns()
         words = self._machine.core.take_checks()
-        self._writer.checks(words)
         self._words.add(time.perf_counter_ns() - began_ns, len(words))
+        return words
 
     def _promise(self, icount: int) -> None:
         """Promise that everything up to a position is in the file, and see to it."""
         self._flushed = time.monotonic()
+        self._write_closed()
         if icount > self._promised:
-            self._hand_over_events(icount + 1)
+            self._hand_over(icount + 1)
             self._writer.progress(icount)
-            self._flush()
             self._promised = icount
+        self._flush()
 
     def _epoch(self) -> None:
         """Close an epoch: index, digest, and a snapshot if it can be afforded."""
-        machine, writer = self._machine, self._writer
+        machine = self._machine
         icount = machine.icount
-        self._hand_over_events()
+        events = self._take_events(len(self._events))
         with self._indices.timing():
             index, pages, lines = self._collector.take(icount)
             self._changed[pages] |= lines
-            writer.index(index)
         with self._digests.timing():
-            writer.digest(icount, machine.digest())
+            digest = machine.digest()
         self._thinning.earn(EPOCH)
-        changed = self._changed.nonzero()[0].astype(np.uint32)
-        if self._thinning.pay(len(changed)):
-            self._snapshot(changed, self._changed[changed])
-        self._flush()
-        self._promised, self._flushed = icount, time.monotonic()
+        snapshot = None
+        if self._thinning.pay(int(np.count_nonzero(self._changed))):
+            changed = self._changed.nonzero()[0].astype(np.uint32)
+            snapshot = self._snap(changed, self._changed[changed])
+            self._waiting_pages += len(changed)
+        self._closed.append(_Closed(icount, events, self._take_checks(), index, digest, snapshot))
+        if (
+            len(self._closed) >= self._batch
+            or self._waiting_pages >= BATCH_PAGES
+            or time.monotonic() - self._flushed >= BATCH_S
+        ):
+            self._write_closed()
+            self._flush()
+            self._flushed = time.monotonic()
+
+    def _write_closed(self) -> None:
+        """Write the closed epochs."""
+        writer, closed = self._writer, self._closed
+        self._waiting_pages = 0
+        while closed:
+            epoch = closed.pop(0)
+            writer.events(epoch.events)
+            writer.checks(epoch.words)
+            began_ns = time.perf_counter_ns()
+            writer.index(epoch.index)
+            self._indices.more(time.perf_counter_ns() - began_ns)
+            writer.digest(epoch.icount, epoch.digest)
+            self._promised = epoch.icount
+            if epoch.snapshot is not None:
+                self._write_snapshot(epoch.snapshot)
 
     def _flush(self) -> None:
         with self._flushes.timing():
             self._writer.flush()
 
-    def _snapshot(self, pages: Pages, lines: Words | None) -> None:
+    def _snap(self, pages: Pages, lines: Words | None) -> _Snapped:
         machine = self._machine
-        with self._snapshots.timing():
-            snap = Snapshot(machine.icount, self._event_count, machine.save())
-            self._writer.snapshot(snap, pages, lines, machine.memory.rows()[pages])
-            self._changed[:] = 0
-        self._promised = machine.icount
+        began_ns = time.perf_counter_ns()
+        self._changed[:] = 0
+        snapshot = Snapshot(machine.icount, self._event_count, machine.save())
+        snapped = _Snapped(snapshot, pages, lines, machine.memory.rows()[pages])
+        self._snapshots.add(time.perf_counter_ns() - began_ns)
+        return snapped
+
+    def _write_snapshot(self, snapped: _Snapped) -> None:
+        began_ns = time.perf_counter_ns()
+        self._writer.snapshot(snapped.snapshot, snapped.pages, snapped.lines, snapped.content)
+        self._snapshots.more(time.perf_counter_ns() - began_ns)
+        self._promised = snapped.snapshot.icount
 
     def _end(self, reason: str) -> Recording:
         """Write the end. A trace that is full ends without index and digest of its last epoch."""
@@ -397,7 +476,7 @@ class _Recorder:
         if warp is not None and reason != "exit":
             machine.apply(warp)
         try:
-            self._hand_over_events()
+            self._hand_over()
             index, _, _ = self._collector.take(icount)
             if index.stop > index.start:
                 with self._indices.timing():

@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BASE, WORD_BYTES
 from rrdbg_core.replay.targets import MemoryWatch, Targets
-from rrdbg_core.trace.model import BINS, EPOCH, EpochIndex
+from rrdbg_core.trace.model import EpochIndex
 
 MIN_WINDOW = 1 << 19
 """Shortest window: below, going to its start takes longer than running through it."""
-_BIN = EPOCH // BINS
 
 
 def windows(
@@ -99,9 +98,9 @@ class Sought:
         targets = self._targets
         if targets.registers:
             return True
-        if targets.exceptions and _any(epoch.exceptions, start, stop):
+        if targets.exceptions and _any(epoch, epoch.exceptions, start, stop):
             return True
-        if targets.interrupts and _any(epoch.interrupts, start, stop):
+        if targets.interrupts and _any(epoch, epoch.interrupts, start, stop):
             return True
         return self._executed(epoch) or any(_touched(epoch, watch) for watch in targets.watches)
 
@@ -123,9 +122,9 @@ class Sought:
         return bool((epoch.executed_halves[starts[at] - behind] >> halves & one).any())
 
 
-def _any(bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:
-    base = start - start % EPOCH
-    return bool(bins[(start - base) // _BIN : -(-(stop - base) // _BIN)].any())
+def _any(epoch: EpochIndex, bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:
+    base, steps = epoch.window
+    return bool(bins[(start - base) // steps : -(-(stop - base) // steps)].any())
 
 
 def _touched(epoch: EpochIndex, watch: MemoryWatch) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 SHARE = 20
 """A snapshot may cost one in so many steps."""
-BASE_COST = 200_000
-"""Steps that a snapshot costs, whatever changed: 0.4 ms at 500 steps a microsecond (2-core x86-64, 2026)."""
-PAGE_COST = 6_000
-"""Steps that each changed page costs on top: 12 microseconds to compare, copy, compress and write it."""
+BASE_COST = 600_000
+"""Steps that a snapshot costs, whatever changed: 0.4 ms at 1,500 steps a microsecond (2-core x86-64, 2026)."""
+PAGE_COST = 15_000
+"""Steps that each changed page costs on top: 10 microseconds to compare, copy, compress and write it."""
 
 
 class Thinning:

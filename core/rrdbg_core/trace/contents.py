@@ -158,22 +158,27 @@ def decode_end(payload: bytes, icount: int) -> tuple[int, Ending]:
 # ---- index: see docs/format.md ---------------------------------------------------------------------------------------
 def encode_index(epoch: EpochIndex) -> bytes:
     """Encode the index of an epoch."""
-    places = np.array([icount for icount, _ in epoch.console], np.int64)
-    pieces = [piece for _, piece in epoch.console]
     parts = [varint.encode(epoch.exceptions), varint.encode(epoch.interrupts)]
     for pages in (epoch.written, epoch.read, epoch.executed):
-        parts += [varint.encode([len(pages)]), ascending(pages)]
+        parts += [varint.encode_one(len(pages)), ascending(pages)]
     parts += [
         np.ascontiguousarray(epoch.written_lines, "<u8").tobytes(),
         epoch.written_words.tobytes(),
-        varint.encode([len(pieces)]),
-        varint.encode(np.diff(places, prepend=epoch.start)),
-        varint.encode([len(piece) for piece in pieces]),
-        *pieces,
+        *_console(epoch),
         np.ascontiguousarray(epoch.executed_lines, "<u8").tobytes(),
         np.ascontiguousarray(epoch.executed_halves, "<u4").tobytes(),
     ]
     return b"".join(parts)
+
+
+def _console(epoch: EpochIndex) -> list[bytes]:
+    """Encode what was printed."""
+    if not epoch.console:
+        return [varint.encode_one(0)]
+    places = np.array([icount for icount, _ in epoch.console], np.int64)
+    pieces = [piece for _, piece in epoch.console]
+    steps = varint.encode(np.diff(places, prepend=epoch.start))
+    return [varint.encode_one(len(pieces)), steps, varint.encode([len(piece) for piece in pieces]), *pieces]
 
 
 def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochIndex:

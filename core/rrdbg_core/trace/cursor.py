@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from rrdbg_core.trace import varint
 from rrdbg_core.trace.varint import Malformed
 
 U64 = npt.NDArray[np.uint64]
+
+_FEW = 16
+"""Numbers that are encoded more quickly one by one."""
 
 
 class Cursor:
@@ -99,8 +103,14 @@ def text(value: str) -> bytes:
 
 def ascending(numbers: npt.NDArray[np.uint32]) -> bytes:
     """Encode strictly ascending numbers as `Cursor.ascending` reads them."""
-    wide = numbers.astype(np.int64)
-    steps = np.diff(wide, prepend=-1) - 1
-    if len(steps) and int(steps.min()) < 0:
+    if len(numbers) <= _FEW:
+        values = numbers.tolist()
+        few = [value - before - 1 for before, value in pairwise((-1, *values))]
+        if min(few, default=0) < 0:
+            raise ValueError("page numbers must ascend")
+        return b"".join(map(varint.encode_one, few))
+    steps = numbers.astype(np.int64)
+    steps[1:] -= steps[:-1] + 1
+    if int(steps.min()) < 0:
         raise ValueError("page numbers must ascend")
-    return varint.encode(steps)
+    return varint.encode(steps.view(np.uint64))

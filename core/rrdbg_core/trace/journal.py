@@ -35,7 +35,7 @@ def encode(events: Sequence[Event]) -> bytes:
     tags = [types.setdefault((event.kind, event.device, event.name), len(types)) for event in events]
     icounts = np.array([event.icount for event in events], np.int64)
     warps = np.array([event.warp_ns for event in events], np.int64)
-    parts = [varint.encode([len(events)]), varint.encode([len(types)])]
+    parts = [varint.encode_one(len(events)), varint.encode_one(len(types))]
     parts += [bytes([kind]) + text(device) + text(name) for kind, device, name in types]
     parts += [
         varint.encode(tags),

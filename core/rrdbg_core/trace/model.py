@@ -14,12 +14,14 @@ from rrdbg_core.machine.config import MachineConfig
 
 FORMAT_VERSION = 0
 """Version of the file format; 0 may change between releases."""
-EPOCH = 1 << 24
-"""Steps between digests; snapshots lie at multiples."""
+EPOCH = 1 << 25
+"""Steps between digests; snapshots lie at multiples. What they cost is shared by 10 to 100 ms of guest time."""
 CHECK_PERIOD = 1 << 16
 """Steps between check words."""
 BINS = 64
-"""Parts of an epoch in which the index counts traps."""
+"""Parts of a window of steps in which an index counts traps."""
+MIN_WINDOW = 1 << 24
+"""Steps of the smallest window."""
 
 
 class ParentRef(Checked):
@@ -70,17 +72,27 @@ class Ending(Frozen):
     """Virtual time at the last position, if the recorder told it."""
 
 
+def window(start: int, stop: int) -> tuple[int, int]:
+    """Return where the window of the steps start <= n < stop begins, and the steps of each of its parts."""
+    size = max(MIN_WINDOW, 1 << (start ^ max(stop - 1, start)).bit_length())
+    return start - start % size, size // BINS
+
+
 class EpochIndex(Frozen):
-    """What happened in the steps start <= n < stop, at most one epoch. Derived: replay can make it again."""
+    """What happened in the steps start <= n < stop. Derived: replay can make it again.
+
+    Traps are counted in `BINS` parts of the steps' window: the smallest one that holds all of them, is as long as a
+    power of two, at least `MIN_WINDOW`, and begins at a multiple of its length.
+    """
 
     start: int
     """First step."""
     stop: int
     """One past the last step."""
     exceptions: npt.NDArray[np.uint32]
-    """u32[BINS]: exceptions taken, by 2^18 steps from `start` rounded down to a multiple of EPOCH."""
+    """u32[BINS]: exceptions taken in each part of the window."""
     interrupts: npt.NDArray[np.uint32]
-    """u32[BINS]: interrupts taken, likewise."""
+    """u32[BINS]: interrupts taken in each."""
     written: npt.NDArray[np.uint32]
     """u32[n]: numbers of the RAM pages written, ascending."""
     written_lines: npt.NDArray[np.uint64]
@@ -97,6 +109,11 @@ class EpochIndex(Frozen):
     """u32[j]: for each of those lines, in order, the halfwords at which instructions were started."""
     console: tuple[tuple[int, bytes], ...] = ()
     """Console output: the position at which each piece is visible first, and its bytes."""
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Where the window begins, and the steps of each part."""
+        return window(self.start, self.stop)
 
 
 class Snapshot(Frozen):

@@ -110,7 +110,7 @@ class Output:
         Raises:
             TraceFull: It takes no more. `size` says what is left: whole chunks.
         """
-        data = memoryview(bytes(self._buffer))
+        data, self._buffer = memoryview(self._buffer), bytearray()
         done = 0
         try:
             while done < len(data):
@@ -123,7 +123,6 @@ class Output:
                 hint=f"the first {kept} bytes are a trace that can be replayed" if kept else "nothing of it is there",
             ) from error
         self._written += done
-        self._buffer.clear()
         self._ends.clear()
 
     def cut(self, size: int) -> None:

@@ -88,7 +88,7 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
     ends = np.cumsum(counts)
     every = content.reshape(-1).view(LINE)
     picked = every if len(ends) and ends[-1] == len(every) else every[line_numbers(masks)]
-    lines = memoryview(picked.tobytes())
+    lines = picked.view(np.uint8).data
     # an entry belongs to the group in which its first line falls
     edges = np.flatnonzero(np.diff((ends - counts) // GROUP_LINES, prepend=-1)) if len(pages) else np.zeros(0, np.int64)
     starts = (ends - counts)[edges]

@@ -35,6 +35,15 @@ def encode(values: npt.ArrayLike) -> bytes:
     return octets[used].tobytes()
 
 
+def encode_one(value: int) -> bytes:
+    """Encode one unsigned number."""
+    octets = []
+    while value >= 0x80:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*octets, value))
+
+
 def decode(data: npt.NDArray[np.uint8], offset: int, count: int) -> tuple[U64, int]:
     """Decode `count` numbers from `offset` on; return them and the offset behind them.
 

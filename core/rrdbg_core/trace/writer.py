@@ -73,7 +73,8 @@ class TraceWriter:
         self._version = np.zeros(self._pages, np.uint32)
         self._depth = np.zeros(self._pages, np.uint8)
         self._versions = 0
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
+        """Size that the file shall not exceed."""
         self._events: list[Event] = []
         self._event_bytes = 0
         self._event_count = 0
@@ -277,9 +278,9 @@ class TraceWriter:
 
     def _check_size(self, more: int = 0) -> None:
         """Raise TraceFull if `more` bytes would bring the file to its limit."""
-        if self._max_bytes is not None and self._out.size + more > self._max_bytes - RESERVE_BYTES:
+        if self.max_bytes is not None and self._out.size + more > self.max_bytes - RESERVE_BYTES:
             raise TraceFull(
-                f"{self._out.shown} has reached its limit of {self._max_bytes} bytes",
+                f"{self._out.shown} has reached its limit of {self.max_bytes} bytes",
                 hint="allow more with --max-size",
                 exit_code=ExitCode.LIMIT,
             )
@@ -337,7 +338,8 @@ class TraceWriter:
         )
         masks = lines.copy()
         whole = np.flatnonzero(~deltas)
-        masks[whole] = pagepack.masks_of(content if len(whole) == len(pages) else content[whole])
+        if len(whole):
+            masks[whole] = pagepack.masks_of(content if len(whole) == len(pages) else content[whole])
         some = masks != 0
         zeros = pages[~some & ~deltas]
         if not some.all():

@@ -26,6 +26,7 @@ HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
 BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
+TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS = (U(_i) for _i in range(30, 33))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
@@ -54,7 +55,8 @@ WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: lo
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
-OP_ARMED = U(4)  # four of them, see `armed` in cpu/ops.py
+OP_ARMED = U(4)  # four of them, see `arm` in collect.py
+OP_FIRST = U(9)  # the first that is an instruction
 OP_REGION = U(8)  # op | number of a function in the table of handlers << 8 | number of the entry << 32
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,24 @@ READ, WRITE, EXEC = 1, 2, 4
 FETCH_FAULT, ILLEGAL, BREAKPOINT, LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT, ECALL = range(1, 9)
 MIE, MPIE, MPP, MPRV, TW = 1 << 3, 1 << 7, 3 << 11, 1 << 17, 1 << 21
 INTERRUPT = 1 << 63
+
+
+Marks: TypeAlias = npt.NDArray[np.uint8]
+Pages: TypeAlias = npt.NDArray[np.uint32]
+Lines: TypeAlias = npt.NDArray[np.uint64]
+
+
+def _taken(marks: Marks, chosen: npt.NDArray[np.bool_]) -> tuple[Pages, Marks]:
+    """Return the numbers of the chosen pages and their marks, a row each, and clear these."""
+    rows = marks.reshape(len(chosen), -1)
+    taken = rows[chosen]
+    rows[chosen] = 0
+    return chosen.nonzero()[0].astype(np.uint32), taken
+
+
+def _mask(lines: npt.NDArray[np.bool_]) -> Lines:
+    """Return the lines of pages as bits: bool[n, 64] to u64[n]."""
+    return np.packbits(lines, axis=1, bitorder="little").view("<u8").reshape(len(lines))
 
 
 class Trap(Exception):
@@ -98,8 +117,29 @@ class Words(Core):
     def _point(self) -> None:
         pass
 
-    def _arm(self, pages: npt.NDArray[np.int64], marks: npt.NDArray[np.uint8]) -> None:
-        pass
+    def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
+        """See `Core`."""
+        return (self.memory.written[: self.memory.pages] >= since).nonzero()[0]
+
+    def touched(self, since: int) -> tuple[Pages, Pages]:
+        """See `Core`."""
+        memory = self.memory
+        read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
+        return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
+
+    def _take_run(self, since: int) -> tuple[Pages, Lines, Pages]:
+        memory = self.memory
+        pages, marks = _taken(memory.run, memory.executed[: memory.pages] >= since)
+        halves = np.packbits(marks, axis=1, bitorder="little").view("<u4")
+        lines = _mask(halves != 0)
+        some = lines != 0
+        return pages[some], lines[some], halves[halves != 0]
+
+    def _take_written(self, since: int) -> tuple[Pages, Lines, npt.NDArray[np.uint8]]:
+        memory = self.memory
+        pages, marks = _taken(memory.dirty_words, memory.written[: memory.pages] >= since)
+        words = np.packbits(marks, axis=1, bitorder="little")
+        return pages, _mask(words != 0), words[words != 0]
 
     def _undecode(self, addresses: Iterable[int]) -> None:
         pass

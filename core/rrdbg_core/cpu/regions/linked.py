@@ -65,6 +65,8 @@ class LinkedObject:
         marked = [mark for plan in plans for mark in marks(plan)]
         self._marks = _view(place, len(marked), np.uint8)
         self._halves, self._mark_of_half = _halves(marked)
+        # the marks that were collected last, and the halfwords of RAM that they stand for
+        self._collected, self._run = bytes(len(marked)), np.zeros(0, np.int64)
         self.size = len(code)
         """Bytes of the object code."""
         self.regions = tuple(_region(plan) for plan in plans)
@@ -74,8 +76,11 @@ class LinkedObject:
 
     def collect(self, run: npt.NDArray[np.uint8]) -> None:
         """Note in `Memory.run` what was run in the regions since the last call."""
-        if self._marks.any():
-            run[self._halves[self._marks[self._mark_of_half] != 0]] = 1
+        marks = self._marks.tobytes()
+        if marks != self._collected:  # mostly it is the same code again
+            self._collected, self._run = marks, self._halves[self._marks[self._mark_of_half] != 0]
+        if len(self._run):
+            run[self._run] = 1
             self._marks[:] = 0
 
     def close(self) -> None:

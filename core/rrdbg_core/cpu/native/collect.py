@@ -1,0 +1,190 @@
+"""What the guest has touched since somebody last asked: whole pages at a time, for the index of a trace.
+
+The machine takes this at the end of every epoch, a few milliseconds of guest time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import bytes_at, load4, load8, store1, store4, store8, u32_at, words_at
+from rrdbg_core.cpu.native.names import (
+    DEC,
+    DIRTY,
+    DMAP,
+    GEN,
+    MACH,
+    OP_ARMED,
+    OP_FIRST,
+    OP_ILLEGAL,
+    RGEN,
+    RUN,
+    STRIDE,
+    TAKEN_LINES,
+    TAKEN_PAGES,
+    TAKEN_PARTS,
+    XGEN,
+    U,
+)
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def none_of_eight(generations, page, since):
+    """Return True if none of the eight pages from `page` on carries generation `since` or later.
+
+    Generations are below 2^31: one addition compares two of them.
+    """
+    rest = (U(1) << U(31)) - since
+    rest |= rest << U(32)
+    at = page << U(2)
+    some = (load8(generations, at) + rest) | (load8(generations, at + U(8)) + rest)
+    some |= (load8(generations, at + U(16)) + rest) | (load8(generations, at + U(24)) + rest)
+    return some & (U(1) << U(31) | U(1) << U(63)) == U(0)
+
+
+@njit
+def next_page(generations, page, pages, since):
+    """Return the first page from `page` on that carries generation `since` or later; `pages`, if there is none."""
+    while page < pages:
+        if page & U(7) == U(0) and page + U(8) <= pages and none_of_eight(generations, page, since):
+            page += U(8)
+        elif load4(generations, page << U(2)) >= since:
+            return page
+        else:
+            page += U(1)
+    return pages
+
+
+@njit
+def list_pages(c, generations, since, pages):
+    """List the pages of generation `since` or later; return how many they are."""
+    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    count = U(0)
+    page = next_page(generations, U(0), all_pages, since)
+    while page < all_pages:
+        pages[count] = np.uint32(page)
+        count += U(1)
+        page = next_page(generations, page + U(1), all_pages, since)
+    return count
+
+
+@njit
+def touched(c, since):
+    """Fill TAKEN_PAGES with the pages read, TAKEN_PARTS with those executed in generation `since` or later.
+
+    Returns read | executed << 32.
+    """
+    read = list_pages(c, u32_at(c, RGEN), since, u32_at(c, TAKEN_PAGES))
+    executed = list_pages(c, u32_at(c, XGEN), since, u32_at(c, TAKEN_PARTS))
+    return read | executed << U(32)
+
+
+@njit
+def dirty(c, since):
+    """Fill TAKEN_PAGES with the pages written in generation `since` or later; return how many they are."""
+    return list_pages(c, u32_at(c, GEN), since, u32_at(c, TAKEN_PAGES))
+
+
+@njit
+def low_bits(word):
+    """Return the lowest bit of each of eight bytes that are 0 or 1: bit i is that of byte i."""
+    return (word * U(0x0102_0408_1020_4080)) >> U(56)
+
+
+@njit
+def take_written(c, since):
+    """Move the written words of the pages of generation `since` or later out of DIRTY; see `Core.take_written`.
+
+    TAKEN_PAGES, TAKEN_LINES and, a byte a line, TAKEN_PARTS are filled. Returns pages | lines << 32.
+    """
+    generations = u32_at(c, GEN)
+    written = bytes_at(c, DIRTY)
+    pages = u32_at(c, TAKEN_PAGES)
+    lines = words_at(c, TAKEN_LINES)
+    parts = bytes_at(c, TAKEN_PARTS)
+    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    taken = U(0)
+    part = U(0)
+    page = next_page(generations, U(0), all_pages, since)
+    while page < all_pages:
+        mask = U(0)
+        line = U(0)
+        while line < U(64):
+            at = (page << U(9)) + (line << U(3))
+            marks = load8(written, at)
+            if marks != U(0):
+                store8(written, at, U(0))
+                store1(parts, part, low_bits(marks))
+                part += U(1)
+                mask |= U(1) << line
+            line += U(1)
+        pages[taken] = np.uint32(page)
+        lines[taken] = mask
+        taken += U(1)
+        page = next_page(generations, page + U(1), all_pages, since)
+    return taken | part << U(32)
+
+
+@njit
+def arm(dec, slot):
+    """Let the decoded instruction in a slot tell when it is run next; `started` makes it what it was.
+
+    What its op is fits into the bits of the slot that registers, which have six bits of eight, leave free (above rd,
+    rs1 and rs2), and two more: they choose one of the four ops OP_ARMED.
+    """
+    content = dec[slot]
+    op = content & U(0xFF)
+    if op >= OP_FIRST or op == OP_ILLEGAL:
+        free = (op & U(3)) << U(14) | (op >> U(2) & U(3)) << U(22) | (op >> U(4) & U(3)) << U(30)
+        dec[slot] = content & ~U(0xFF) | free | op >> U(6) | OP_ARMED
+
+
+@njit
+def take_run(c, since):
+    """Move the halfwords that were run in pages of generation `since` or later out of RUN; see `Core.take_run`.
+
+    Their slots are armed. TAKEN_PAGES, TAKEN_LINES and, four bytes a line, TAKEN_PARTS are filled.
+    Returns pages | lines << 32.
+    """
+    generations = u32_at(c, XGEN)
+    run = bytes_at(c, RUN)
+    dec = words_at(c, DEC)
+    pages = u32_at(c, TAKEN_PAGES)
+    lines = words_at(c, TAKEN_LINES)
+    parts = bytes_at(c, TAKEN_PARTS)
+    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    taken = U(0)
+    part = U(0)
+    page = next_page(generations, U(0), all_pages, since)
+    while page < all_pages:
+        decoded = U(u32_at(c, DMAP)[page]) * STRIDE
+        mask = U(0)
+        line = U(0)
+        while line < U(64):
+            halves = U(0)
+            eight = U(0)
+            while eight < U(4):
+                at = (page << U(11)) + (line << U(5)) + (eight << U(3))
+                marks = load8(run, at)
+                if marks != U(0):
+                    store8(run, at, U(0))
+                    halves |= low_bits(marks) << (eight << U(3))
+                eight += U(1)
+            if halves != U(0):
+                store4(parts, part << U(2), halves)
+                part += U(1)
+                mask |= U(1) << line
+                half = U(0)
+                while decoded != U(0) and half < U(32):
+                    if (halves >> half) & U(1) != U(0):
+                        arm(dec, decoded + (line << U(5)) + half)
+                    half += U(1)
+            line += U(1)
+        if mask != U(0):
+            pages[taken] = np.uint32(page)
+            lines[taken] = mask
+            taken += U(1)
+        page = next_page(generations, page + U(1), all_pages, since)
+    return taken | part << U(32)
