@@ -14,8 +14,6 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
 from rrdbg_core.cpu.regions import helper
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
@@ -41,9 +39,9 @@ class Sampled:
         self._waiting: list[int] = []
         self._made: set[int] = set()
 
-    def add_samples(self, pcs: npt.NDArray[np.uint64]) -> None:
+    def add_samples(self, pcs: Sequence[int]) -> None:
         """Take samples."""
-        self._waiting += [pc for pc in pcs.tolist() if pc not in self._made and pc not in self._waiting]
+        self._waiting += [pc for pc in pcs if pc not in self._made and pc not in self._waiting]
 
     def set_page(self, address: int, content: bytes) -> None:
         """Take a page."""

@@ -77,9 +77,9 @@ def log(core: Core, machine: Machine, count: int) -> list[int]:
     return np.concatenate(rows).tolist() if rows else []
 
 
-def windows_array(windows: Iterable[Sequence[int]]) -> Words:
+def joined(windows: Iterable[Sequence[int]]) -> list[int]:
     """Return windows as the kernel hands them over."""
-    return np.array([pc for window in windows for pc in (*window, 0)], np.uint64)
+    return [pc for window in windows for pc in (*window, 0)]
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Fed:
     def feed(self, windows: Sequence[Sequence[int]], at_once: int = 16) -> None:
         """Show windows as they come, and note the plans that come of them."""
         for first in range(0, len(windows), at_once):
-            self.profile.add_samples(windows_array(windows[first : first + at_once]))
+            self.profile.add_samples(joined(windows[first : first + at_once]))
             for page in self.profile.missing_pages() & self.pages.keys():
                 self.profile.set_page(page, self.pages[page])
             plans = self.profile.next_plans()
@@ -381,12 +381,12 @@ def test_phases_are_followed() -> None:
 
 def test_pages_are_asked_for() -> None:
     profile = Profile()
-    profile.add_samples(windows_array(looping(40)))
+    profile.add_samples(joined(looping(40)))
     assert profile.missing_pages() == {CODE}
     assert profile.next_plans() == []
     profile.set_page(CODE, page_of(LOOP)[CODE])
     assert profile.missing_pages() == set()
-    profile.add_samples(windows_array(looping(40)))
+    profile.add_samples(joined(looping(40)))
     assert len(profile.next_plans()) == 1
 
 
@@ -456,6 +456,6 @@ def test_memory_and_work_are_bounded_in_large_code() -> None:
     assert len(profile._missing) <= MAX_MISSING
 
 
-def rng_pcs(rng: random.Random, count: int) -> Words:
+def rng_pcs(rng: random.Random, count: int) -> list[int]:
     """Return pcs all over a large program."""
-    return np.array([RAM + 2 * rng.randrange(1 << 24) if rng.random() > 0.02 else 0 for _ in range(count)], np.uint64)
+    return [RAM + 2 * rng.randrange(1 << 24) if rng.random() > 0.02 else 0 for _ in range(count)]

@@ -12,7 +12,6 @@ import ctypes
 import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -138,6 +137,8 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole, or not at all; drop kernels of old versions."""
+    import tempfile  # what it imports takes longer than all else here, and this is needed once
+
     for old in path.parent.glob("*.o"):
         if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
             old.unlink(missing_ok=True)

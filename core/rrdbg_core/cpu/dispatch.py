@@ -24,7 +24,16 @@ from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.ops import ARMED_OP, OPS, REGION_OP, Op
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
 
-ARGS = "ptr %h, ptr %ip, i64 %n, i64 %w, ptr %tlb, ptr %ram, i64 %pcb, ptr %ops"
+ARGS = "ptr %ip, i64 %n, i64 %w, ptr %ram, ptr %h, i64 %pcb, ptr %ops, ptr %tlb"
+"""In this order h lies where C functions expect their first argument, and what a region has little use for lies where
+they expect their next ones: on x86-64, where these are r12 to r15, rdi, rsi, rdx and rcx."""
+
+
+def passed(ip: str, n: str, w: str, pcb: str = "%pcb") -> str:
+    """Return the arguments of the next function."""
+    return f"ptr {ip}, i64 {n}, i64 {w}, ptr %ram, ptr %h, i64 {pcb}, ptr %ops, ptr %tlb"
+
+
 _PAGE_MASK = -4096
 _DONE, _DONE_OUT = 0, 1
 _HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _DIRTY, _RUN = (
@@ -131,8 +140,7 @@ class _Handler(Emitter):
     # ---- going on --------------------------------------------------------------------------------------------------
     def tail(self, function: str, ip: str, n: str, w: str, pcb: str = "%pcb") -> None:
         """End in a call that never comes back here."""
-        args = f"ptr %h, ptr {ip}, i64 {n}, i64 {w}, ptr %tlb, ptr %ram, i64 {pcb}, ptr %ops"
-        self.do(f"ret i64 {self.let(f'musttail call preserve_nonecc i64 {function}({args})')}")
+        self.do(f"ret i64 {self.let(f'musttail call preserve_nonecc i64 {function}({passed(ip, n, w, pcb)})')}")
 
     def next(self, ip: str, pcb: str = "%pcb", n: str = "%n") -> None:
         """Go on with the slot at `ip`."""
@@ -429,7 +437,7 @@ define i64 @{DISPATCH}(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
   %pcb = sub i64 %pc, %quarter
   %left = sub i64 %n, 1
   %status = call preserve_nonecc i64 @op_1(
-    ptr %h, ptr %ip, i64 %left, i64 0, ptr %tlb, ptr %ram, i64 %pcb, ptr @{HANDLERS})
+    ptr %ip, i64 %left, i64 0, ptr %ram, ptr %h, i64 %pcb, ptr @{HANDLERS}, ptr %tlb)
   ret i64 %status
 }}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the process that compiles regions starts without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 PAGE_BYTES = 4096
 RAM_BASE = 0x8000_0000
@@ -27,6 +30,8 @@ class Memory:
     """
 
     def __init__(self, size_bytes: int) -> None:
+        import numpy as np
+
         pages = size_bytes // PAGE_BYTES
         self.size = pages * PAGE_BYTES
         """Bytes of RAM."""

@@ -161,6 +161,13 @@ def watched_tlb_knows(c, address, size, kind):
 
 
 @njit
+def write_tlb_knows(c, address):
+    """Return True if stores to the page of `address` may pass by the TLB."""
+    tag = words_at(c, TLB)[WRITE_TLB + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))]
+    return tag == address & PAGE_MASK
+
+
+@njit
 def holds_code(c, offset, size):
     """Return True if a store, which lies in one page, meets a line with decoded code."""
     page = offset >> U(12)
@@ -327,6 +334,10 @@ def resolve(c, address, what):
         return NOWHERE
     reads = what & FOR_READ != U(0)
     writes = what & FOR_WRITE != U(0)
+    if writes and not reads and write_tlb_knows(c, address):
+        # it is misaligned: a region passes only such stores that change one word
+        mark_dirty(c, address - m[L.RAM_BASE], size)
+        return address - m[L.RAM_BASE]
     if writes and not watched_tlb_knows(c, address, size, WRITE_TLB) and check_access(c, address, size, WRITE) != DONE:
         return NOWHERE
     if reads and not watched_tlb_knows(c, address, size, U(0)) and check_access(c, address, size, READ) != DONE:

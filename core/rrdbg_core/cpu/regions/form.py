@@ -14,12 +14,11 @@ All of it is heuristic: a bad plan costs speed, never correctness. But equal sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush, nlargest
-
-import numpy as np
-import numpy.typing as npt
+from itertools import chain, pairwise
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
@@ -120,7 +119,7 @@ class Profile:
         self._since_aged = self._since_look = 0
         self._patience = STEPS_BETWEEN_LOOKS
         self._recent = 1.0  # share of time lost
-        self._pending: list[npt.NDArray[np.uint64]] = []
+        self._pending: list[Sequence[int]] = []
         self._pending_size = 0
         self._lives: list[Live] = []  # oldest first
         self._entries: dict[int, Live] = {}
@@ -129,11 +128,11 @@ class Profile:
         self._tries: dict[int, int] = {}  # by root
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
-    def add_samples(self, pcs: npt.NDArray[np.uint64]) -> None:
-        """Take samples: u64[n], pcs of consecutive steps, windows separated by 0."""
-        if not len(pcs):
+    def add_samples(self, pcs: Sequence[int]) -> None:
+        """Take samples: pcs of consecutive steps, windows separated by 0."""
+        if not pcs:
             return
-        self._pending.append(pcs[-MAX_PENDING:].astype(np.uint64))
+        self._pending.append(pcs[-MAX_PENDING:])
         self._pending_size += len(self._pending[-1])
         while self._pending_size > MAX_PENDING and len(self._pending) > 1:
             self._pending_size -= len(self._pending.pop(0))
@@ -194,22 +193,17 @@ class Profile:
         """Count what is pending."""
         if not self._pending:
             return
-        pcs = np.concatenate([*self._pending, np.zeros(1, np.uint64)])
+        pcs = [*chain.from_iterable(self._pending), 0]
         self._pending, self._pending_size = [], 0
-        steps = int(np.count_nonzero(pcs))
+        steps = len(pcs) - pcs.count(0)
         self._since_look += steps
         self._age(steps)
-        values, indices = np.unique(pcs, return_inverse=True)
-        pairs, counts = np.unique(indices[:-1] * len(values) + indices[1:], return_counts=True)
-        names = values.tolist()
         flow, known = self._flow, self._flow.outs
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            first, then = divmod(pair, len(names))
-            pc = names[first]
+        for (pc, then), count in Counter(pairwise(pcs)).items():
             if pc:
                 if pc not in known:
                     self._want(pc & ~PAGE_MASK)
-                flow.add(pc, names[then], count)
+                flow.add(pc, then, count)
         self._follow(pcs)
 
     def _want(self, page: int) -> None:
@@ -218,14 +212,14 @@ class Profile:
                 self._missing.clear()
             self._missing.add(page)
 
-    def _follow(self, pcs: npt.NDArray[np.uint64]) -> None:
-        """Follow windows through the regions, and count what is lost."""
+    def _follow(self, pcs: Sequence[int]) -> None:
+        """Follow windows through the regions, and count what is lost; there is a 0 behind the last one."""
         lost, entries, holders = self._lost, self._entries, self._holders
-        steps: list[int] = pcs.tolist()
         start = 0
         total = 0.0
-        for cut in np.flatnonzero(pcs == 0).tolist():
-            window = steps[start:cut]
+        while start < len(pcs):
+            cut = pcs.index(0, start)
+            window = pcs[start:cut]
             start = cut + 1
             if not window:
                 continue
@@ -238,8 +232,7 @@ class Profile:
                     pc = window[stay.start]
                     lost[pc] = lost.get(pc, 0.0) + VISIT
                     total += VISIT
-        size = len(steps)
-        self._recent = (self._recent * RECENT_STEPS + total) / (RECENT_STEPS + size)
+        self._recent = (self._recent * RECENT_STEPS + total) / (RECENT_STEPS + len(pcs))
 
     def _age(self, steps: int) -> None:
         """Let old samples fade."""

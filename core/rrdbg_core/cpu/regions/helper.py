@@ -12,18 +12,15 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.record import Record, decode_plan, digest, encode_plan, seal
@@ -38,6 +35,7 @@ from rrdbg_core.cpu.regions.wire import (
     pack_words,
     receive,
     unpack_blobs,
+    unpack_words,
 )
 
 NICENESS = 5
@@ -46,7 +44,7 @@ MEMORY_BYTES = 2 << 30
 """Data of the process; LLVM ends it when it gets no more."""
 COMPILE_SECONDS = 60
 """Longest time that a batch may take; about a thousand times what it should."""
-BATCH_PLANS, BATCH_CODE_BYTES = 8, 400
+BATCH_PLANS, BATCH_CODE_BYTES = 8, 160
 """What is compiled at once: an empty module costs as much as a few instructions, but the first region should not wait
 for the last."""
 SAMPLES_WAITING = 32
@@ -60,7 +58,7 @@ MAX_REFUSED = 4096
 class Former(Protocol):
     """What makes plans of samples, see `form.Profile`."""
 
-    def add_samples(self, pcs: npt.NDArray[np.uint64], /) -> object:
+    def add_samples(self, pcs: Sequence[int], /) -> object:
         """Take samples of hot pcs."""
 
     def set_page(self, address: int, content: bytes, /) -> object:
@@ -150,7 +148,7 @@ class Compiler:
         for kind, payload in messages:
             match kind:
                 case Kind.SAMPLES:
-                    self._former.add_samples(np.frombuffer(payload, np.uint64))
+                    self._former.add_samples(unpack_words(payload))
                 case Kind.PAGE:
                     address = int.from_bytes(payload[:8], "little")
                     self._asked.discard(address)
@@ -226,7 +224,7 @@ class Compiler:
             seal(self._store.salt, record)
         except Exception:
             if len(plans) == 1:
-                traceback.print_exc()
+                sys.excepthook(*sys.exc_info())
                 self._give_up(plans[0], for_good=True)
                 return
             for plan in plans:
@@ -293,7 +291,7 @@ def serve(former: Callable[[], Former], compile_plans: Compile) -> NoReturn:
     except (EOFError, OSError):
         os._exit(0)
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cache
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _free = list(range(FIRST_REGION + MAX_REGIONS - 1, FIRST_REGION - 1, -1))
 """Places in the table of handlers, which all cores of the process share."""
+_libraries = count()
+"""Numbers for names, which cannot be used again."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +50,7 @@ class LinkedObject:
 
     Raises:
         ValueError: It is not what the plans say, or there is no place for it.
+        RuntimeError: It is damaged.
     """
 
     def __init__(self, plans: Sequence[Plan], code: bytes, handlers: int) -> None:
@@ -54,12 +58,12 @@ class LinkedObject:
 
         if len(plans) > len(_free):
             raise ValueError("there are too many regions")
-        target = llvm.Target.from_default_triple().create_target_machine(jit=True)
-        self._engine: Any = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
-        functions = [self._engine.get_function_address(symbol(number)) for number in range(len(plans))]
-        place = self._engine.get_global_value_address(MARKS)
+        names = [symbol(number) for number in range(len(plans))]
+        builder = llvm.JITLibraryBuilder().add_object_img(code)
+        for name in (*names, MARKS):
+            builder.export_symbol(name)
+        self._library: Any = builder.link(_linker(), f"regions {next(_libraries)}")
+        functions, place = [self._library[name] for name in names], self._library[MARKS]
         if not all(functions) or not place:
             raise ValueError("the object code lacks regions")
         marked = [mark for plan in plans for mark in marks(plan)]
@@ -88,7 +92,17 @@ class LinkedObject:
         _free.extend(region.number for region in self.regions)
         self._marks = np.zeros(0, np.uint8)
         self._mark_of_half = np.zeros(0, np.int64)
-        self._engine.close()
+        self._library.close()
+
+
+@cache
+def _linker() -> Any:
+    """Return what links: to set it up takes longer than to link a region."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.create_lljit_compiler(suppress_errors=True)
 
 
 def _region(plan: Plan) -> Region:
@@ -107,9 +121,9 @@ def _halves(marked: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt
     return (pcs - RAM_BASE) >> 1, np.repeat(np.arange(len(marked)), [len(mark) for mark in marked])
 
 
-def _view(address: int, count: int, kind: Any) -> npt.NDArray[Any]:
+def _view(address: int, length: int, kind: Any) -> npt.NDArray[Any]:
     """Return an array over memory that LLVM owns."""
     import ctypes
 
-    size = count * np.dtype(kind).itemsize
+    size = length * np.dtype(kind).itemsize
     return np.frombuffer((ctypes.c_char * size).from_address(address), kind)

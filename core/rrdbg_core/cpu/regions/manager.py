@@ -49,6 +49,7 @@ class Regions:
 
         Raises:
             ValueError: The code is not what the plans say, or there is no place for it.
+            RuntimeError: It is damaged.
         """
         if self._plans.issuperset(plans):
             return

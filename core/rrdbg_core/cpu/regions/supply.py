@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 QUIET_STEPS = 1 << 21
 """Steps that a core makes before anything of this begins: some milliseconds."""
-START_STEPS = 1 << 24
-"""Steps that a core makes before samples go out, and a process that compiles is started."""
+START_STEPS = 1 << 23
+"""Steps that a core makes outside of regions before samples go out, and a process that compiles is started.
+
+A guest that is soon over needs none, nor does one whose regions are on disk.
+"""
 EARLY_STEPS = 1 << 27
-"""Steps up to which windows of samples are close to each other."""
-EARLY_PERIOD, LATE_PERIOD = 1 << 16, 1 << 19
-"""Steps between two windows."""
+"""Steps outside of regions up to which windows of samples are close to each other."""
+EARLY_PERIOD, LATE_PERIOD, MAX_PERIOD = 1 << 16, 1 << 18, 1 << 22
+"""Steps outside of regions between two windows, and most steps of all kinds."""
 ENOUGH_SAMPLES = 512
 """Samples that are worth a message."""
 LOOK_STEPS = 1 << 20
@@ -39,6 +42,7 @@ class Supply:
         self._client: Client | None = None
         self._suspended = not enabled()
         self._next = QUIET_STEPS
+        self._seen = 0, 0  # steps, and those of them outside of regions, when last looked at
         self._flushes = 0
         self._program = program
 
@@ -69,22 +73,32 @@ class Supply:
             if steps < QUIET_STEPS:
                 return
             self._client = Client(self._program)
-        mach[L.WINDOW_PERIOD] = EARLY_PERIOD if steps < EARLY_STEPS else LATE_PERIOD
+        outside = steps - int(core.hart[L.REGION_STEPS])
+        mach[L.WINDOW_PERIOD] = self._period(steps, outside)
         if mach[L.FLUSHES] != self._flushes:
             self._flushes = int(mach[L.FLUSHES])
             core.regions.drop()
         for result in self._client.take():
             with suppress(ValueError, RuntimeError):  # there is no place for it, or it is damaged
                 core.regions.add(result.plans, result.code)
-        self._send(self._client, steps)
+        self._send(self._client, outside)
         core.regions.look_again()
         self._next = steps + LOOK_STEPS
 
-    def _send(self, client: Client, steps: int) -> None:
+    def _period(self, steps: int, outside: int) -> int:
+        """Return the steps between two windows: the fewer are made outside of regions, the less there is to see."""
+        made, made_outside = steps - self._seen[0], outside - self._seen[1]
+        self._seen = steps, outside
+        period = EARLY_PERIOD if outside < EARLY_STEPS else LATE_PERIOD
+        return min(period * made // max(made_outside, 1), MAX_PERIOD) if made else period
+
+    def _send(self, client: Client, outside: int) -> None:
         core, mach = self._core, self._core.mach
-        if mach[L.SAMPLES] >= ENOUGH_SAMPLES and steps >= START_STEPS:
+        if mach[L.SAMPLES] >= ENOUGH_SAMPLES and outside >= START_STEPS:
             client.send_samples(core.samples[: int(mach[L.SAMPLES])].tobytes())
             mach[L.SAMPLES] = 0
+        elif mach[L.SAMPLES] > L.SAMPLE_BUFFER * 3 // 4:
+            mach[L.SAMPLES] = 0  # nobody needs them, and later ones may be needed
         gone = core.regions.take_gone()
         if gone:
             client.forget(gone)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE
+from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE, passed
 from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
@@ -33,6 +33,8 @@ MARKS = "rrdbg_marks"
 PAGE_MASK = -PAGE_BYTES
 _WRITE_TLB_BYTES = 8 * 1024
 _FOR_READ, _FOR_WRITE, _ALIGNED = 1 << 4, 1 << 5, 1 << 6  # see native/names.py
+_ROW = "{i64, i64, ptr, i64}"
+"""A way out: bytes to a handler's place in the table of handlers, steps that were not made, ip and w."""
 _SCOPES = ("hart", "tlb", "ram", "dirty", "marks")
 """Kinds of memory, none of which overlaps another."""
 
@@ -173,7 +175,11 @@ class _Region(Emitter):
         self._regs = sorted(frozenset().union(*self._flow.needed.values(), *self._written()))
         self._changed: frozenset[int] = frozenset()
         self._page = 0
-        self._pending: list[tuple[str, str, frozenset[int], str, str]] = []
+        self._name = name
+        self._exits: list[tuple[str, int, int]] = []
+        self._rows: list[tuple[int, int, int, int]] = []
+        self._tails: list[frozenset[int]] = []
+        self._ends: dict[frozenset[int], int] = {}
 
     def _written(self) -> Iterator[frozenset[int]]:
         for block in self._flow.blocks.values():
@@ -231,6 +237,7 @@ class _Region(Emitter):
         for register in self._regs:
             self.do(f"%x{register} = alloca i64")
         self.do("%left = alloca i64")
+        self.do("%row = alloca i64")
         self.do(f"store i64 {self.let('add i64 %n, 1')}, ptr %left")
         self.do(f"%dirty = load ptr, ptr {self.word(L.DIRTY_AT)}{_scoped('hart')}")
         self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
@@ -244,19 +251,18 @@ class _Region(Emitter):
             self.do(f"br label %block{pc:x}")
         for block in self._plan.blocks:
             self._block(block)
-        for label, n, changed, ip, w in self._pending:
-            self.label(label)
-            self._out(LEAVE, n, changed, ip, w)
-        return self.text()
+        self._flush_ends()
+        return self._table() + self.text()
 
     def _block(self, block: Block) -> None:
         code = self._flow.blocks[block.pc]
         self._changed = self._flow.changed[block.pc]
+        self._tails = [self._changed]
         self._page = block.pc & PAGE_MASK
         self.label(f"block{block.pc:x}")
         before = self.let("load i64, ptr %left")
         enough = self.fresh("enough")
-        too_few = self._side_exit(code[0], before)
+        too_few = self._side_exit(code[0], 0)
         short = self.let(f"icmp ult i64 {before}, {len(code)}")
         self.do(f"br i1 {short}, label %{too_few}, label %{enough}, !prof !0")
         self.label(enough)
@@ -270,32 +276,92 @@ class _Region(Emitter):
             self._changed |= writes(step.decoded)
         self._set_mark(mark)
         self._go_on(block, code[-1])
+        self._flush_exits(block)
 
     def _set_mark(self, number: int) -> None:
         self.store("i8", "1", f"getelementptr (i8, ptr @{MARKS}, i64 {number})", "marks")
 
     # ---- ways out ----------------------------------------------------------------------------------------------------
-    def _side_exit(self, step: Step, n: str) -> str:
-        """Return the label of a way out at an instruction, before which `n` steps are left."""
-        label = self.fresh("side")
-        self._pending.append((label, n, self._changed, f"inttoptr (i64 {step.pc} to ptr)", str(step.slot)))
+    # A row of a table says where each of them leads. They share what they have to do: a block writes back what it has
+    # changed, the newest first, and goes on to where what had changed before it is written back.
+    def _exit(self, handler: int, still: int, ip: int, w: int) -> str:
+        """Return the label of a way out for the present state of the registers.
+
+        Args:
+            handler: Who goes on.
+            still: Steps of the block that were counted and not made.
+            ip: What that one is given.
+            w: What that one is given.
+        """
+        if self._tails[-1] != self._changed:
+            self._tails.append(self._changed)
+        label = self.fresh("exit")
+        self._exits.append((label, len(self._tails) - 1, len(self._rows)))
+        self._rows.append((8 * handler, still, ip, w))
         return label
 
-    def _out(self, handler: int, n: str, changed: frozenset[int], ip: str, w: str) -> None:
-        """Leave the region."""
-        for register in sorted(changed):
-            self.store("i64", self.get(register), self.word(register), "hart")
-        args = f"ptr %h, ptr {ip}, i64 {n}, i64 {w}, ptr %tlb, ptr %ram, i64 %pcb, ptr %ops"
-        self.do(f"ret i64 {self.let(f'musttail call preserve_nonecc i64 {self.handler(handler)}({args})')}")
+    def _side_exit(self, step: Step, still: int) -> str:
+        """Return the label of a way out at an instruction, from which on `still` steps were not made."""
+        return self._exit(LEAVE, still, step.pc, step.slot)
 
-    def _go(self, target: str) -> None:
+    def _go(self, target: int) -> None:
         """Leave the region for another address."""
-        self._out(GO, self.let("load i64, ptr %left"), self._changed, "%ip", target)
+        self.do(f"br label %{self._exit(GO, 0, 0, target)}")
+
+    def _go_anywhere(self, target: str) -> None:
+        """Leave the region for an address that is known only now."""
+        self._write_back(self._changed)
+        self._tail_call(f"getelementptr ptr, ptr %ops, i64 {GO}", "%ip", self._left, target)
+
+    def _write_back(self, registers: frozenset[int]) -> None:
+        for register in sorted(registers):
+            self.store("i64", self.get(register), self.word(register), "hart")
+
+    def _tail_call(self, place: str, ip: str, n: str, w: str) -> None:
+        function = self.let(f"load ptr, ptr {self.let(place)}")
+        self.do(f"ret i64 {self.let(f'musttail call preserve_nonecc i64 {function}({passed(ip, n, w)})')}")
+
+    def _tail(self, block: Block, number: int) -> str:
+        """Return the label of what writes back the first so many changes of a block."""
+        if number:
+            return f"tail{block.pc:x}.{number}"
+        return f"tail{self._ends.setdefault(self._tails[0], len(self._ends))}"
+
+    def _flush_exits(self, block: Block) -> None:
+        """Emit the ways out of a block."""
+        for label, tail, row in self._exits:
+            self.label(label)
+            self.do(f"store i64 {row}, ptr %row")
+            self.do(f"br label %{self._tail(block, tail)}")
+        for number in range(len(self._tails) - 1, 0, -1):
+            self.label(self._tail(block, number))
+            self._write_back(self._tails[number] - self._tails[number - 1])
+            self.do(f"br label %{self._tail(block, number - 1)}")
+        self._exits = []
+
+    def _flush_ends(self) -> None:
+        """Emit where the ways out of all blocks end."""
+        for changed, number in self._ends.items():
+            self.label(f"tail{number}")
+            self._write_back(changed)
+            row = self.let(f"getelementptr {_ROW}, ptr @{self._name}_exits, i64 {self.let('load i64, ptr %row')}")
+            places = [self.let(f"getelementptr {_ROW}, ptr {row}, i64 0, i32 {index}") for index in range(4)]
+            kinds = zip(("i64", "i64", "ptr", "i64"), places, strict=True)
+            handler, still, ip, w = (self.let(f"load {kind}, ptr {place}, !invariant.load !3") for kind, place in kinds)
+            n = self.let(f"add i64 {self.let('load i64, ptr %left')}, {still}")
+            self._tail_call(f"getelementptr i8, ptr %ops, i64 {handler}", ip, n, w)
+
+    def _table(self) -> str:
+        rows = ", ".join(
+            f"{_ROW} {{i64 {handler}, i64 {still}, ptr inttoptr (i64 {ip} to ptr), i64 {w}}}"
+            for handler, still, ip, w in self._rows
+        )
+        return f"@{self._name}_exits = internal constant [{len(self._rows)} x {_ROW}] [{rows}]\n"
 
     def _edge(self, target: int) -> None:
         """Go on at a known address."""
         if target not in self._flow.blocks:
-            self._go(str(target))
+            self._go(target)
             return
         page = target & PAGE_MASK
         if page == self._page:
@@ -307,7 +373,7 @@ class _Region(Emitter):
         out = self.fresh("out")
         self.do(f"br i1 {self.let(f'icmp eq i64 {tag}, {page}')}, label %block{target:x}, label %{out}, !prof !1")
         self.label(out)
-        self._go(str(target))
+        self._go(target)
 
     def _edge_label(self, target: int) -> str:
         """Return a label that leads to a known address; `_flush_edges` emits what it needs."""
@@ -330,7 +396,7 @@ class _Region(Emitter):
                 unknown = self.fresh("unknown")
                 self.do(f"switch i64 {where}, label %{unknown} [{cases}]")
                 self.label(unknown)
-                self._go(where)
+                self._go_anywhere(where)
             case Jump():
                 self.set(last.decoded.rd, str(block.end))
                 self._edge(last.pc + last.decoded.imm)
@@ -372,7 +438,7 @@ class _Region(Emitter):
     def _place(self, step: Step, address: str, size: int, what: int) -> tuple[str, str]:
         """Return a pointer to `size` bytes of RAM and their offset; leave the region where that is not all."""
         index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
-        # loads may be misaligned within a page; so may stores, but then they may change two words
+        # loads may be misaligned within a page; stores that are may change two words, and are for `resolve`
         wanted = self._page_of_last(address, size)
         if what & (_FOR_WRITE | _ALIGNED):
             wanted = self.let(f"and i64 {address}, {PAGE_MASK | size - 1}")
@@ -386,16 +452,6 @@ class _Region(Emitter):
         hit, miss, found, slow, place = (self.fresh(name) for name in ("hit", "miss", "found", "slow", "place"))
         self.do(f"br i1 {known}, label %{hit}, label %{miss}, !prof !1")
         self.label(miss)
-        crossing = ""
-        if what == _FOR_WRITE and size > 1:
-            crossing, miss = self.fresh("crossing"), self.fresh("miss")
-            inside = self.let(f"icmp eq i64 {tag}, {self._page_of_last(address, size)}")
-            self.do(f"br i1 {inside}, label %{crossing}, label %{miss}")
-            self.label(crossing)
-            two = self.let(f"add i64 {address}, {self._addend(tag_at)}")
-            self._set_dirty(self.let(f"add i64 {two}, {size - 1}"))
-            self.do(f"br label %{place}")
-            self.label(miss)
         resolved = self.let(f"call preserve_mostcc i64 %resolve(ptr %h, i64 {address}, i64 {size | what})")
         self.do(f"br i1 {self.let(f'icmp eq i64 {resolved}, -1')}, label %{slow}, label %{found}, !prof !0")
         self.label(slow)
@@ -406,8 +462,7 @@ class _Region(Emitter):
         simple = self.let(f"add i64 {address}, {self._addend(tag_at)}")
         self.do(f"br label %{place}")
         self.label(place)
-        crossed = f", [{two}, %{crossing}]" if crossing else ""
-        offset = self.let(f"phi i64 [{resolved}, %{found}], [{simple}, %{hit}]{crossed}")
+        offset = self.let(f"phi i64 [{resolved}, %{found}], [{simple}, %{hit}]")
         return self.let(f"getelementptr i8, ptr %ram, i64 {offset}"), offset
 
     def _page_of_last(self, address: str, size: int) -> str:
@@ -425,8 +480,7 @@ class _Region(Emitter):
         if self._early:
             self._set_mark(self._mark)
             self._mark += 1
-        n = self.let(f"add i64 {self._left}, {self._still}")
-        self.do(f"br label %{self._side_exit(step, n)}")
+        self.do(f"br label %{self._side_exit(step, self._still)}")
 
     def _load_reserved(self, step: Step) -> None:
         size, address = _atomic_size(step), self.get(step.decoded.rs1)
@@ -475,7 +529,7 @@ def _scoped(scope: str) -> str:
 def _metadata() -> str:
     count = len(_SCOPES)
     lines = ['!0 = !{!"branch_weights", i32 1, i32 4000}', '!1 = !{!"branch_weights", i32 4000, i32 1}']
-    lines.append("!2 = distinct !{!2}")
+    lines += ["!2 = distinct !{!2}", "!3 = !{}"]
     lines += [f"!{30 + i} = distinct !{{!{30 + i}, !2}}" for i in range(count)]
     lines += [f"!{10 + i} = !{{!{30 + i}}}" for i in range(count)]
     lines += [f"!{20 + i} = !{{{', '.join(f'!{30 + j}' for j in range(count) if j != i)}}}" for i in range(count)]
@@ -497,5 +551,5 @@ def module_source(plans: Sequence[Plan]) -> str:
     for number, plan in enumerate(plans):
         texts.append(_Region(symbol(number), plan, first).build())
         first += sum(1 for _ in marks(plan))
-    head = f"@{MARKS} = global [{first} x i8] zeroinitializer\n"
+    head = f"@{MARKS} = dso_local global [{first} x i8] zeroinitializer\n"
     return "\n".join([head, *texts, _metadata()])

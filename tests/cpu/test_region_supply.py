@@ -1,0 +1,123 @@
+"""When samples are taken, and when they go out: with a core and a client that only take notes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.regions import supply
+from rrdbg_core.cpu.regions.client import Stats
+from rrdbg_core.cpu.regions.supply import START_STEPS, Supply
+
+SLICE = 1 << 21
+
+
+class Notes:
+    """A client."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        """Words of each message with samples."""
+        self.stats = Stats()
+
+    def send_samples(self, samples: bytes) -> None:
+        self.sent.append(len(samples) // 8)
+
+    def send_pages(self, pages: object) -> None:
+        assert not pages
+
+    def take(self) -> list[Any]:
+        return []
+
+    def wanted(self) -> list[int]:
+        return []
+
+
+class Run:
+    """A core that makes steps, a share of them in regions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("RRDBG_TIER2", raising=False)
+        self.clients: list[Notes] = []
+        monkeypatch.setattr(supply, "Client", self._client)
+        self.mach = np.zeros(L.MACH_WORDS, np.uint64)
+        self.hart = np.zeros(L.HART_WORDS, np.uint64)
+        regions = SimpleNamespace(
+            take_gone=list, take_changed=set, look_again=lambda: None, suspend=lambda suspended: None
+        )
+        self.core: Any = SimpleNamespace(
+            mach=self.mach, hart=self.hart, samples=np.zeros(L.SAMPLE_BUFFER, np.uint64), regions=regions
+        )
+        self.supply = Supply(self.core, b"")
+        self.steps = 0
+
+    def _client(self, _: bytes) -> Notes:
+        self.clients.append(Notes())
+        return self.clients[-1]
+
+    def go(self, steps: int, *, inside: float) -> None:
+        """Make steps, and fill the buffer with what the kernel would sample."""
+        end = self.steps + steps
+        while self.steps < end:
+            self.supply.tend(self.steps)
+            period = int(self.mach[L.WINDOW_PERIOD])
+            if period:
+                found = int(self.mach[L.SAMPLES]) + SLICE * (L.WINDOW_STEPS + 1) // period
+                self.mach[L.SAMPLES] = min(found, L.SAMPLE_BUFFER)
+            self.steps += SLICE
+            self.hart[L.REGION_STEPS] += np.uint64(SLICE * inside)
+        self.supply.tend(self.steps)
+
+    @property
+    def period(self) -> int:
+        return int(self.mach[L.WINDOW_PERIOD])
+
+    @property
+    def sent(self) -> list[int]:
+        return self.clients[0].sent if self.clients else []
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    return Run(monkeypatch)
+
+
+def test_a_short_guest_needs_no_compiler(run: Run) -> None:
+    run.go(START_STEPS - SLICE, inside=0)
+    assert not run.sent
+    run.go(2 * SLICE, inside=0)
+    assert run.sent
+
+
+def test_a_guest_whose_regions_are_there_needs_no_compiler(run: Run) -> None:
+    run.go(START_STEPS // 2, inside=0)
+    run.go(100 * START_STEPS, inside=0.999)
+    assert not run.sent
+    assert run.mach[L.SAMPLES] < L.SAMPLE_BUFFER  # the newest ones, when they are wanted
+
+
+def test_a_guest_that_turns_to_something_else_does(run: Run) -> None:
+    run.go(100 * START_STEPS, inside=1)
+    assert not run.sent
+    run.go(START_STEPS + SLICE, inside=0)
+    assert run.sent
+
+
+def test_samples_are_taken_where_time_is_lost(run: Run) -> None:
+    run.go(4 * SLICE, inside=0)
+    early = run.period
+    run.go(4 * SLICE, inside=0.75)
+    assert run.period == 4 * early
+    run.go(4 * SLICE, inside=1)
+    assert run.period > 16 * early
+    run.go(4 * SLICE, inside=0)
+    assert run.period == early
+    run.go(2 * supply.EARLY_STEPS, inside=0)
+    assert early < run.period < 16 * early
+    run.supply.suspended = True
+    assert run.period == 0
+    run.go(4 * SLICE, inside=0)
+    assert run.period == 0
