@@ -75,8 +75,20 @@ def test_accesses_are_those_that_happen(rounds: int) -> None:
     assert stats.exits["mmio_write"] == rounds + 1
     assert stats.steps == machine.icount
     assert all(device.accesses.ns > 0 for device in stats.devices if device.accesses.count)
+    assert machine.device_accesses == 3 * rounds + 1
     assert stats.cpu_ns > 0
     assert sum(device.ns for device in stats.devices) > 0
+
+
+@pytest.mark.parametrize("rounds", [1, 500])
+def test_what_the_kernel_serves_counts_but_leaves_nothing(rounds: int) -> None:
+    machine = boot(POLL.format(rounds=rounds))
+    machine.run(100_000)
+    stats = machine.stats()
+    uart = devices(stats)["uart"]
+    assert (uart.accesses.count, uart.served) == (2 * rounds, rounds)
+    assert machine.device_accesses == 2 * rounds + 1 == stats.exits["mmio_read"] + stats.exits["mmio_write"]
+    assert uart.accesses.ns > 0
 
 
 def test_steps_made_again_count_again() -> None:
