@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
 import lz4.block
 import xxhash
@@ -66,7 +66,7 @@ class ChunkFlag(IntFlag):
 _KINDS = frozenset(int(kind) for kind in ChunkKind)
 # as numbers: ~ of a flag is not the complement, and & takes a while for each chunk
 _LZ4 = int(ChunkFlag.LZ4)
-_FLAGS = int(ChunkFlag.LZ4 | ChunkFlag.OPTIONAL)
+_NO_FLAGS = ~int(ChunkFlag.LZ4 | ChunkFlag.OPTIONAL)
 
 
 class BadTrace(RrdbgError):
@@ -79,9 +79,8 @@ class Incomplete(Exception):
     """The file ends inside a chunk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A chunk's header, with its place."""
+class Chunk(NamedTuple):
+    """A chunk's header, with its place. Thousands are made when a trace is opened."""
 
     number: int
     """0 for the first."""
@@ -124,7 +123,7 @@ class Chunk:
     @property
     def newer(self) -> bool:
         """Whether a later version wrote it, in a way that this one cannot read."""
-        return bool(self.version or self.segment or self.flags & ~_FLAGS or self.kind not in _KINDS)
+        return bool(self.version or self.segment or self.flags & _NO_FLAGS) or self.kind not in _KINDS
 
     @property
     def compressed(self) -> bool:
@@ -169,9 +168,7 @@ def parse_file_header(data: bytes, path: str) -> bytes:
 
 def checksum(file_id: bytes, offset: int, header: bytes, stored: bytes | memoryview) -> int:
     """Return the checksum of a chunk: bound to the file, the place, the header and the stored bytes."""
-    state = xxhash.xxh3_64(file_id)
-    state.update(CHECKSUM.pack(offset))
-    state.update(header)
+    state = xxhash.xxh3_64(b"".join((file_id, CHECKSUM.pack(offset), header)))
     state.update(stored)
     return state.intdigest()
 
@@ -205,7 +202,7 @@ def parse_chunk_header(data: bytes, number: int, offset: int) -> Chunk:
     magic, kind, version, flags, segment, stored, raw, first, last, check = _WHOLE_HEADER.unpack_from(data)
     if magic != CHUNK_MAGIC:
         raise Malformed("no chunk starts there")
-    if max(stored, raw) > MAX_CHUNK_BYTES:
+    if stored > MAX_CHUNK_BYTES or raw > MAX_CHUNK_BYTES:
         raise Malformed(f"it claims {max(stored, raw)} bytes")
     return Chunk(number, offset, kind, version, flags, segment, stored, raw, first, last, check)
 

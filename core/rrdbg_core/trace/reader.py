@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -132,6 +132,14 @@ class Trace:
         self._epoch_items = LazySequence(
             self._epoch_count, self._decode_epoch, lambda number: 2 * self._epochs[number].raw, INDEX_BYTES
         )
+        self._takers: dict[int, Callable[[Chunk, bytes], None]] = {
+            int(ChunkKind.MANIFEST): self._take_manifest,
+            int(ChunkKind.IMAGE): self._images.add,
+            int(ChunkKind.JOURNAL): self._take_journal,
+            int(ChunkKind.PAGES): self._pages.add,
+            int(ChunkKind.CHECKS): self._take_checks,
+            int(ChunkKind.INDEX): self._take_index,
+        }
         self._read_on()
         self._check_usable()
 
@@ -357,24 +365,15 @@ class Trace:
             raise Malformed("a newer rrdbg wrote it")
         if chunk.first < self.start_icount:
             raise Malformed("it is about positions before the start")
-        payload = frame.unpack(chunk, stored)
-        match chunk.kind:
-            case ChunkKind.MANIFEST:
-                raise Malformed("a second manifest")
-            case ChunkKind.IMAGE:
-                self._images.add(chunk, payload)
-            case ChunkKind.JOURNAL:
-                self._take_journal(chunk, payload)
-            case ChunkKind.PAGES:
-                self._pages.add(chunk, payload)
-            case ChunkKind.CHECKS:
-                self._take_checks(chunk, payload)
-            case ChunkKind.INDEX:
-                if self._epochs and chunk.first < self._epochs[-1].last:
-                    raise Malformed("it comes too late")
-                self._epochs.append(chunk)
-            case _:
-                self._take_promise(chunk, payload)
+        self._takers.get(chunk.kind, self._take_promise)(chunk, frame.unpack(chunk, stored))
+
+    def _take_manifest(self, chunk: Chunk, payload: bytes) -> None:
+        raise Malformed("a second manifest")
+
+    def _take_index(self, chunk: Chunk, payload: bytes) -> None:
+        if self._epochs and chunk.first < self._epochs[-1].last:
+            raise Malformed("it comes too late")
+        self._epochs.append(chunk)
 
     def _take_journal(self, chunk: Chunk, payload: bytes) -> None:
         if chunk.first < max(self._end_icount, self._journal_chunks[-1].last if self._journal_chunks else 0):
