@@ -16,7 +16,11 @@ from tests.cpu.oracle.flows import Flow
 from tests.cpu.test_regions import Pair, run
 
 MUTANTS = {
-    "a block too long for the budget": (", {len(code)}\")\n        self.do(f\"br", ", {len(code) - 1}\")\n        self.do(f\"br"),
+    "a block too long for the budget": ("{self._flow.budgets[block.pc]}", "{self._flow.budgets[block.pc] - 1}"),
+    "a block does not see to those behind it": ("length = len(self.blocks[only[pc]]) + budgets[pc]", "length = len(self.blocks[only[pc]])"),
+    "a block sees to the shortest way behind it": ("max(budgets[only[pc]], length)", "min(budgets[only[pc]], length)"),
+    "a block that can be entered is seen to by another": (" and pc not in self._plan.entries", ""),
+    "a block with two predecessors is seen to by one": ("if len(sources) == 1 and", "if sources and"),
     "a step of a block is not counted": ("sub i64 {before}, {len(code)}", "sub i64 {before}, {len(code) - 1}"),
     "a step more at the entry": ("self.let('add i64 %n, 1')", "self.let('add i64 %n, 2')"),
     "a way out forgets a step": ("(step, self._still)", "(step, self._still - 1)"),

@@ -2,10 +2,10 @@
 
 A region is a function with the signature of an op's handler (cpu/dispatch.py), entered through OP_REGION in the slot of
 one of its entries. Guest registers live in SSA; n counts down by whole blocks, so that a block is begun only if its
-steps are left. Every way out writes back the registers that may have changed since the entry, and goes on in the
-dispatch loop with exact pc and n:
+steps are left, and those of all blocks that can only be come to through it. Every way out writes back the registers
+that may have changed since the entry, and goes on in the dispatch loop with exact pc and n:
 
-    where the budget ends within a block, at the block's first instruction;
+    where the budget may end within a block or those behind it, at the block's first instruction;
     where a load or store is more than a plain access to RAM, at that instruction, which then does all of it;
     to code that is not part of the region, and by jumps whose target is not known.
 
@@ -15,7 +15,7 @@ each block and one for each place where a block can be left early. `marks` tells
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
@@ -33,6 +33,8 @@ MARKS = "rrdbg_marks"
 PAGE_MASK = -PAGE_BYTES
 _WRITE_TLB_BYTES = 8 * 1024
 _FOR_READ, _FOR_WRITE, _ALIGNED = 1 << 4, 1 << 5, 1 << 6  # see native/names.py
+MAX_BUDGET = 48
+"""Steps that a block may want to be left; with more of them, more are made by the interpreter where a budget ends."""
 _ROW = "{i64, i64, ptr, i64}"
 """A way out: bytes to a handler's place in the table of handlers, steps that were not made, ip and w."""
 _SCOPES = ("hart", "tlb", "ram", "dirty", "marks")
@@ -125,8 +127,27 @@ class _Flow:
         if len(self.blocks) != len(plan.blocks) or not set(plan.entries) <= set(self.blocks) or not plan.entries:
             raise Untranslatable("a plan whose blocks or entries do not fit")
         self._plan = plan
+        self.budgets = self._budgets()
+        """Steps that have to be left where a block begins; one whose predecessor has seen to it is not there."""
         self.changed = self._propagate_changed()
         self.needed = self._propagate_needed()
+
+    def _budgets(self) -> dict[int, int]:
+        preds: dict[int, list[int]] = {pc: [] for pc in self.blocks}
+        for block in self._plan.blocks:
+            for target in dict.fromkeys(successors(block, self.blocks[block.pc][-1])):
+                if target in preds:
+                    preds[target].append(block.pc)
+        budgets: dict[int, int] = {pc: len(code) for pc, code in self.blocks.items()}
+        only = {pc: sources[0] for pc, sources in preds.items() if len(sources) == 1 and pc not in self._plan.entries}
+        # the deepest first; in a circle, to which nothing leads, everyone is on his own
+        depths = {pc: _depth(pc, only) for pc in only}
+        for pc in sorted(only, key=lambda pc: (-depths[pc], pc)):
+            length = len(self.blocks[only[pc]]) + budgets[pc]
+            if depths[pc] <= len(only) and length <= MAX_BUDGET:
+                budgets[only[pc]] = max(budgets[only[pc]], length)
+                del budgets[pc]
+        return budgets
 
     def _propagate_changed(self) -> dict[int, frozenset[int]]:
         """Return for each block the registers that may have changed since the entry when it begins."""
@@ -162,6 +183,15 @@ class _Flow:
             alive = alive - writes(step.decoded) | reads(step.decoded)
         # any way out writes back what has changed before the block, and what the block has
         return alive | self.changed[block.pc]
+
+
+def _depth(pc: int, only: Mapping[int, int]) -> int:
+    """Return how many predecessors a block has, each the only one of the next; in a circle, more than there are."""
+    depth = 0
+    while pc in only and depth <= len(only):
+        pc = only[pc]
+        depth += 1
+    return depth
 
 
 class _Region(Emitter):
@@ -261,11 +291,12 @@ class _Region(Emitter):
         self._page = block.pc & PAGE_MASK
         self.label(f"block{block.pc:x}")
         before = self.let("load i64, ptr %left")
-        enough = self.fresh("enough")
-        too_few = self._side_exit(code[0], 0)
-        short = self.let(f"icmp ult i64 {before}, {len(code)}")
-        self.do(f"br i1 {short}, label %{too_few}, label %{enough}, !prof !0")
-        self.label(enough)
+        if block.pc in self._flow.budgets:
+            enough = self.fresh("enough")
+            too_few = self._side_exit(code[0], 0)
+            short = self.let(f"icmp ult i64 {before}, {self._flow.budgets[block.pc]}")
+            self.do(f"br i1 {short}, label %{too_few}, label %{enough}, !prof !0")
+            self.label(enough)
         self._left = self.let(f"sub i64 {before}, {len(code)}")
         self.do(f"store i64 {self._left}, ptr %left")
         mark, self._mark = self._mark, self._mark + 1
