@@ -11,6 +11,9 @@ import random
 import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.regions.translate import is_translatable, leaves_early
+from rrdbg_core.isa.expr import Helper, Load, Store
+from rrdbg_core.isa.table import INSNS, decode
 
 from tests.cpu.oracle.flows import PAGES, Flow
 from tests.cpu.oracle.forced import ForcedSubject
@@ -115,6 +118,17 @@ def test_random_programs(pair: Pair) -> None:
     for case in Generator(11).cases(per_program=4):
         run(pair, case, random.Random(11))
     assert pair.in_regions > before
+
+
+def test_where_a_region_may_be_left() -> None:
+    """What tells loads, stores and atomics by their bits agrees with the table, for all that a region can hold."""
+    words = [*(word for word in range(1 << 16) if word & 3 != 3), *(insn.match for insn in INSNS)]
+    for word in words:
+        decoded = decode(word)
+        if decoded is not None and is_translatable(decoded):
+            effect = decoded.insn.effect
+            may = isinstance(effect, Load | Store) or (isinstance(effect, Helper) and effect.name != "nop")
+            assert leaves_early(word) == may, f"{word:x}: {decoded.insn.name}"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper, Jump
 from rrdbg_core.isa.plain import M64
-from rrdbg_core.isa.table import decode
+from rrdbg_core.isa.table import Decoded, decode
 
 PAGE_MASK = PAGE_BYTES - 1
 TRANSLATED_HELPERS = frozenset({"nop", "lr", "sc", "amo"})
@@ -93,7 +93,12 @@ class CodePages:
         return found
 
 
-_decode_word = lru_cache(maxsize=1 << 14)(decode)
+def decode_word(word: int) -> Decoded | None:
+    """Return the instruction that a word starts with, as `decode` does, and faster the second time."""
+    return _decode(word if word & 3 == 3 else word & 0xFFFF)
+
+
+_decode = lru_cache(maxsize=1 << 14)(decode)
 
 
 def read_step(code: bytes, offset: int, pc: int) -> Step:
@@ -101,7 +106,7 @@ def read_step(code: bytes, offset: int, pc: int) -> Step:
     word = int.from_bytes(code[offset : offset + 4], "little")
     length = 4 if word & 3 == 3 else 2
     whole = not pc & 1 and offset + length <= len(code)
-    decoded = _decode_word(word if length == 4 else word & 0xFFFF) if whole else None
+    decoded = decode_word(word) if whole else None
     if decoded is None:
         return Step(Kind.BARRIER, length, 0)
     effect = decoded.insn.effect

@@ -23,10 +23,11 @@ from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE, passed
 from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
+from rrdbg_core.cpu.regions.code import decode_word
 from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store, operand, sext32
 from rrdbg_core.isa.rv64a import AMO
-from rrdbg_core.isa.table import Decoded, decode, reads, writes
+from rrdbg_core.isa.table import Decoded, reads, writes
 
 MARKS = "rrdbg_marks"
 """Symbol of the marks: u8[n]."""
@@ -51,12 +52,6 @@ class Step:
     """What it is."""
     slot: int
     """How the dispatch loop knows it."""
-
-    @property
-    def leaves_early(self) -> bool:
-        """Whether the region may be left at it."""
-        effect = self.decoded.insn.effect
-        return isinstance(effect, Load | Store) or (isinstance(effect, Helper) and effect.name != "nop")
 
 
 class Untranslatable(ValueError):
@@ -83,7 +78,7 @@ def steps(block: Block) -> tuple[Step, ...]:
     at = 0
     while at < len(block.code):
         word = int.from_bytes(block.code[at : at + 4], "little")
-        decoded = decode(word)
+        decoded = decode_word(word)
         if decoded is None or not is_translatable(decoded) or at + decoded.length > len(block.code):
             raise Untranslatable(f"no region can hold the instruction at 0x{block.pc + at:x}")
         pc = block.pc + at
@@ -98,12 +93,28 @@ def steps(block: Block) -> tuple[Step, ...]:
 def marks(plan: Plan) -> Iterator[list[int]]:
     """Yield for each mark the addresses of the instructions that it stands for."""
     for block in plan.blocks:
-        code = steps(block)
-        pcs = [step.pc for step in code]
+        pcs: list[int] = []
+        early: list[int] = []
+        at = 0
+        while at < len(block.code):
+            word = int.from_bytes(block.code[at : at + 4], "little")
+            if at and leaves_early(word):
+                early.append(len(pcs))
+            pcs.append(block.pc + at)
+            at += 4 if word & 3 == 3 else 2
         yield pcs
-        for number, step in enumerate(code):
-            if number and step.leaves_early:
-                yield pcs[:number]
+        for number in early:
+            yield pcs[:number]
+
+
+def leaves_early(word: int) -> bool:
+    """Return whether a region may be left at an instruction: it is a load, a store or atomic.
+
+    The running machine asks for each one of every region: to decode them all would hold it up.
+    """
+    if word & 3 == 3:
+        return word & 127 in (0x03, 0x23, 0x2F)
+    return not word & 1 and bool(word & 1 << 14)
 
 
 def successors(block: Block, last: Step) -> tuple[int, ...]:
