@@ -11,16 +11,18 @@ from types import ModuleType
 import pytest
 from rrdbg_core.cpu.regions import compile as compiler
 from rrdbg_core.cpu.regions import translate
+from rrdbg_core.cpu.regions.plan import Block, Plan
 
+from tests.cpu.guest import asm
 from tests.cpu.oracle.flows import Flow
+from tests.cpu.oracle.forced import random_plans
+from tests.cpu.oracle.programs import CODE
 from tests.cpu.test_regions import Pair, run
 
 MUTANTS = {
     "a block too long for the budget": ("{self._flow.budgets[block.pc]}", "{self._flow.budgets[block.pc] - 1}"),
     "a block does not see to those behind it": ("length = len(self.blocks[only[pc]]) + budgets[pc]", "length = len(self.blocks[only[pc]])"),
     "a block sees to the shortest way behind it": ("max(budgets[only[pc]], length)", "min(budgets[only[pc]], length)"),
-    "a block that can be entered is seen to by another": (" and pc not in self._plan.entries", ""),
-    "a block with two predecessors is seen to by one": ("if len(sources) == 1 and", "if sources and"),
     "a step of a block is not counted": ("sub i64 {before}, {len(code)}", "sub i64 {before}, {len(code) - 1}"),
     "a step more at the entry": ("self.let('add i64 %n, 1')", "self.let('add i64 %n, 2')"),
     "a way out forgets a step": ("(step, self._still)", "(step, self._still - 1)"),
@@ -76,6 +78,16 @@ MUTANTS = {
     "the last entry is the first": ("label %entry{number}\" for number in range(1,", "label %entry0\" for number in range(1,"),
 }  # fmt: skip
 """What is wrong, and the source that makes it so."""
+BUDGET_MUTANTS = {
+    "a block does not see to those behind it": ("length = len(self.blocks[only[pc]]) + budgets[pc]", "length = len(self.blocks[only[pc]])"),
+    "a block sees to the last way behind it": ("max(budgets[only[pc]], length)", "length"),
+    "a block that can be entered is seen to by another": (" and pc not in self._plan.entries", ""),
+    "a block with two predecessors is seen to by one": ("if len(sources) == 1 and", "if sources and"),
+    "nobody sees to a circle": ("depths[pc] <= len(only) and ", ""),
+    "those behind a block come too late": ("key=lambda pc: (-depths[pc], pc)", "key=lambda pc: (depths[pc], pc)"),
+    "what a block wants is without bounds": (" and length <= MAX_BUDGET", ""),
+}  # fmt: skip
+"""The same, of what blocks want to be left; with such a one a guest may run on for ever."""
 PROGRAMS = 40
 STEPS = 6_000
 
@@ -85,7 +97,7 @@ def mutate(name: str) -> ModuleType:
     assert translate.__file__ is not None
     with open(translate.__file__, encoding="utf-8") as file:
         source = file.read()
-    old, new = MUTANTS[name]
+    old, new = (MUTANTS | BUDGET_MUTANTS)[name]
     assert source.count(old) >= 1, f"{name}: the translator has changed, and the mutant must"
     module = ModuleType("mutant")
     sys.modules["mutant"] = module  # dataclasses look there
@@ -102,6 +114,75 @@ def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
         except AssertionError:
             return True
     return False
+
+
+def check_budgets(translator: ModuleType, plan: Plan) -> None:
+    """Check that however a block of a plan is come to, somebody has seen to it that its steps are left."""
+    flow = translator._Flow(plan)
+    preds: dict[int, set[int]] = {pc: set() for pc in flow.blocks}
+    for block in plan.blocks:
+        for target in translator.successors(block, flow.blocks[block.pc][-1]):
+            preds.get(target, set()).add(block.pc)
+    for block in plan.blocks:
+        length, pc = len(flow.blocks[block.pc]), block.pc
+        for _ in plan.blocks:
+            if pc in flow.budgets:
+                break
+            assert pc not in plan.entries
+            [pc] = preds[pc]
+            length += len(flow.blocks[pc])
+        assert length <= flow.budgets[pc] <= max(translator.MAX_BUDGET, len(flow.blocks[pc]))
+
+
+def drawn_plans(seed: int) -> list[Plan]:
+    """Return plans over a random program."""
+    case = Flow(seed).case(str(seed), 1)
+    visited = range(CODE, CODE + len(case.memory[CODE]), 4)
+    return random_plans(case, set(visited), random.Random(seed))
+
+
+def code(*words: int) -> bytes:
+    """Return instructions as bytes."""
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+STEP = asm("addi", rd=1, rs1=1, imm=1)
+CIRCLE = Plan(
+    (
+        Block(CODE, code(STEP)),
+        Block(CODE + 0x100, code(asm("jal", imm=0x100))),
+        Block(CODE + 0x200, code(asm("jal", imm=-0x100))),
+    ),
+    (CODE,),
+)
+"""The last two lead to each other, and nothing leads there."""
+FORK = Plan(
+    (
+        Block(CODE, code(asm("beq", imm=0x100))),
+        Block(CODE + 4, code(STEP, STEP, STEP)),
+        Block(CODE + 0x100, code(STEP)),
+    ),
+    (CODE,),
+)
+"""A short way and a long one."""
+
+
+@pytest.mark.parametrize("name", [None, *BUDGET_MUTANTS])
+def test_blocks_are_seen_to(name: str | None) -> None:
+    translator = mutate(name) if name else translate
+
+    def check_all() -> None:
+        check_budgets(translator, CIRCLE)
+        check_budgets(translator, FORK)
+        for seed in range(3):
+            for plan in drawn_plans(seed):
+                check_budgets(translator, plan)
+
+    if name is None:
+        check_all()
+        return
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        check_all()
 
 
 @pytest.mark.slow
