@@ -8,12 +8,14 @@ import pytest
 from rrdbg_core.errors import ExitCode, RrdbgError
 from textual import events
 
-from rrdbg.session.api import ProgressCallback
+from rrdbg.session import api
+from rrdbg.session.api import ProgressCallback, When
+from rrdbg.session.program import SourceFile
 from rrdbg.tui.app import DebuggerApp
 from rrdbg.tui.keys import KEYS
 from rrdbg.tui.source import Source
 from rrdbg.tui.timeline import GUTTER
-from tests.tui.fake import BASE, TOTAL
+from tests.tui.fake import BASE, TOTAL, FakeSession
 from tests.tui.helpers import running
 
 NAMES = {":": "colon", " ": "space", "-": "minus"}
@@ -396,3 +398,24 @@ async def test_interrupting_twice_quits_when_nothing_runs() -> None:
             if run.app.return_code is not None:
                 break
         assert run.app.return_code == 0
+
+
+async def test_a_start_reads_first_what_is_read_first() -> None:
+    """Where the guest stands, then its source; the timeline, for which the index of a long run is decoded, is last."""
+    order: list[str] = []
+
+    class Noted(FakeSession):
+        def when(self) -> When:
+            order.append("when")
+            return super().when()
+
+        def source(self, file: str) -> SourceFile:
+            order.append("source")
+            return super().source(file)
+
+        def timeline(self, lo: int, hi: int, buckets: int) -> api.Timeline:
+            order.append("timeline")
+            return super().timeline(lo, hi, buckets)
+
+    async with running(session=Noted(debug=True)):
+        assert list(dict.fromkeys(order)) == ["when", "source", "timeline"]
