@@ -33,7 +33,7 @@ def prompt(interpreter: Interpreter, write: Callable[[Output], None], clear: Cal
     write(interpreter.run("when"))
     while True:
         try:
-            output = interpreter.run(input(PROMPT))
+            output = interpreter.run(input("> " if interpreter.collecting else PROMPT))
             write(output)
             if output.quit:
                 return
@@ -44,6 +44,7 @@ def prompt(interpreter: Interpreter, write: Callable[[Output], None], clear: Cal
             clear()
             print(one_line(error), file=sys.stderr)
         except KeyboardInterrupt:
+            interpreter.collect(())
             clear()
             print("Quit", file=sys.stderr)
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rrdbg.commands.foreign import SETTINGS
 from rrdbg.commands.formats import address_text
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
@@ -93,15 +94,27 @@ def _call(interpreter: Interpreter, call: Call) -> Output:
     args=(Arg.EXPRESSION,),
     details=(
         "Such variables live as long as the session, and may be used in expressions and conditions. Guest variables "
-        "and registers cannot be set: a recording is read-only."
+        "and registers cannot be set: a recording is read-only. gdb's settings of prompt and screen, such as `set "
+        "pagination off`, are accepted and change nothing."
     ),
 )
 def _set(interpreter: Interpreter, call: Call) -> Output:
     text = re.sub(r"^var(?:i(?:able?)?)?\s+", "", call.args)
     if not text:
         raise UsageError("set needs an expression: set $name = EXPRESSION", hint="`help set` lists the settings")
+    setting = _SETTING.fullmatch(text) if text == call.args else None
+    if setting is not None:
+        if setting[1] not in SETTINGS:
+            raise UsageError(
+                f"there is no setting {setting[1]!r}", hint="`help set` lists them; set $name = EXPRESSION"
+            )
+        return Output()
     interpreter.session.print_value(text)
     return Output()
+
+
+_SETTING = re.compile(r"([a-z][a-z-]+)(?:\s+[\w./:@*-]+)*")
+"""A setting as gdb writes it: a name and words, without an operator."""
 
 
 command("set variable", Group.DATA, "set a variable of your own", "$NAME = EXPRESSION", aliases=("var",))(_set)

@@ -126,6 +126,25 @@ def _info_frame(interpreter: Interpreter, call: Call) -> Output:
     return Output(text, interpreter.session.select_frame(interpreter.session.frame))
 
 
+def _hart(interpreter: Interpreter) -> str:
+    when = interpreter.session.when()
+    return f"hart {when.hart} ({when.priv} mode{', waiting' if when.waiting else ''})"
+
+
+@command("info threads", Group.STACK, "show the harts and where they stand, as gdb shows threads", aliases=("th",))
+def _info_threads(interpreter: Interpreter, call: Call) -> Output:
+    frame, hart = interpreter.session.backtrace(1)[0], _hart(interpreter)
+    place = frame.text.partition(" ")[2].lstrip()
+    return Output(f"  Id   {'Target Id':<{len(hart)}} Frame\n* 1    {hart} {place}", frame)
+
+
+@command("thread", Group.STACK, "say which hart is selected; there is one", "[1]", aliases=("t",))
+def _thread(interpreter: Interpreter, call: Call) -> Output:
+    if call.args not in ("", "1"):
+        raise UsageError(f"there is no thread {call.args}", hint="the machine has one hart: thread 1")
+    return Output(f"[Current thread is 1 ({_hart(interpreter)})]")
+
+
 @command("info stack", Group.STACK, "show the frames of the stack", "[full] [COUNT | -COUNT]", aliases=("s",))
 def _info_stack(interpreter: Interpreter, call: Call) -> Output:
     return _backtrace(interpreter, call)

@@ -23,17 +23,17 @@ _TYPE = {
 @command("info breakpoints", Group.POINTS, "list breakpoints, watchpoints and catchpoints", aliases=("b",))
 def _breakpoints(interpreter: Interpreter, call: Call) -> Output:
     points = list(interpreter.session.points())
-    return Output(_points(points) or "No breakpoints, watchpoints or catchpoints.", points)
+    return Output(_points(points, interpreter) or "No breakpoints, watchpoints or catchpoints.", points)
 
 
 @command("info watchpoints", Group.POINTS, "list watchpoints")
 def _watchpoints(interpreter: Interpreter, call: Call) -> Output:
     kinds = (PointKind.WATCH, PointKind.RWATCH, PointKind.AWATCH)
     points = [point for point in interpreter.session.points() if point.kind in kinds]
-    return Output(_points(points) or "No watchpoints.", points)
+    return Output(_points(points, interpreter) or "No watchpoints.", points)
 
 
-def _points(points: list[Point]) -> str:
+def _points(points: list[Point], interpreter: Interpreter) -> str:
     if not points:
         return ""
     lines = ["Num     Type           Disp Enb Address            What"]
@@ -54,6 +54,7 @@ def _points(points: list[Point]) -> str:
             lines.append(f"\tbreakpoint already hit {point.hits} time{'s' * (point.hits != 1)}")
         if point.ignore:
             lines.append(f"\tignore next {point.ignore} hits")
+        lines += [f"        {line}" for line in interpreter.point_commands.get(point.number, ())]
     return "\n".join(lines)
 
 

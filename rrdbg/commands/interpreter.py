@@ -18,6 +18,11 @@ from rrdbg.session.errors import UsageError
 if TYPE_CHECKING:
     from rrdbg.commands.listing import Listing
 
+LINES = 10
+"""Lines that `list` shows, unless told otherwise."""
+
+MAX_STOPS = 10_000
+"""Stops whose points' commands are run in a row."""
 MAX_DEPTH = 10
 """Command files that may read each other before it looks like a loop."""
 
@@ -67,6 +72,13 @@ class Interpreter:
         self.memory = Memory()
         self.listing: Listing | None = None
         """What `list` has shown last since the last stop."""
+        self.list_size = LINES
+        """How many lines `list` shows."""
+        self.last_point = 0
+        """Number of the point that a command has set last; 0: none yet."""
+        self.point_commands: dict[int, tuple[str, ...]] = {}
+        """What is run when a point stops, by its number."""
+        self._collected: tuple[Sequence[int], list[str]] | None = None
         self._display_numbers = 0
         self._last: tuple[Command, Call] | None = None
         self._depth = 0
@@ -77,12 +89,21 @@ class Interpreter:
     def run(self, line: str) -> Output:
         """Run one line. An empty one repeats the last command, if that makes sense; `#` starts a comment.
 
+        Behind `commands` lines are kept for later, up to `end`.
+
         Raises:
             RrdbgError: The command makes no sense, or failed.
         """
         line = line.strip()
         if line.startswith("#"):
             return Output()
+        if self._collected is not None:
+            self._collect(line)
+            return Output()
+        output = self._run(line)
+        return self._with_point_commands(output) if output.stop is not None and self.point_commands else output
+
+    def _run(self, line: str) -> Output:
         if not line:
             if self._last is None:
                 return Output()
@@ -164,6 +185,61 @@ class Interpreter:
         from rrdbg.commands.complete import complete
 
         return complete(self, line)
+
+    # commands of points
+
+    @property
+    def collecting(self) -> bool:
+        """Whether the next line is kept for later: a prompt may show that."""
+        return self._collected is not None
+
+    def collect(self, numbers: Sequence[int]) -> None:
+        """Keep the lines that follow, up to `end`, as the commands of some points; of none, keep no more lines."""
+        self._collected = (numbers, []) if numbers else None
+
+    def _collect(self, line: str) -> None:
+        assert self._collected is not None
+        numbers, lines = self._collected
+        if line != "end":
+            lines += [line] if line else []
+            return
+        self._collected = None
+        for number in numbers:
+            self.point_commands.pop(number, None)
+            if lines:
+                self.point_commands[number] = tuple(lines)
+
+    def _with_point_commands(self, output: Output) -> Output:
+        """Run the commands of the points that stopped, and of those that stop what they run."""
+        texts: list[str] = []
+        for _ in range(MAX_STOPS):
+            assert output.stop is not None
+            lines = [line for number in output.stop.points for line in self.point_commands.get(number, ())]
+            silent = lines[:1] == ["silent"]
+            if output.text and not silent:
+                texts.append(output.text)
+            if not lines:
+                return replace(output, text="\n".join(texts))
+            moved = self._run_for_point(lines[silent:], texts)
+            if moved is None:
+                return replace(output, text="\n".join(texts), raw=False)
+            output = moved
+        texts.append(f"(commands of points were run {MAX_STOPS:_} times: that is where this ends)")
+        return replace(output, text="\n".join(texts))
+
+    def _run_for_point(self, lines: Sequence[str], texts: list[str]) -> Output | None:
+        """Run lines up to the first one that moves, and return what that answers; an error ends it, and is told."""
+        for line in lines:
+            try:
+                output = self._run(line)
+            except RrdbgError as error:
+                texts.append(f"Error in the commands of a breakpoint: {error.message}")
+                return None
+            if output.stop is not None:
+                return output
+            if output.text:
+                texts.append(output.text.removesuffix("\n"))
+        return None
 
     def _with_displays(self, output: Output) -> Output:
         from rrdbg.commands.memory import show_display

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rrdbg_core.frozen import Frozen
 
+from rrdbg.commands.interpreter import LINES
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
     from rrdbg.session.api import Location
 
-LINES = 10
-"""Lines that `list` shows."""
+MAX_LINES = 10_000
+"""Lines that `list` can be told to show."""
 _PLACE = re.compile(r"(?:(.+):)?(\d+)")
 
 
@@ -50,7 +51,7 @@ def line_text(interpreter: Interpreter, location: Location) -> str:
     args=(Arg.LOCATION,),
     details=(
         "Without an argument: around the current line, then the lines after those shown last; `list -`: those before. "
-        f"{LINES} lines each. `set substitute-path` and `directory` say where the sources are."
+        f"{LINES} lines each, or as `set listsize` says. `set substitute-path` and `directory` say where sources are."
     ),
     repeats=True,
 )
@@ -59,13 +60,13 @@ def _list(interpreter: Interpreter, call: Call) -> Output:
     if text == "-":
         if shown is None:
             file, line = _here(interpreter)
-            shown = Listing(file, max(line - LINES // 2, 1), 0)
+            shown = Listing(file, max(line - interpreter.list_size // 2, 1), 0)
         if shown.first <= 1:
             raise NotFound(f"already at the start of {shown.file}")
-        return _show(interpreter, shown.file, max(shown.first - LINES, 1), shown.first - 1)
+        return _show(interpreter, shown.file, max(shown.first - interpreter.list_size, 1), shown.first - 1)
     if not text:
         if shown is not None:
-            return _show(interpreter, shown.file, shown.last + 1, shown.last + LINES)
+            return _show(interpreter, shown.file, shown.last + 1, shown.last + interpreter.list_size)
         return _around(interpreter, *_here(interpreter))
     if "," in text:
         first_text, last_text = (part.strip() for part in text.split(",", 1))
@@ -73,10 +74,10 @@ def _list(interpreter: Interpreter, call: Call) -> Output:
             raise UsageError("list needs a first or a last line: list FIRST,LAST")
         if first_text:
             file, first = _place(interpreter, first_text)
-            last = _place(interpreter, last_text, file)[1] if last_text else first + LINES - 1
+            last = _place(interpreter, last_text, file)[1] if last_text else first + interpreter.list_size - 1
         else:
             file, last = _place(interpreter, last_text)
-            first = max(last - LINES + 1, 1)
+            first = max(last - interpreter.list_size + 1, 1)
         if last < first:
             raise UsageError(f"the last line, {last}, lies before the first one, {first}")
         return _show(interpreter, file, first, last)
@@ -108,8 +109,8 @@ def _place(interpreter: Interpreter, text: str, file: str = "") -> tuple[str, in
 
 
 def _around(interpreter: Interpreter, file: str, line: int) -> Output:
-    first = max(line - LINES // 2, 1)
-    return _show(interpreter, file, first, first + LINES - 1)
+    first = max(line - interpreter.list_size // 2, 1)
+    return _show(interpreter, file, first, first + interpreter.list_size - 1)
 
 
 def _show(interpreter: Interpreter, file: str, first: int, last: int) -> Output:
@@ -121,6 +122,21 @@ def _show(interpreter: Interpreter, file: str, first: int, last: int) -> Output:
     interpreter.listing = Listing(source.file, first, last)
     rows = [(number, source.lines[number - 1]) for number in range(max(first, 1), last + 1)]
     return Output("\n".join(f"{number}\t{text}" for number, text in rows), rows)
+
+
+@command("set listsize", Group.SOURCE, "set how many lines `list` shows", "NUMBER", args=(Arg.EXPRESSION,))
+def _set_list_size(interpreter: Interpreter, call: Call) -> Output:
+    size = interpreter.evaluate(call.args).number if call.args not in ("", "unlimited") else MAX_LINES
+    if not 0 < size <= MAX_LINES:
+        raise UsageError(f"cannot list {size} lines", hint=f"from 1 to {MAX_LINES}")
+    interpreter.list_size = size
+    return Output()
+
+
+@command("show listsize", Group.SOURCE, "say how many lines `list` shows")
+def _show_list_size(interpreter: Interpreter, call: Call) -> Output:
+    size = interpreter.list_size
+    return Output(f"Number of source lines rrdbg will list by default is {size}.", size)
 
 
 @command("info source", Group.SOURCE, "say which source file the current line is in", aliases=("so",))

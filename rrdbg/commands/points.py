@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.api import Point, PointKind
-from rrdbg.session.errors import UsageError
+from rrdbg.session.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
@@ -40,14 +40,16 @@ _KIND = {
 }
 
 
-def _set(point: Point) -> Output:
+def _set(interpreter: Interpreter, point: Point) -> Output:
+    interpreter.last_point = point.number
+    interpreter.session.print_value(f"$bpnum = {point.number}")
     return Output(describe(point), point)
 
 
 def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
     location, condition = split_condition(call.args)
     location = location or "*$pc"
-    return _set(interpreter.session.add_break(location, condition=condition, temporary=temporary))
+    return _set(interpreter, interpreter.session.add_break(location, condition=condition, temporary=temporary))
 
 
 _LOCATION = (
@@ -92,7 +94,8 @@ def _watch(interpreter: Interpreter, call: Call, kind: PointKind) -> Output:
         what, length = match[1].rstrip(","), int(match[2])
     if not what:
         raise UsageError(f"{call.name} needs something to watch", hint=f"{call.name} counter, {call.name} *(u32*)$sp")
-    return _set(interpreter.session.add_watch(what, length=length, kind=kind, condition=condition))
+    point = interpreter.session.add_watch(what, length=length, kind=kind, condition=condition)
+    return _set(interpreter, point)
 
 
 _WATCHED = (
@@ -150,7 +153,7 @@ def _awatch(interpreter: Interpreter, call: Call) -> Output:
 )
 def _catch(interpreter: Interpreter, call: Call) -> Output:
     what, condition = split_condition(call.args)
-    return _set(interpreter.session.add_catch(what or "trap", condition=condition))
+    return _set(interpreter, interpreter.session.add_catch(what or "trap", condition=condition))
 
 
 @command(
@@ -220,6 +223,29 @@ def _condition(interpreter: Interpreter, call: Call) -> Output:
         raise UsageError("condition needs a point's number: condition NUMBER [EXPRESSION]")
     point = interpreter.session.condition_point(_number(number), condition.strip())
     return Output("" if point.condition else f"Breakpoint {point.number} now unconditional.", point)
+
+
+@command(
+    "commands",
+    Group.POINTS,
+    "run commands whenever a point stops: the lines that follow, up to `end`",
+    "[NUMBER...]",
+    args=(Arg.POINT,),
+    details=(
+        "Default: the point set last. With `silent` as the first line the stop itself is not shown. A command that "
+        "moves is the last one to be run; where it stops at a point, that one's commands are next."
+    ),
+)
+def _commands(interpreter: Interpreter, call: Call) -> Output:
+    numbers = _numbers(call) or ([interpreter.last_point] if interpreter.last_point else [])
+    known = {point.number for point in interpreter.session.points()}
+    if not numbers:
+        raise NotFound("no breakpoints specified", hint="`break` sets one")
+    if unknown := [number for number in numbers if number not in known]:
+        raise NotFound(f"no breakpoint number {unknown[0]}", hint="`info breakpoints` lists them")
+    interpreter.collect(numbers)
+    names = ", ".join(map(str, numbers))
+    return Output(f'Commands for breakpoint {names}, one per line.\nEnd with a line saying just "end".')
 
 
 def _number(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rrdbg.commands.foreign import refuse
 from rrdbg.commands.table import Call, Command
 from rrdbg.session.errors import UsageError
 
@@ -12,6 +13,8 @@ PREFIXES: dict[str, tuple[str, ...]] = {"info": ("i", "inf")}
 """Short forms of words that only subcommands start with."""
 
 _HEAD = re.compile(r"([A-Za-z][\w-]*|[?!])(?:(/)([^\s]*))?\s*(.*)", re.DOTALL)
+_ASSIGNED = re.compile(r"\w+(?:[.\[]|->|\s*(?:[-+*/%&|^]|<<|>>)?=(?!=))")
+"""How an assignment to a variable of the guest begins, whose name may be that of a setting."""
 
 
 def resolve(line: str, commands: Sequence[Command]) -> tuple[Command, Call]:
@@ -29,7 +32,7 @@ def resolve(line: str, commands: Sequence[Command]) -> tuple[Command, Call]:
     name = _first_word(word, commands)
     subcommands = {row.name.split(" ", 1)[1]: row for row in commands if row.name.startswith(name + " ")}
     plain = next((row for row in commands if row.name == name), None)
-    if subcommands and rest:
+    if subcommands and rest and not (plain is not None and _ASSIGNED.match(rest)):
         head = _HEAD.fullmatch(rest)
         second = head[1] if head else rest.split()[0]
         chosen = _pick(second, {sub: row.aliases for sub, row in subcommands.items()})
@@ -37,6 +40,7 @@ def resolve(line: str, commands: Sequence[Command]) -> tuple[Command, Call]:
             row = subcommands[chosen[0]]
             return row, Call(row.name, head[4].strip() if head else "", head[3] or "" if head else "")
         if plain is None:
+            refuse(f"{name} {second}")
             raise _unclear(f"{name} {second}", [f"{name} {sub}" for sub in chosen], f"help {name}")
     if plain is None:
         names = ", ".join(f"{name} {sub}" for sub in sorted(subcommands))
@@ -51,6 +55,8 @@ def _first_word(word: str, commands: Sequence[Command]) -> str:
         aliases = row.aliases if " " not in row.name else ()
         names[first] = names.get(first, ()) + aliases
     chosen = _pick(word, names)
+    if word not in names and not any(word in aliases for aliases in names.values()):
+        refuse(word)
     if len(chosen) != 1:
         raise _unclear(word, chosen, "help")
     return chosen[0]

@@ -467,7 +467,7 @@ class Backtrace(Frames):
 
     def _frame_line(self, level: Level, args: Sequence[Variable]) -> str:
         """Return a frame as gdb's `backtrace` prints it; in front of what a trap interrupted, the trap."""
-        line = f"#{level.number:<3}{self._place_line(level, args)}"
+        line = f"#{level.number:<2} {self._place_line(level, args)}"
         if not level.trap:
             return line
         return f"<{level.trap} taken at {level.taken:_}>\n{line}"

@@ -34,7 +34,7 @@ from rrdbg.session.ctypes_values import (
     referenced,
 )
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
-from rrdbg.symbols.location import FrameState, Memory, Register
+from rrdbg.symbols.location import Contents, FrameState, Memory, Register
 from rrdbg.symbols.types import (
     CHAR,
     INT,
@@ -209,7 +209,9 @@ class Evaluator:
             return at(LONG, integer(value), self.scene.state)
         bare = strip(value.type)
         if self.dry and isinstance(bare, PointerType) and isinstance(strip(bare.target), VoidType):
-            return raw(bare.target, bytes(1))  # it has a type, if no value
+            found = at(bare.target, 0, self.scene.state)  # it has a type and a place, if no value
+            found.known = Contents(bytes(1))
+            return found
         return dereferenced(referenced(value), self.scene.state)
 
     def _address(self, value: CValue) -> CValue:

@@ -40,7 +40,7 @@ class Hit(Frozen):
     address: int | None = None
     """Address of the access."""
     old: int | None = None
-    """Watched value before."""
+    """Watched value before: as many bytes as are watched, as a number."""
     new: int | None = None
     """Watched value after."""
     problem: str = ""
@@ -168,7 +168,7 @@ class Hunt(Points):
         if len(watching) == 1 and found.whole and not (goal and goal.traps):
             if watching[0].kind is PointKind.WATCH and watching[0].length:
                 hit = self._quick_hit(watching[0], found)
-                return [hit] if hit.old != hit.new or hit.old is None else []
+                return [hit] if hit.old != hit.new else []
             if watching[0].register:
                 return [Hit(watching[0], "write", None, found.old, found.new)]
         return self._examine(self._engine.icount - 1, watching) if watching else []
@@ -361,5 +361,5 @@ def accesses_of(row: Words) -> list[tuple[str, int, int, int]]:
     return found
 
 
-def _number(data: bytes) -> int | None:
-    return int.from_bytes(data, "little") if len(data) <= 8 else None
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")

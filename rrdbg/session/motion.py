@@ -297,6 +297,7 @@ class Motion(ProgramSource):
             if hit.point.temporary:
                 self._points.pop(hit.point.number, None)
         first = hits[0] if hits else None
+        values = (first.old, first.new) if first is not None and first.point.length <= 8 else (None, None)
         return Stop(
             reason,
             when,
@@ -304,8 +305,7 @@ class Motion(ProgramSource):
             first.point.what if first else "",
             first.access if first else "",
             first.address if first else None,
-            first.old if first else None,
-            first.new if first else None,
+            *values,
             reverse,
             any(hit.point.temporary for hit in hits),
             info.exit_code if info else None,

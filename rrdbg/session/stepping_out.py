@@ -300,7 +300,10 @@ class SteppingOut(SteppingBack):
                 return Location(0, "", 0, file, int(match[2]))
         elif not text.startswith("*"):
             name = text.rpartition(":")[2] if re.fullmatch(r".+\.\w+:\w+", text) else text
-            for scope in (*self._symbols.debug.function_named(name), *self._symbols.debug.inlined_calls(name)):
+            for scope in self._symbols.debug.function_named(name):
+                if row := self._symbols.line(scope.low_pc):  # as in gdb the line of the first instruction
+                    return Location(scope.low_pc, name, 0, row.file, row.line)
+            for scope in self._symbols.debug.inlined_calls(name):
                 if scope.line:
                     return Location(scope.low_pc, name, 0, scope.file, scope.line)
         found = self.locate(self._code_addresses(text)[0])

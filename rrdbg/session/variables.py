@@ -11,6 +11,7 @@ from rrdbg_core.cpu.condition import Condition
 from rrdbg.session.api import Printed, Variable
 from rrdbg.session.backtrace import Level
 from rrdbg.session.ctypes_values import (
+    MAX_VALUE,
     SYMBOLS,
     CValue,
     checked,
@@ -267,7 +268,7 @@ class Variables(Steps):
     def _shown_as(self, expression: Expression, length: int) -> Callable[[int], str] | None:
         """Return what writes values of a watched expression, where its type is known."""
         kind = expression.compute(self._scene()).type
-        if strip(kind) in SYMBOLS or kind.size != length or not 0 < length <= 8:
+        if strip(kind) in SYMBOLS or kind.size != length or not 0 < length <= MAX_VALUE:
             return None
 
         def shown(bits: int) -> str:

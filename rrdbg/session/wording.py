@@ -55,14 +55,14 @@ def stop_text(reason: StopReason, where: str, hits: Sequence[Hit], *, reverse: b
 
 
 def _watch_text(hit: Hit, reverse: bool) -> str:
-    old, new = (hit.new, hit.old) if reverse else (hit.old, hit.new)
     head = f"{_WATCH[hit.point.kind]} {hit.point.number}: {hit.point.what}\n"
-    if hit.old is None or hit.new is None:
-        return f"{head}\n{hit.access} at {hit.address or 0:#x}"
     text = hit.point.shown or _number
+    if hit.old is None or hit.new is None or (text is _number and hit.point.length > 8):
+        return f"{head}\n{hit.access} at {hit.address or 0:#x}"
     if hit.old == hit.new:
         return f"{head}\nValue = {text(hit.new)}"
-    return f"{head}\nOld value = {text(old or 0)}\nNew value = {text(new or 0)}"
+    old, new = (hit.new, hit.old) if reverse else (hit.old, hit.new)
+    return f"{head}\nOld value = {text(old)}\nNew value = {text(new)}"
 
 
 def _number(value: int) -> str:
