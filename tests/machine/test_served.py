@@ -181,7 +181,8 @@ def test_the_kernel_does_what_the_machine_does(seed: int) -> None:
     expected = slow.trail()
     assert fast.trail() == expected
     assert straight(seed, listens=True).trail() == expected
-    assert Run(seed, ReplaySource(slow.events, slow.machine.icount)).to(END).trail() == expected
+    # the guest may sleep at the end: it was not cut there
+    assert Run(seed, ReplaySource(slow.events, slow.machine.icount, cut=False)).to(END).trail() == expected
     stats = {device.name: device for device in fast.machine.stats().devices}
     assert stats["clint"].served + stats["uart"].served > 20
     assert sum(device.served for device in slow.machine.stats().devices) == 0
@@ -204,10 +205,10 @@ def test_a_run_may_be_cut_anywhere(seed: int) -> None:
 def test_a_machine_goes_on_in_another_one(seed: int) -> None:
     rng = random.Random(seed)
     here = straight(seed)
-    machine = Run(seed, ReplaySource(here.events, here.machine.icount)).machine
+    machine = Run(seed, ReplaySource(here.events, here.machine.icount, cut=False)).machine
     for cut in sorted(rng.sample(range(END), 10)):
         machine.run(cut)
-        other = Run(seed, ReplaySource(here.events, here.machine.icount)).machine
+        other = Run(seed, ReplaySource(here.events, here.machine.icount, cut=False)).machine
         assert isinstance(machine.source, ReplaySource)
         assert isinstance(other.source, ReplaySource)
         other.source.seek(machine.source.position)
