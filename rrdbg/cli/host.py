@@ -104,8 +104,8 @@ class RawTerminal:
         elif termios is not None:
             try:
                 mode = termios.tcgetattr(self.fd)
-                if self._saved is None:
-                    self._saved = termios.tcgetattr(self.fd)
+                if self._saved is None:  # a SIGCONT in between would find them raw: those just read are the user's
+                    self._saved = [*mode[:6], [*mode[6]]]
                 mode[0] &= ~_RAW_INPUT
                 mode[3] &= ~_RAW_LOCAL
                 mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0

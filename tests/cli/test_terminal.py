@@ -198,6 +198,21 @@ def test_the_demo_on_a_terminal(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "culprit.jsonl").read_text().count("\n") == 6
 
 
+def test_the_interface_gives_the_terminal_back_after_a_stop_that_cannot_be_caught(tmp_path: Path) -> None:
+    """Whoever goes on after SIGSTOP finds the terminal in the interface's own modes: those are not the user's."""
+    path = tmp_path / "heap.rrt"
+    assert run("record", "guest:heap", "-o", path).code == 1
+    with Terminal("tui", path) as user:
+        user.expect("\x1b[?1049h")
+        user.expect("heap corrupted")
+        user.signal("SIGSTOP")
+        user.signal("SIGCONT")
+        user.expect("\x1b[?1049h")
+        user.type("q")
+        assert user.end() == 0
+        assert user.restored()
+
+
 def test_the_demo_without_a_terminal(tmp_path: Path) -> None:
     done = run("demo", tmp_path / "there", "--pauses", "4")
     assert done.code == 0
