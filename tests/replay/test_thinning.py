@@ -11,7 +11,7 @@ from rrdbg_core.devices.backend import Backend
 from rrdbg_core.devices.contract import Device
 from rrdbg_core.machine.config import DeviceRef, MachineConfig
 from rrdbg_core.replay.backends import Backends
-from rrdbg_core.replay.thinning import BASE_COST, PAGE_COST, SHARE, Thinning
+from rrdbg_core.replay.thinning import ACCESS_COST, BASE_COST, PAGE_COST, SHARE, Thinning
 from rrdbg_core.trace.model import EPOCH
 
 PAGES = 4096
@@ -28,6 +28,15 @@ def test_snapshots_cost_at_most_their_share(epochs: list[int]) -> None:
             paid += BASE_COST + PAGE_COST * changed
             changed = 0
         assert paid <= number * EPOCH // SHARE
+
+
+def test_accesses_to_devices_earn_what_takes_as_long() -> None:
+    changed = 2 * EPOCH // SHARE // PAGE_COST
+    thinning = Thinning(PAGES)
+    thinning.earn(EPOCH)
+    assert not thinning.pay(changed)
+    thinning.earn(0, (BASE_COST + EPOCH // SHARE * SHARE + SHARE * PAGE_COST * changed) // ACCESS_COST + 1)
+    assert thinning.pay(changed)
 
 
 @given(st.integers(0, PAGES))

@@ -211,7 +211,7 @@ class _Recorder:
         self._waiting_pages = 0
         # at a limit of size each epoch is written at once: so it is known which one was too much
         self._batch = BATCH_EPOCHS if writer.max_bytes is None else 1
-        self._event_count = self._guest_errors = 0
+        self._event_count = self._guest_errors = self._accesses = 0
         self._snapshots, self._digests, self._words, self._indices, self._flushes = (Meter() for _ in range(5))
         self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
         self._thinning = Thinning(machine.memory.pages)
@@ -416,7 +416,8 @@ class _Recorder:
             self._changed[pages] |= lines
         with self._digests.timing():
             digest = machine.digest()
-        self._thinning.earn(EPOCH)
+        self._thinning.earn(EPOCH, machine.device_accesses - self._accesses)
+        self._accesses = machine.device_accesses
         snapshot = None
         if self._thinning.pay(int(np.count_nonzero(self._changed))):
             changed = self._changed.nonzero()[0].astype(np.uint32)

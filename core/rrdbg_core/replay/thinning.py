@@ -13,6 +13,9 @@ BASE_COST = 600_000
 PAGE_COST = 15_000
 """Steps that each changed page costs on top: 10 microseconds to compare, copy, compress and write it."""
 
+ACCESS_COST = 6_000
+"""Steps that an access to a device takes the time of, where it leaves the kernel: 4 microseconds."""
+
 
 class Thinning:
     """A bucket of steps that snapshots are paid from. The first snapshot is free.
@@ -25,9 +28,9 @@ class Thinning:
         self._capacity = BASE_COST + PAGE_COST * ram_pages
         self._saved = 0
 
-    def earn(self, steps: int) -> None:
-        """Add what some steps earn."""
-        self._saved = min(self._saved + steps // SHARE, self._capacity)
+    def earn(self, steps: int, accesses: int = 0) -> None:
+        """Add what some steps earn, and the accesses to devices in them."""
+        self._saved = min(self._saved + (steps + ACCESS_COST * accesses) // SHARE, self._capacity)
 
     def pay(self, changed_pages: int) -> bool:
         """Return whether a snapshot of so many changed pages is affordable, and pay for it if so."""
