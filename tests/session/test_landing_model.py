@@ -57,8 +57,8 @@ kernel_panic:
 
 _HANDLER = """
 handler:
-    csrr t0, mscratch
-    jalr zero, 0(t0)
+    csrr t1, mscratch
+    jalr zero, 0(t1)
 done:
     csrr t0, mepc
     addi t0, t0, 4
