@@ -170,33 +170,6 @@ def run_tui(path: str, *, theme: str | None = None, symbols: Sequence[str] = (),
     return show(DebuggerApp(os.path.basename(path), opening), theme=theme, settings=settings)
 
 
-@contextlib.contextmanager
-def _modes_kept() -> Iterator[None]:
-    """Put the terminal's modes back in the end, as they are now.
-
-    Textual takes those that it finds when it goes on after a stop for the user's: after SIGSTOP they are its own.
-    """
-    try:
-        import termios
-    except ImportError:  # Windows, where Textual keeps them
-        yield
-        return
-    try:
-        fd = sys.__stdin__.fileno() if sys.__stdin__ is not None else -1
-        before = termios.tcgetattr(fd)
-    except (termios.error, OSError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        # in the background, where a killed job may be, changing the terminal would stop us (SIGTTOU)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        with contextlib.suppress(termios.error, OSError):  # the terminal may be gone (SIGHUP)
-            termios.tcsetattr(fd, termios.TCSANOW, before)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
 def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None = None) -> int:
     """Run the interface until the user quits, and return the exit code.
 
@@ -204,9 +177,11 @@ def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None 
         RrdbgError: There is no such theme, the trace does not open, or the engine died.
     """
     from rrdbg.tui.config import load
+    from rrdbg.tui.stopped import continuing
 
+    app.driver_class = continuing(app.driver_class)
     app.configure(load() if settings is None else settings, theme)
-    with _signals_end(app), _modes_kept():
+    with _signals_end(app):
         app.run()
     if app.failure is not None:
         raise app.failure
