@@ -29,14 +29,16 @@ Words = npt.NDArray[np.uint64]
 
 POLL_S = 0.008
 """Host time between two calls of `poll`."""
-MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 21
+MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 23
 """Steps between two chances to call it; as many as take half of that time."""
 SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20), (1 << 24, 1 << 22))
 """Rungs on the way to a target: up to so far from it, so far apart; beyond, at the ends of epochs. A rung costs a
 millisecond if the guest writes much. Going back by one step from a target finds one within 2^20 steps, and makes those
 that are 2^18 apart, where the next steps back start."""
-RUN_SPACING = 1 << 21
-"""Rungs behind a run or a search that stops nobody knows where."""
+RUN_SPACING, MAX_STRETCH = 1 << 21, 2
+"""Rungs behind a run or a search that stops nobody knows where; how often that is doubled where it costs too much."""
+RUNG_SHARE = 16
+"""Such rungs may cost one in so much time of the run."""
 LOG_ROWS = 4096
 RESTORE_STEPS = 1 << 18
 """Steps that take as long as going back to a rung: if the target is that near, run on."""
@@ -78,6 +80,7 @@ class Replayer:
         self._polled = 0.0
         self._home: int | None = None
         self._chunk = 1 << 17
+        self._stretch, self._since_rung = 0, 0.0
         self._traps: list[Words] | None = None
         # whether the state is that of a position: not at power-on, nor after an error in the middle of a step
         self._clean = False
@@ -163,7 +166,7 @@ class Replayer:
             return None
         self._armed.set(targets)
         self._armed.pass_break()
-        reason = self._advance(limit, ladder=RUN_SPACING)
+        reason = self._advance(limit, ladder=True)
         self.passed = [count.passed for count in self._armed.counts]
         if reason is StopReason.BREAKPOINT:
             return Found(True)
@@ -208,7 +211,7 @@ class Replayer:
         """Run the steps start <= n < stop and return what came to each gate."""
         self.seek(start)
         self._armed.search(targets, marks)
-        self._advance(stop, ladder=RUN_SPACING)
+        self._advance(stop, ladder=True)
         return self._armed.counts
 
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
@@ -222,7 +225,7 @@ class Replayer:
         core = self.machine.core
         core.log_steps(LOG_ROWS, sink)
         try:
-            self._advance(min(hi, self.end), ladder=0)
+            self._advance(min(hi, self.end), ladder=False)
         finally:
             core.log_steps(0, None)
 
@@ -279,12 +282,12 @@ class Replayer:
             self._clean = False
         return False
 
-    def _advance(self, target: int, ladder: int | None = None) -> StopReason:
+    def _advance(self, target: int, ladder: bool | None = None) -> StopReason:
         """Run forwards to a position, or to what the core is armed for.
 
         Args:
             target: The position.
-            ladder: Distance of the rungs that are made on the way: 0 for none, None for denser ones near the target.
+            ladder: Whether rungs are made on the way, evenly; None: denser ones near the target.
         """
         machine, checker = self.machine, self._checker
         while True:
@@ -298,7 +301,9 @@ class Replayer:
             began = time.perf_counter()
             self._clean = False
             reason = machine.run(stop, interrupt=self._interrupt)
-            self._adapt(time.perf_counter() - began, machine.icount - here)
+            seconds = time.perf_counter() - began
+            self._adapt(seconds, machine.icount - here)
+            self._since_rung += seconds
             traps = machine.core.take_traps()
             if self._traps is not None:
                 self._traps.append(traps)
@@ -317,9 +322,13 @@ class Replayer:
                 )
             if stop == boundary:
                 self._ladder.passed(stop)
-                if ladder != 0:
+                if ladder is not False:
+                    began = time.perf_counter()
                     with self._kept.timing():
                         self._ladder.keep(partial(self._look_up, stop))
+                    if ladder:
+                        self._stretch_rungs(time.perf_counter() - began)
+                    self._since_rung = 0.0
 
     def _adapt(self, seconds: float, steps: int) -> None:
         """Choose chunks that take about half of the time between two polls."""
@@ -328,10 +337,17 @@ class Replayer:
         elif seconds < POLL_S / 4 and steps >= self._chunk:
             self._chunk = min(self._chunk * 2, MAX_CHUNK)
 
-    def _next_rung(self, here: int, target: int, ladder: int | None) -> int:
+    def _stretch_rungs(self, cost: float) -> None:
+        """Choose how far apart the rungs of a run are: they cost a share of its time."""
+        if cost * RUNG_SHARE > self._since_rung:
+            self._stretch = min(self._stretch + 1, MAX_STRETCH)
+        elif cost * RUNG_SHARE * 4 < self._since_rung:
+            self._stretch = max(self._stretch - 1, 0)
+
+    def _next_rung(self, here: int, target: int, ladder: bool | None) -> int:
         """Return the next position at which a rung is made, or a snapshot passed."""
         if ladder is None:
             spacing = next((spacing for near, spacing in SPACINGS if target - here <= near), EPOCH)
         else:
-            spacing = ladder or EPOCH
+            spacing = RUN_SPACING << self._stretch if ladder else EPOCH
         return (here // spacing + 1) * spacing
