@@ -29,7 +29,7 @@ Words = npt.NDArray[np.uint64]
 
 POLL_S = 0.008
 """Host time between two calls of `poll`."""
-MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 23
+MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 21
 """Steps between two chances to call it; as many as take half of that time."""
 SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20), (1 << 24, 1 << 22))
 """Rungs on the way to a target: up to so far from it, so far apart; beyond, at the ends of epochs. A rung costs a
