@@ -69,7 +69,8 @@ def test_the_plan_is_a_function_of_its_seed() -> None:
     assert len(plan(7, 10, 500, 1, 5)) == 3
 
 
-def test_progress_sees_it_all_and_may_cancel(heap_trace: Path) -> None:
+def test_progress_sees_it_all_and_may_cancel(heap_trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrdbg_core.replay.replayer.POLL_S", 0.0)  # the whole takes some 50 ms
     seen: list[int] = []
     assert verified(heap_trace, progress=seen.append).ok
     assert seen == sorted(seen)
