@@ -8,12 +8,14 @@ from __future__ import annotations
 
 SHARE = 20
 """A snapshot may cost one in so many steps."""
-BASE_COST = 600_000
-"""Steps that a snapshot costs, whatever changed: 0.4 ms at 1,500 steps a microsecond (2-core x86-64, 2026)."""
-PAGE_COST = 15_000
-"""Steps that each changed page costs on top: 10 microseconds to compare, copy, compress and write it."""
+BASE_COST = 200_000
+"""Steps that a snapshot costs, whatever changed: 0.4 ms at 500 steps a microsecond (2-core x86-64, 2026).
 
-ACCESS_COST = 6_000
+Guests whose hot code is compiled run faster, but it is those that do not whose way from snapshot to snapshot is long.
+"""
+PAGE_COST = 6_000
+"""Steps that each changed page costs on top: 12 microseconds to compare, copy, compress and write it."""
+ACCESS_COST = 2_000
 """Steps that an access to a device takes the time of, where it leaves the kernel: 4 microseconds."""
 
 
