@@ -7,9 +7,12 @@ from rrdbg.cli.terminal import ProgressLine
 
 STDOUT, STDERR = 1, 2
 
+BURST = 1 << 14
+"""Bytes that wait at most: guests print byte by byte, and each write costs as much as hundreds of their steps."""
+
 
 class Console:
-    """Writes the guest's output, byte for byte and at once.
+    """Writes the guest's output, byte for byte. It waits for `flush`, or until there is much of it.
 
     The progress line lives on stderr. Where that is the screen on which the guest prints, the line shows only while
     the guest's cursor stands at the start of a line, and is wiped before the guest prints on.
@@ -25,12 +28,22 @@ class Console:
         """Nobody reads what the guest prints any more."""
         self.shared = host.same_terminal(fd, STDERR)
         """Our own words appear on the same screen."""
+        self._waiting = bytearray()
         self._at_line_start = True
         self._line = ProgressLine("recording", enabled=progress and host.is_terminal(STDERR))
 
     def write(self, data: bytes) -> None:
-        """Print."""
-        if self.closed or not data:
+        """Take what the guest prints."""
+        self._waiting += data
+        if len(self._waiting) >= BURST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print what has been taken."""
+        if not self._waiting:
+            return
+        data, self._waiting = bytes(self._waiting), bytearray()
+        if self.closed:
             return
         if self.shared:
             self._line.clear()
@@ -42,6 +55,7 @@ class Console:
 
     def progress(self, text: str) -> None:
         """Show how far the recording is, unless that would disturb the guest's output."""
+        self.flush()
         if self._at_line_start or not self.shared:
             self._line.text(text)
 
@@ -51,7 +65,8 @@ class Console:
         host.say(text)
 
     def finish(self) -> None:
-        """Leave stderr at the start of a line."""
+        """Print what has been taken, and leave stderr at the start of a line."""
+        self.flush()
         self._line.clear()
         if self.shared and not self._at_line_start:
             host.say("")

@@ -111,7 +111,7 @@ def run_recording(args: argparse.Namespace) -> int:
             source,
             interrupt=user.wants_to_end,
             on_progress=user.on_progress,
-            on_console=lambda step, data: user.console.write(data),
+            on_console=user.on_console,
             on_guest_error=user.on_guest_error,
         )
     reason = user.reason(result)

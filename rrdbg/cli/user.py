@@ -70,13 +70,21 @@ class User:
             self.input.feed(data)
 
     def wants_to_end(self) -> bool:
-        """Return whether the recording shall end. Called all the time by the recorder: answers commands as well."""
+        """Return whether the recording shall end.
+
+        The recorder asks all the time, and before the guest waits: what it has printed is shown, commands are answered.
+        """
+        self.console.flush()
         while self._asked:
             if self._asked.popleft() == "c":
                 self.console.say("rrdbg: " + (progress_text(self._progress) if self._progress else "just started"))
             else:
                 self.console.say(HELP)
         return self._left or self._signals.caught is not None or self.console.closed
+
+    def on_console(self, step: int, data: bytes) -> None:
+        """Take what the guest prints."""
+        self.console.write(data)
 
     def on_progress(self, progress: Progress) -> None:
         """Show it, unless the user types into the guest on the same screen."""

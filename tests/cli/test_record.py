@@ -51,6 +51,17 @@ def test_quiet_says_nothing(cli: Cli, tmp_path: Path) -> None:
     assert cli("record", image, "-q", "-o", tmp_path / "p.rrt").err == ""
 
 
+def test_what_is_printed_byte_by_byte_goes_out_together(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr("rrdbg.cli.host.write_all", lambda fd, data: written.append(data))
+    text = "much ado about nothing\n" * 2_000
+    cli("record", write(tmp_path / "p.elf", printing(text)), "-q", "-o", tmp_path / "p.rrt")
+    assert b"".join(written) == text.encode()
+    assert len(written) < len(text) / 500
+
+
 def test_json_has_stdout_to_itself(cli: Cli, tmp_path: Path) -> None:
     image = write(tmp_path / "p.elf", printing("x\n", 300))
     done = cli("record", image, "--json", "--quiet", "-o", tmp_path / "p.rrt")
