@@ -150,7 +150,7 @@ def _console(interpreter: Interpreter, call: Call) -> Output:
     from rrdbg.symbols.escape import harmless
 
     count = interpreter.evaluate(call.args).number if call.args else 20
-    data = b"".join(chunk.data for chunk in interpreter.session.console())
+    data = interpreter.session.console().data
     text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
     lines = text.split("\n")[-max(count, 1) - 1 :]
     return Output("\n".join(map(harmless, lines)).rstrip("\n"), text)

@@ -31,6 +31,7 @@ from rrdbg.session.rows import MemoryAccess, StepRow
 from rrdbg.session.values import (
     Bookmark,
     ConsoleChunk,
+    ConsoleOutput,
     DisasmLine,
     EventRow,
     Lane,
@@ -318,7 +319,7 @@ class Session(Protocol):
     def source_lines(self, address: int) -> tuple[Location, ...]:
         """Return the locations of the line table within the function around an address."""
 
-    def console(self, lo: int = 0, hi: int | None = None) -> Sequence[ConsoleChunk]:
+    def console(self, lo: int = 0, hi: int | None = None) -> ConsoleOutput:
         """Return console output that appeared at positions lo < p <= hi (default: here), oldest first.
 
         Output of stretches that were never replayed is found by replaying, with progress.

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 from rrdbg_core.errors import RrdbgError
@@ -21,7 +22,7 @@ from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.codec import unpack_error
 from rrdbg.session.pipe import Channel
-from rrdbg.session.values import ConsoleChunk
+from rrdbg.session.values import ConsoleOutput
 
 PATIENCE_S = 30.0
 """How long a recorder may take to write the end of its trace before it is killed."""
@@ -54,7 +55,7 @@ class State(Frozen):
 class Printed(Frozen):
     """The guest has printed."""
 
-    chunks: tuple[ConsoleChunk, ...]
+    chunks: ConsoleOutput
     """What, by position; at least one."""
 
 
@@ -89,7 +90,7 @@ Report = State | Printed | Ended | Broken | Misuse
 
 def pack_output(pieces: Sequence[tuple[int, bytes]]) -> tuple[bytes, bytes, bytes]:
     """Return pieces of output, each with its position, as few values: a guest may print a byte at a time."""
-    positions, sizes = array("Q"), array("I")
+    positions, sizes = array("q"), array("I")
     for at, data in pieces:
         if positions and positions[-1] == at:
             sizes[-1] += len(data)
@@ -99,13 +100,9 @@ def pack_output(pieces: Sequence[tuple[int, bytes]]) -> tuple[bytes, bytes, byte
     return positions.tobytes(), sizes.tobytes(), b"".join(data for _, data in pieces)
 
 
-def unpack_output(positions: bytes, sizes: bytes, data: bytes) -> tuple[ConsoleChunk, ...]:
+def unpack_output(positions: bytes, sizes: bytes, data: bytes) -> ConsoleOutput:
     """Return the pieces, those of one position as one."""
-    chunks, start = [], 0
-    for at, size in zip(array("Q", positions), array("I", sizes), strict=True):
-        chunks.append(ConsoleChunk(at, data[start : start + size]))
-        start += size
-    return tuple(chunks)
+    return ConsoleOutput(positions, array("q", accumulate(array("I", sizes))).tobytes(), data)
 
 
 class LiveRecorder:

@@ -7,15 +7,18 @@ recording that was killed or still runs) is replayed once and remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace.model import EPOCH, EpochIndex
 
-from rrdbg.session.api import ConsoleChunk, EventRow, Lane, Timeline, TraceInfo
+from rrdbg.session.api import EventRow, Lane, Timeline, TraceInfo
 from rrdbg.session.errors import UsageError
 from rrdbg.session.stepping_out import SteppingOut
+from rrdbg.session.values import ConsoleOutput
 
 BIN = 1 << 18
 """Steps that are looked at together where the index is too coarse."""
@@ -30,6 +33,7 @@ Counts = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64]
 Stretch = tuple[int, int]
 T = TypeVar("T")
+_NONE: Positions = np.zeros(0, np.int64)
 
 
 class Overview(SteppingOut):
@@ -38,7 +42,8 @@ class Overview(SteppingOut):
     def _setup(self) -> None:
         super()._setup()
         self._found_traps: dict[Stretch, tuple[Positions, Positions]] = {}
-        self._found_console: dict[Stretch, Sequence[tuple[int, bytes]]] = {}
+        self._found_console: dict[Stretch, _Output] = {}
+        self._outputs: dict[Stretch, _Output] = {}
 
     def info(self) -> TraceInfo:
         """Return what is known of the whole trace."""
@@ -52,27 +57,36 @@ class Overview(SteppingOut):
 
     # console
 
-    def console(self, lo: int = 0, hi: int | None = None) -> tuple[ConsoleChunk, ...]:
+    def console(self, lo: int = 0, hi: int | None = None) -> ConsoleOutput:
         """Return console output that appeared at positions lo < p <= hi."""
         self._check_open()
         lo, hi = max(lo, 0), self.icount if hi is None else min(hi, self.end)
         if lo >= hi:
-            return ()
-        pieces = self._console(lo, hi, self._gaps(lo, hi))
-        return tuple(ConsoleChunk(at, data) for at, data in pieces if lo < at <= hi)
+            return ConsoleOutput(b"", b"", b"")
+        found = self._console(lo, hi, self._gaps(lo, hi))
+        sizes = np.concatenate([_NONE, *(piece.sizes for piece in found)])
+        return ConsoleOutput(
+            np.concatenate([_NONE, *(piece.at for piece in found)]).tobytes(),
+            sizes.cumsum().tobytes(),
+            b"".join(piece.data for piece in found),
+        )
 
-    def _console(self, lo: int, hi: int, gaps: Sequence[Stretch]) -> list[tuple[int, bytes]]:
-        """Return what the index and the gaps hold of a stretch, by position; some pieces may lie outside."""
-        pieces = [piece for epoch in self._epochs(lo, hi) for piece in epoch.console]
+    def _console(self, lo: int, hi: int, gaps: Sequence[Stretch]) -> list[_Output]:
+        """Return what the index and the gaps hold of positions lo < p <= hi, by position."""
+        found: list[tuple[int, _Output]] = []
+        for epoch in self._epochs(lo, hi):
+            output = self._outputs.get((epoch.start, epoch.stop))
+            if output is None:
+                output = self._outputs[epoch.start, epoch.stop] = _Output.of(epoch.console)
+            found.append((epoch.start, output))
         missing = [gap for gap in gaps if gap not in self._found_console]
         if missing:
             with self._excursion("looking for console output", missing[0][0], missing[-1][1]):
                 for gap in missing:
-                    start, known = _beginning(self._found_console, gap, [])
-                    self._found_console[gap] = [*known, *self._engine.console(start, gap[1])]
-        for gap in gaps:
-            pieces += self._found_console[gap]
-        return sorted(pieces, key=lambda piece: piece[0])
+                    start, known = _beginning(self._found_console, gap, _Output.of(()))
+                    self._found_console[gap] = known + _Output.of(self._engine.console(start, gap[1]))
+        found += [(gap[0], self._found_console[gap]) for gap in gaps]
+        return [output.cut(lo, hi) for _, output in sorted(found, key=lambda pair: pair[0])]
 
     # the index
 
@@ -113,9 +127,11 @@ class Overview(SteppingOut):
                 self._wide("traps", count, gaps, known, lambda epoch: epoch.exceptions, 0),
                 self._wide("interrupts", count, gaps, known, lambda epoch: epoch.interrupts, 1),
             ]
-        pieces = self._console(lo, stop, gaps)
+        found = self._console(lo, stop, gaps)
         # output belongs to the step that made it
-        lanes.append(count.lane("console", [at - 1 for at, _ in pieces], [len(data) for _, data in pieces], known))
+        steps = np.concatenate([_NONE, *(piece.at for piece in found)]) - 1
+        sizes = np.concatenate([_NONE, *(piece.sizes for piece in found)])
+        lanes.append(count.lane("console", steps, sizes, known))
         lanes += [
             count.lane("input", self._source.inputs(lo, hi)),
             count.lane("bookmarks", [mark.icount for mark in self._user.bookmarks()]),
@@ -169,24 +185,65 @@ class Overview(SteppingOut):
         return found
 
 
+class _Output(Frozen):
+    """Console output of a stretch."""
+
+    at: Positions
+    """First position at which each chunk is visible, ascending."""
+    ends: Positions
+    """Where each of them ends in `data`."""
+    data: bytes
+    """What all of them hold."""
+
+    @classmethod
+    def of(cls, chunks: Sequence[tuple[int, bytes]]) -> _Output:
+        """Return chunks, each with its position, as few values: a guest may print byte by byte."""
+        at = np.fromiter((position for position, _ in chunks), np.int64, len(chunks))
+        sizes = np.fromiter((len(data) for _, data in chunks), np.int64, len(chunks))
+        return cls(at, sizes.cumsum(), b"".join([data for _, data in chunks]))
+
+    @property
+    def sizes(self) -> Positions:
+        """Bytes of each chunk."""
+        return np.diff(self.ends, prepend=0)
+
+    def __add__(self, later: _Output) -> _Output:
+        """Return both, one after the other."""
+        ends = np.concatenate((self.ends, later.ends + len(self.data)))
+        return _Output(np.concatenate((self.at, later.at)), ends, self.data + later.data)
+
+    def cut(self, lo: int, hi: int) -> _Output:
+        """Return what became visible at positions lo < p <= hi."""
+        first, last = np.searchsorted(self.at, (lo, hi), "right").tolist()
+        if last - first == len(self.at):
+            return self
+        start, stop = (int(self.ends[number - 1]) if number else 0 for number in (first, last))
+        return _Output(self.at[first:last], self.ends[first:last] - start, self.data[start:stop])
+
+
 class _Counter:
     """Counts positions in the buckets of a window."""
 
     def __init__(self, lo: int, hi: int, buckets: int) -> None:
         self.lo, self.hi, self.buckets = lo, hi, buckets
 
-    def of(self, positions: Iterable[int] | Positions, weights: Sequence[int] | None = None) -> Counts:
+    def of(self, positions: Iterable[int] | Positions, weights: Positions | None = None) -> Counts:
         """Return the counts of positions; those outside of the window do not count."""
         at = positions if isinstance(positions, np.ndarray) else np.array(list(positions), np.int64)
         inside = (at >= self.lo) & (at < self.hi)
-        # Python's integers: the product may need more than 64 bits
-        span = self.hi - self.lo
-        index = np.array([(int(p) - self.lo) * self.buckets // span for p in at[inside]], np.int64)
-        weight = None if weights is None else np.array(weights, np.int64)[inside]
+        index = np.searchsorted(self._edges, at[inside], "right") - 1
+        weight = None if weights is None else weights[inside]
         return np.bincount(index, weight, self.buckets).astype(np.int64)
 
+    @cached_property
+    def _edges(self) -> Positions:
+        """The first position that belongs to each bucket."""
+        # Python's integers: the product may need more than 64 bits
+        span = self.hi - self.lo
+        return np.array([self.lo - -bucket * span // self.buckets for bucket in range(self.buckets)], np.int64)
+
     def lane(
-        self, name: str, positions: Iterable[int] | Positions, weights: Sequence[int] | None = None, exact: bool = True
+        self, name: str, positions: Iterable[int] | Positions, weights: Positions | None = None, exact: bool = True
     ) -> Lane:
         """Return a lane of positions."""
         return Lane(name, tuple(self.of(positions, weights).tolist()), exact)

@@ -6,8 +6,13 @@ here: control characters are escaped. `data` and `payload` fields are raw bytes.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from itertools import accumulate
+from typing import overload
 
 from rrdbg_core.frozen import Frozen
 
@@ -178,6 +183,73 @@ class ConsoleChunk(Frozen):
     """First position at which it is visible."""
     data: bytes
     """Raw bytes as the guest sent them."""
+
+
+class ConsoleOutput(Frozen, Sequence[ConsoleChunk]):
+    """Console output, oldest first: a sequence of chunks that are made when asked for.
+
+    A guest may print millions of bytes one by one.
+    """
+
+    positions: bytes
+    """i64[n]: first position at which each chunk is visible, ascending."""
+    ends: bytes
+    """i64[n]: where each of them ends in `data`."""
+    data: bytes
+    """What all of them hold."""
+
+    @classmethod
+    def of(cls, chunks: Sequence[ConsoleChunk]) -> ConsoleOutput:
+        """Return chunks as output."""
+        if isinstance(chunks, ConsoleOutput):
+            return chunks
+        positions = array("q", [chunk.icount for chunk in chunks])
+        ends = array("q", accumulate(len(chunk.data) for chunk in chunks))
+        return cls(positions.tobytes(), ends.tobytes(), b"".join(chunk.data for chunk in chunks))
+
+    @cached_property
+    def at(self) -> Sequence[int]:
+        """The positions as numbers."""
+        return memoryview(self.positions).cast("q")
+
+    @cached_property
+    def until(self) -> Sequence[int]:
+        """The ends as numbers."""
+        return memoryview(self.ends).cast("q")
+
+    def __len__(self) -> int:
+        return len(self.positions) // 8
+
+    @overload
+    def __getitem__(self, index: int) -> ConsoleChunk: ...
+    @overload
+    def __getitem__(self, index: slice) -> ConsoleOutput: ...
+    def __getitem__(self, index: int | slice) -> ConsoleChunk | ConsoleOutput:
+        numbers = range(len(self))[index]
+        if isinstance(numbers, int):
+            return ConsoleChunk(self.at[numbers], self.data[self._start(numbers) : self.until[numbers]])
+        if numbers.step != 1:
+            return ConsoleOutput.of([self[number] for number in numbers])
+        first, last = numbers.start, max(numbers.start, numbers.stop)
+        start, stop = self._start(first), self._start(last)
+        ends = array("q", [end - start for end in self.until[first:last]])
+        return ConsoleOutput(self.positions[8 * first : 8 * last], ends.tobytes(), self.data[start:stop])
+
+    def _start(self, number: int) -> int:
+        return self.until[number - 1] if number else 0
+
+    def __iter__(self) -> Iterator[ConsoleChunk]:
+        start = 0
+        for at, end in zip(self.at, self.until, strict=True):
+            yield ConsoleChunk(at, self.data[start:end])
+            start = end
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from rrdbg.session.api import ProgressCallback
 from rrdbg.session.errors import EngineDied
-from rrdbg.session.values import ConsoleChunk, EventRow, PointKind
+from rrdbg.session.values import ConsoleOutput, EventRow, PointKind
 from rrdbg.tui.actions import PLAY_HZ, Actions
 from rrdbg.tui.config import Config, themes
 from rrdbg.tui.engine import AROUND, LATER, SHOWN, Advanced, Done, Engine, Failed, Job, Opener, Rested
@@ -298,14 +298,15 @@ class DebuggerApp(Actions):
         total = self.overview.total
         hi = min(lo + max(total // CONSOLE_PIECES, CONSOLE_STEPS), total)
 
-        def then(chunks: Sequence[ConsoleChunk]) -> None:
-            self._console_stretch = (hi, total)
-            self.deck.console.extend(chunks, last=hi >= total)
+        def then(found: tuple[ConsoleOutput, int]) -> None:
+            output, reached = found
+            self._console_stretch = (reached, total)
+            self.deck.console.extend(output, last=reached >= total)
             if self.view is not None:
                 self.deck.console.show(self.view.position)
-            if hi < total:
+            if reached < total:
                 self._tell_reading(None)
-                self._read_console(hi)
+                self._read_console(reached)
 
         self._console_stretch = (lo, total)
         self.engine.submit(Job("console", "", lambda source: source.console(lo, hi), then, background=LATER))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,13 +25,11 @@ from textual.widgets import Static
 
 from rrdbg.session.api import ProgressCallback
 from rrdbg.session.live import Broken, Ended, LiveRecorder, Misuse, Printed, Report, State
-from rrdbg.session.values import ConsoleChunk
 from rrdbg.tui.app import DebuggerApp
 from rrdbg.tui.engine import SHOWN, Job, Opener
 from rrdbg.tui.keys import Key
 from rrdbg.tui.live_keys import ESCAPE, pasted, sent
 from rrdbg.tui.model import Overview, View
-from rrdbg.tui.panes.console import ConsolePane
 from rrdbg.tui.run import Opening, show
 from rrdbg.tui.scale import TimeMap
 from rrdbg.tui.source import Source
@@ -327,9 +326,9 @@ class LiveApp(DebuggerApp):
     def _conclude(self, overview: Overview) -> None:
         """Show a trace that will not grow any more: what was printed behind its end is not in it."""
         console = self.deck.console
-        chunks = [chunk for chunk in _chunks(console) if chunk.icount <= overview.total]
+        output = console.output
         console.clear()
-        console.extend(chunks, last=True)
+        console.extend(output[: bisect_right(output.at, overview.total)], last=True)
         console.show(self.here)
         if isinstance(self.recorder.outcome, Broken) and overview.damage:
             self.deck.log_pane.write(overview.damage, "error")
@@ -400,9 +399,9 @@ class LiveApp(DebuggerApp):
     def action_reopen(self) -> None:
         """Start another engine after one has died; the recorder knows nothing of it."""
         console = self.deck.console
-        chunks = _chunks(console)
+        output = console.output
         super().action_reopen()
-        console.extend(chunks, last=self._over)
+        console.extend(output, last=self._over)
         self._follower.at, self._growing = None, False
 
     def action_suspend_process(self) -> None:
@@ -492,15 +491,6 @@ class LiveApp(DebuggerApp):
             self.say("paused: the guest gets it when the recording goes on (Ctrl-A p)")
         else:
             self.status.put(message=None)
-
-
-def _chunks(console: ConsolePane) -> list[ConsoleChunk]:
-    """Return the output that a console pane holds."""
-    starts = [0, *console.ends]
-    return [
-        ConsoleChunk(at, console.data[start:end])
-        for at, start, end in zip(console.positions, starts, console.ends, strict=False)
-    ]
 
 
 def run_live(recorder: LiveRecorder, *, typing: bool, theme: str | None = None) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Protocol
 
 from rrdbg_core.errors import RrdbgError
 
-from rrdbg.session.api import Cancelled, ConsoleChunk, EventRow, Point, PointKind, Session, Stop, StopReason
+from rrdbg.session.api import Cancelled, EventRow, Point, PointKind, Session, Stop, StopReason
 from rrdbg.session.errors import EngineDied
+from rrdbg.session.values import ConsoleOutput
 from rrdbg.tui.lanes import COUNTED, Lanes
 from rrdbg.tui.model import BLOCK, MarkRow, Memory, Overview, View
 from rrdbg.tui.program import ProgramReader
@@ -22,6 +24,9 @@ OWN_COMMANDS = {"memory": "print", "compare": "goto"}
 
 RECENT = 5.0
 """Seconds of silence after which nobody seems to write to a file any more."""
+
+PRINTED = 1 << 19
+"""Bytes of console output handed over together: the pane is busy with them for some 50 ms."""
 
 LANE_NAMES = {"irqs": "interrupts", "snaps": "snapshots"}
 """Names that the session gives to lanes, where they differ."""
@@ -72,6 +77,7 @@ class Source:
         self.program = ProgramReader(session)
         """Reads the program's state."""
         self._reason = ""
+        self._printed: tuple[int, int, ConsoleOutput] | None = None
 
     def overview(self) -> Overview:
         """Return what is known of the whole run."""
@@ -92,9 +98,22 @@ class Source:
         """Return journal events."""
         return self.session.events(first, count)
 
-    def console(self, lo: int, hi: int) -> Sequence[ConsoleChunk]:
-        """Return the console output of a stretch."""
-        return self.session.console(lo, hi)
+    def console(self, lo: int, hi: int) -> tuple[ConsoleOutput, int]:
+        """Return the console output of a stretch, and where it ends: sooner than at `hi` if there is much of it."""
+        if self._printed is not None and self._printed[0] <= lo < self._printed[1]:
+            _, until, output = self._printed
+        else:
+            until, output = hi, ConsoleOutput.of(self.session.console(lo, hi))
+        first = bisect_right(output.at, lo)
+        start = output.until[first - 1] if first else 0
+        last = bisect_right(output.until, start + PRINTED)
+        if last == len(output):
+            self._printed = None
+            return output[first:], until
+        # all that one step printed, however much that is
+        reached = output.at[max(last, first + 1) - 1]
+        self._printed = lo, until, output
+        return output[first : bisect_right(output.at, reached)], reached
 
     def lanes(self, window: Window) -> Lanes:
         """Return the counts of the counted lanes for each column of a window."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rrdbg_core.errors import RrdbgError
 
 import rrdbg
 from rrdbg.session.api import NotFound, Session, UsageError
+from rrdbg.session.codec import decode, encode
 from rrdbg.session.csrs import cause_text
+from rrdbg.session.values import ConsoleChunk, ConsoleOutput
 
 from .history import History
 from .model import session_over
@@ -126,6 +130,18 @@ def test_console(session: Session, history: History) -> None:
     assert session.console(at) == ()
     session.goto(at - 1)
     assert [chunk.data for chunk in session.console()] == [b">"]
+
+
+@given(st.lists(st.binary(max_size=3), max_size=12), st.slices(14))
+def test_console_output_is_a_sequence_of_chunks(texts: list[bytes], cut: slice) -> None:
+    chunks = [ConsoleChunk(10 * number, data) for number, data in enumerate(texts)]
+    output = ConsoleOutput.of(chunks)
+    assert output == chunks == list(output) == [output[number] for number in range(len(output))]
+    assert output[cut] == chunks[cut]
+    assert output[cut].data == b"".join(chunk.data for chunk in chunks[cut])
+    assert decode(encode(output)) == output
+    assert output != [*chunks, ConsoleChunk(1000, b"x")]
+    assert ConsoleOutput.of(output) is output
 
 
 def test_console_of_stretches(tmp_path: Path) -> None:

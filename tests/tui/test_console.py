@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from rich.color import Color
 
 from rrdbg.session.values import ConsoleChunk
 from rrdbg.tui.ansi import PLAIN, Look, Transcript, cells, changed, rows
+from rrdbg.tui.panes.console import ConsolePane
 from tests.tui.fake import FakeSession
 from tests.tui.helpers import running
 
@@ -154,6 +156,26 @@ async def test_silence_is_told_only_when_it_is_known() -> None:
     session.printed = []
     async with running(session=session) as run:
         await run.sees("the guest has printed nothing")
+
+
+async def test_much_output_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    extend = ConsolePane.extend
+
+    def spy(pane: ConsolePane, chunks: Sequence[ConsoleChunk], *, last: bool) -> None:
+        taken.append(len(chunks))
+        extend(pane, chunks, last=last)
+
+    monkeypatch.setattr("rrdbg.tui.source.PRINTED", 7)
+    monkeypatch.setattr(ConsolePane, "extend", spy)
+    async with running(session=Printer(total=200_000)) as run:
+        console = run.app.deck.console
+        await run.until(lambda: console.complete)
+        assert max(taken) == 7
+        assert console.data == Printer.TEXT
+        assert list(console.positions) == [100 * (i + 1) for i in range(len(Printer.TEXT))]
+        assert list(console.ends) == list(range(1, len(Printer.TEXT) + 1))
+        assert console.output == Printer(total=200_000).console()
 
 
 @pytest.mark.parametrize("width", [80, 120])

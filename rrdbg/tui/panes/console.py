@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.geometry import Size
 
-from rrdbg.session.values import ConsoleChunk
+from rrdbg.session.values import ConsoleChunk, ConsoleOutput
 from rrdbg.tui.ansi import PLAIN, Cell, Transcript, cells, rows
 from rrdbg.tui.pane import Pane, Parts, bindings
 from rrdbg.tui.text import grouped, visible
@@ -27,9 +28,9 @@ class ConsolePane(Pane):
         super().__init__(id="console")
         self.data = b""
         """The output known so far, from the start of the run on."""
-        self.positions: list[int] = []
+        self.positions = array("q")
         """Position at which each chunk is visible, ascending."""
-        self.ends: list[int] = []
+        self.ends = array("q")
         """Offset in `data` at which each chunk ends, ascending."""
         self.complete = False
         """Whether `data` reaches the end of the run."""
@@ -52,19 +53,22 @@ class ConsolePane(Pane):
 
     def clear(self) -> None:
         """Forget the output."""
-        self.data, self.positions, self.ends, self._rows, self.printed = b"", [], [], [], 0
+        self.data, self.positions, self.ends, self._rows, self.printed = b"", array("q"), array("q"), [], 0
         self.complete, self.trouble, self.reading = False, "", ""
         self._transcript = Transcript()
         self.search("")
 
+    @property
+    def output(self) -> ConsoleOutput:
+        """The output known so far."""
+        return ConsoleOutput(self.positions.tobytes(), self.ends.tobytes(), self.data)
+
     def extend(self, chunks: Sequence[ConsoleChunk], *, last: bool) -> None:
         """Take the output that follows what is known; `last`: there is no more."""
-        end = len(self.data)
-        for chunk in chunks:
-            end += len(chunk.data)
-            self.positions.append(chunk.icount)
-            self.ends.append(end)
-        self.data += b"".join(chunk.data for chunk in chunks)
+        output = ConsoleOutput.of(chunks)
+        self.positions.frombytes(output.positions)
+        self.ends.extend(map(len(self.data).__add__, output.until))
+        self.data += output.data
         self._transcript.extend(self.data)
         self.complete, self.trouble = last, ""
         if last:
