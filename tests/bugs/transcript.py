@@ -20,8 +20,8 @@ from rrdbg.commands import Interpreter
 from rrdbg.session.api import Session
 
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```)", re.MULTILINE | re.DOTALL)
-CHANGES = re.compile(r"in [\d.]+ s\b|[\d.]+ [KM]iB")
-"""What is another in each recording: host time, and the size of the file."""
+CHANGES = re.compile(r"in [\d.]+ s\b|[\d.]+ [KM]iB|\d+ snapshots?")
+"""What is another in each recording: host time, the size of the file, and which snapshots it could afford."""
 
 
 class Transcript:

@@ -75,7 +75,6 @@ def test_accesses_are_those_that_happen(rounds: int) -> None:
     assert stats.exits["mmio_write"] == rounds + 1
     assert stats.steps == machine.icount
     assert all(device.accesses.ns > 0 for device in stats.devices if device.accesses.count)
-    assert machine.device_accesses == 3 * rounds + 1
     assert stats.cpu_ns > 0
     assert sum(device.ns for device in stats.devices) > 0
 
@@ -87,7 +86,7 @@ def test_what_the_kernel_serves_counts_but_leaves_nothing(rounds: int) -> None:
     stats = machine.stats()
     uart = devices(stats)["uart"]
     assert (uart.accesses.count, uart.served) == (2 * rounds, rounds)
-    assert machine.device_accesses == 2 * rounds + 1 == stats.exits["mmio_read"] + stats.exits["mmio_write"]
+    assert stats.exits["mmio_read"] + stats.exits["mmio_write"] == 2 * rounds + 1
     assert uart.accesses.ns > 0
 
 

@@ -1,4 +1,4 @@
-"""Which snapshots are taken: a function of the guest, at most one step in twenty, and never none."""
+"""Which snapshots are taken: they cost at most a twentieth of the time, and are never none."""
 
 from __future__ import annotations
 
@@ -11,50 +11,58 @@ from rrdbg_core.devices.backend import Backend
 from rrdbg_core.devices.contract import Device
 from rrdbg_core.machine.config import DeviceRef, MachineConfig
 from rrdbg_core.replay.backends import Backends
-from rrdbg_core.replay.thinning import ACCESS_COST, BASE_COST, PAGE_COST, SHARE, Thinning
-from rrdbg_core.trace.model import EPOCH
+from rrdbg_core.replay.thinning import BASE_NS, DEAREST_PAGE_NS, LEARNS_FROM, SHARE, Thinning
 
 PAGES = 4096
 
 
-@given(st.lists(st.integers(0, PAGES), min_size=1, max_size=200))
-def test_snapshots_cost_at_most_their_share(epochs: list[int]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, PAGES)), min_size=1, max_size=200), st.integers(0, 10**5)
+)
+def test_snapshots_cost_at_most_their_share(epochs: list[tuple[int, int]], page_ns: int) -> None:
     thinning = Thinning(PAGES)
-    paid = changed = 0
-    for number, written in enumerate(epochs, 1):
+    for _ in range(50):
+        thinning.learn(PAGES, BASE_NS + page_ns * PAGES)
+    paid = earned = changed = 0
+    for ns, written in epochs:
         changed = min(changed + written, PAGES)
-        thinning.earn(EPOCH)
+        earned += ns
+        thinning.earn(ns)
         if thinning.pay(changed):
-            paid += BASE_COST + PAGE_COST * changed
+            paid += BASE_NS + page_ns * changed
             changed = 0
-        assert paid <= number * EPOCH // SHARE
+        assert paid * SHARE <= earned + 8 * SHARE * PAGES  # the price of a page is learned to 4 ns
 
 
-def test_accesses_to_devices_earn_what_takes_as_long() -> None:
-    changed = 2 * EPOCH // SHARE // PAGE_COST
+@given(st.integers(1, 10**8), st.integers(0, PAGES), st.integers(1, 10**5))
+def test_a_steady_guest_gets_snapshots_at_a_steady_rate(epoch_ns: int, written: int, page_ns: int) -> None:
     thinning = Thinning(PAGES)
-    thinning.earn(EPOCH)
-    assert not thinning.pay(changed)
-    thinning.earn(0, (BASE_COST + EPOCH // SHARE * SHARE + SHARE * PAGE_COST * changed) // ACCESS_COST + 1)
-    assert thinning.pay(changed)
-
-
-@given(st.integers(0, PAGES))
-def test_a_steady_guest_gets_snapshots_at_a_steady_rate(written: int) -> None:
-    thinning = Thinning(PAGES)
+    for _ in range(50):
+        thinning.learn(PAGES, BASE_NS + page_ns * PAGES)
     gaps, gap, changed = [], 0, 0
+    dearest = thinning.cost(PAGES)
     for _ in range(400):
         gap += 1
         changed = min(changed + written, PAGES)
-        thinning.earn(EPOCH)
+        thinning.earn(epoch_ns)
         if thinning.pay(changed):
             gaps.append(gap)
             gap = changed = 0
-    dearest = (BASE_COST + PAGE_COST * PAGES) / (EPOCH / SHARE)
-    assert gaps
-    assert max(gaps) <= dearest + 1
-    if BASE_COST + PAGE_COST * written <= EPOCH // SHARE:
+    longest = dearest / max(epoch_ns // SHARE, 1) + 1
+    assert gap <= longest + 1
+    assert max(gaps, default=0) <= longest + 1
+    if thinning.cost(written) <= epoch_ns // SHARE:
         assert set(gaps) == {1}
+
+
+@given(st.integers(LEARNS_FROM, PAGES), st.integers(0, 10**6))
+def test_the_price_of_a_page_is_what_it_has_cost(pages: int, page_ns: int) -> None:
+    thinning = Thinning(PAGES)
+    for _ in range(50):
+        thinning.learn(pages, BASE_NS + page_ns * pages)
+        thinning.learn(LEARNS_FROM - 1, 10**12)  # too few to learn anything from
+    each = (thinning.cost(PAGES) - thinning.cost(0)) / PAGES
+    assert abs(each - min(page_ns, DEAREST_PAGE_NS)) <= 4
 
 
 def test_who_answers_a_bottom_half() -> None:

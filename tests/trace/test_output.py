@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
-from rrdbg_core.trace import EPOCH, Ending, Manifest, Snapshot, Trace, TraceFull, TraceWriter, image_digest
+from rrdbg_core.trace import EPOCH, Ending, Manifest, Snapshot, Trace, TraceFull, TraceWriter, host, image_digest
 
 from tests.trace import synthetic
 
@@ -89,16 +89,16 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.flush()
     size = path.stat().st_size
     writer.events([Event(500, EventKind.UART_INPUT, "uart", "", b"b", 0)])
-    write, calls = os.write, []
+    write, calls = os.writev, []
 
-    def full(fd: int, data: bytes) -> int:
-        calls.append(len(data))
+    def full(fd: int, parts: Sequence[bytes | memoryview]) -> int:
+        calls.append(parts)
         if len(calls) == 1:
-            return write(fd, data[:3])
+            return write(fd, [b"".join(parts)[:3]])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
+        patch.setattr(os, "writev", full)
         writer.progress(1000)
         with pytest.raises(TraceFull, match="No space left on device") as error:
             writer.flush()
@@ -124,23 +124,44 @@ def test_what_no_promise_covers_is_cut(tmp_path: Path, monkeypatch: pytest.Monke
     writer.progress(100)
     writer.flush()
     writer.events([Event(500, EventKind.UART_INPUT, "uart", "", bytes(100), 0)])
-    write, calls = os.write, []
+    write, calls = os.writev, []
 
-    def full(fd: int, data: bytes) -> int:
-        calls.append(len(data))
+    def full(fd: int, parts: Sequence[bytes | memoryview]) -> int:
+        calls.append(parts)
         if len(calls) == 1:
-            return write(fd, data[:-20])
+            return write(fd, [b"".join(parts)[:-20]])
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(fd, data)
+        return write(fd, parts)
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "writev", full)
     with pytest.raises(TraceFull):  # noqa: PT012
         writer.progress(1000)
         writer.flush()
     writer.close()
     with Trace.open(path) as trace:
         assert (trace.damage, trace.ending, len(trace.events)) == ("", Ending(100, "disk-full"), 0)
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (5,), (0, 3, 0, 4), (1,) * 1500, (70_000, 1, 0, 300_000)])
+@pytest.mark.parametrize("most", [1, 7, 100_000])
+def test_parts_are_written_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], most: int
+) -> None:
+    """However little the system takes at a time."""
+    parts = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    whole, took = b"".join(parts), []
+
+    def some(fd: int, parts: Sequence[bytes | memoryview]) -> int:
+        assert len(parts) <= 1024
+        took.append(os.write(fd, b"".join(parts)[: max(most, len(whole) // 50)]))
+        return took[-1]
+
+    monkeypatch.setattr(os, "writev", some)
+    with open(tmp_path / "parts", "w+b") as file:
+        assert list(host.write(file.fileno(), parts)) == took
+        file.seek(0)
+        assert file.read() == whole
 
 
 def test_the_disk_fails_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.machine.config import MachineConfig
+from rrdbg_core.machine.hostmemory import keep_freed_memory
 from rrdbg_core.machine.outcome import Accesses, DeviceBroken, StopReason
 from rrdbg_core.machine.running import Running
 from rrdbg_core.machine.source import Divergence, EventSource
@@ -48,6 +49,7 @@ class Machine(Running):
         core: Core | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
+        keep_freed_memory()
         super().__init__(config, images, source, core=core, progress=progress)
         self.core.on_output = self._printed
         self._power_on()
@@ -81,15 +83,6 @@ class Machine(Running):
     def stats(self) -> Stats:
         """Return what the machine has done since it was built, and what it cost the host."""
         return self._meters.stats(self.core)
-
-    @property
-    def device_accesses(self) -> int:
-        """Accesses to devices, and calls of the host, that the kernel was left for since the machine was built.
-
-        A function of the steps made, and of what listens. Accesses that the kernel serves cost as much as some tens of
-        steps, and are not among them.
-        """
-        return self._meters.accesses
 
     def digest(self) -> bytes:
         """Return the 128-bit root hash of RAM and of every state word."""

@@ -196,11 +196,6 @@ class Meters:
         """Accesses to where no device is, or none that takes them."""
         self.warps = self.events = self.host_ns = self.cpu_ns = 0
 
-    @property
-    def accesses(self) -> int:
-        """Accesses that the kernel did not serve, and calls of the host."""
-        return sum(meters.accesses.count for meters in self.devices) + self.semihosting.count + self.nothing
-
     def stats(self, core: Core) -> Stats:
         """Return it, with what the core counts."""
         mach, harts, regions, supply = core.mach, core.harts, core.regions, core.supply.stats

@@ -1,43 +1,54 @@
 """Which snapshots a recording can afford.
 
-Snapshots should cost at most 5 % of the time of recording. Decided by host time, two recordings of one run would
-differ; so the cost is a model: a snapshot costs as much as so many steps, and every step earns a twentieth of a step.
+Snapshots cost at most 5 % of the time of recording. A snapshot's price is what the ones before have cost a page; what
+it is paid with is a twentieth of the time that this thread has computed. So two recordings of one run may differ in
+where their snapshots lie, and in nothing that a snapshot is not.
 """
 
 from __future__ import annotations
 
 SHARE = 20
-"""A snapshot may cost one in so many steps."""
-BASE_COST = 200_000
-"""Steps that a snapshot costs, whatever changed: 0.4 ms at 500 steps a microsecond (2-core x86-64, 2026).
-
-Guests whose hot code is compiled run faster, but it is those that do not whose way from snapshot to snapshot is long.
-"""
-PAGE_COST = 6_000
-"""Steps that each changed page costs on top: 12 microseconds to compare, copy, compress and write it."""
-ACCESS_COST = 2_000
-"""Steps that an access to a device takes the time of, where it leaves the kernel: 4 microseconds."""
+"""A snapshot may cost one in so many nanoseconds."""
+BASE_NS = 400_000
+"""What a snapshot costs, whatever changed."""
+PAGE_NS = 8_000
+"""What each changed page costs on top to copy, compress and write, as long as nothing is known."""
+DEAREST_PAGE_NS = 100_000
+"""A page is not expected to cost more: one slow write shall not end all snapshots."""
+LEARNS_FROM = 64
+"""Changed pages from which on the price of a page is learned."""
 
 
 class Thinning:
-    """A bucket of steps that snapshots are paid from. The first snapshot is free.
+    """A bucket of time that snapshots are paid from. The first snapshot is free.
 
     Args:
         ram_pages: Pages of RAM. The bucket holds what the dearest snapshot costs, so that one is affordable in the end.
     """
 
     def __init__(self, ram_pages: int) -> None:
-        self._capacity = BASE_COST + PAGE_COST * ram_pages
+        self._ram_pages = ram_pages
+        self._page_ns = PAGE_NS
         self._saved = 0
 
-    def earn(self, steps: int, accesses: int = 0) -> None:
-        """Add what some steps earn, and the accesses to devices in them."""
-        self._saved = min(self._saved + (steps + ACCESS_COST * accesses) // SHARE, self._capacity)
+    def cost(self, changed_pages: int) -> int:
+        """Return what a snapshot of so many changed pages is expected to take, in nanoseconds."""
+        return BASE_NS + self._page_ns * changed_pages
+
+    def earn(self, ns: int) -> None:
+        """Add what some nanoseconds of recording earn."""
+        self._saved = min(self._saved + ns // SHARE, self.cost(self._ram_pages))
 
     def pay(self, changed_pages: int) -> bool:
         """Return whether a snapshot of so many changed pages is affordable, and pay for it if so."""
-        cost = BASE_COST + PAGE_COST * changed_pages
+        cost = self.cost(changed_pages)
         if cost > self._saved:
             return False
         self._saved -= cost
         return True
+
+    def learn(self, changed_pages: int, ns: int) -> None:
+        """Take in what a snapshot has taken."""
+        if changed_pages >= LEARNS_FROM:
+            found = min(max(ns - BASE_NS, 0) // changed_pages, DEAREST_PAGE_NS)
+            self._page_ns += (found - self._page_ns) // 4

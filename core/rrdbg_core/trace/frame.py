@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ _WHOLE_HEADER = struct.Struct(CHUNK_HEADER.format + "Q")
 FILE_HEADER_BYTES = FILE_HEADER.size + CHECKSUM.size
 CHUNK_HEADER_BYTES = CHUNK_HEADER.size + CHECKSUM.size
 
+Parts = Sequence[bytes]
+"""Bytes that stand one behind the other."""
 MAX_CHUNK_BYTES = 32 << 20
 """Bound of a chunk's stored and of its raw length."""
 MAX_ICOUNT = 1 << 62
@@ -166,28 +169,30 @@ def parse_file_header(data: bytes, path: str) -> bytes:
     return bytes(file_id)
 
 
-def checksum(file_id: bytes, offset: int, header: bytes, stored: bytes | memoryview) -> int:
+def checksum(file_id: bytes, offset: int, header: bytes, *stored: bytes | memoryview) -> int:
     """Return the checksum of a chunk: bound to the file, the place, the header and the stored bytes."""
     state = xxhash.xxh3_64(b"".join((file_id, CHECKSUM.pack(offset), header)))
-    state.update(stored)
+    for part in stored:
+        state.update(part)
     return state.intdigest()
 
 
 def build_chunk(
-    file_id: bytes, offset: int, kind: ChunkKind, payload: bytes, first: int, last: int, *, compress: bool = True
-) -> bytes:
-    """Return a chunk that will stand at `offset`."""
-    stored, flags = payload, 0
-    if compress and len(payload) >= 64:
-        packed = lz4.block.compress(payload, store_size=False)
-        if len(packed) < len(payload):
-            stored, flags = packed, int(ChunkFlag.LZ4)
-    if max(len(stored), len(payload)) > MAX_CHUNK_BYTES:
-        raise ValueError(f"a chunk of {len(payload)} bytes is too long")
+    file_id: bytes, offset: int, kind: ChunkKind, content: Parts, first: int, last: int, *, compress: bool = True
+) -> Parts:
+    """Return a chunk that will stand at `offset`, in parts: large ones are not copied."""
+    stored, flags = content, 0
+    size = raw = sum(map(len, content))
+    if compress and raw >= 64:
+        packed = lz4.block.compress(content[0] if len(content) == 1 else b"".join(content), store_size=False)
+        if len(packed) < raw:
+            stored, flags, size = (packed,), int(ChunkFlag.LZ4), len(packed)
+    if max(size, raw) > MAX_CHUNK_BYTES:
+        raise ValueError(f"a chunk of {raw} bytes is too long")
     if not 0 <= first <= last < MAX_ICOUNT:
         raise ValueError(f"a chunk about positions {first} to {last}")
-    header = CHUNK_HEADER.pack(CHUNK_MAGIC, kind, 0, flags, 0, len(stored), len(payload), first, last)
-    return b"".join((header, CHECKSUM.pack(checksum(file_id, offset, header, stored)), stored))
+    header = CHUNK_HEADER.pack(CHUNK_MAGIC, kind, 0, flags, 0, size, raw, first, last)
+    return (header + CHECKSUM.pack(checksum(file_id, offset, header, *stored)), *stored)
 
 
 def parse_chunk_header(data: bytes, number: int, offset: int) -> Chunk:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.trace import host
+from rrdbg_core.trace.frame import Parts
 
 BUFFER_BYTES = 1 << 20
 """Bytes that wait before they are written without being asked."""
@@ -35,7 +36,7 @@ class Output:
         self.size = 0
         """Bytes, those that wait included."""
         self._written = 0
-        self._buffer = bytearray()
+        self._waiting: list[bytes] = []
         self._ends: list[int] = []
         self._temporary: Path | None = None
         try:
@@ -92,16 +93,16 @@ class Output:
             )
         return RrdbgError(f"cannot write {self.shown}: {error.strerror}", exit_code=ExitCode.HOST_IO)
 
-    def append(self, chunk: bytes) -> None:
+    def append(self, chunk: Parts) -> None:
         """Add a whole chunk.
 
         Raises:
             TraceFull: See `flush`.
         """
-        self._buffer += chunk
-        self.size += len(chunk)
+        self._waiting += chunk
+        self.size += sum(map(len, chunk))
         self._ends.append(self.size)
-        if len(self._buffer) >= BUFFER_BYTES:
+        if self.size - self._written >= BUFFER_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -110,11 +111,11 @@ class Output:
         Raises:
             TraceFull: It takes no more. `size` says what is left: whole chunks.
         """
-        data, self._buffer = memoryview(self._buffer), bytearray()
+        waiting, self._waiting = self._waiting, []
         done = 0
         try:
-            while done < len(data):
-                done += os.write(self._fd, data[done:])
+            for some in host.write(self._fd, waiting):
+                done += some
         except OSError as error:
             kept = max((end for end in self._ends if end <= self._written + done), default=self._written)
             self.cut(kept)
@@ -127,7 +128,7 @@ class Output:
 
     def cut(self, size: int) -> None:
         """Take back what lies behind `size`, which is not more than is written."""
-        self._buffer.clear()
+        self._waiting.clear()
         self._ends.clear()
         self.size = self._written = size
         with contextlib.suppress(OSError):  # a torn chunk at the end is no danger, only untidy

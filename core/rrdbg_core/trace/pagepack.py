@@ -27,7 +27,7 @@ import numpy.typing as npt
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending
-from rrdbg_core.trace.frame import decompress
+from rrdbg_core.trace.frame import Parts, decompress
 from rrdbg_core.trace.varint import Malformed
 
 U8 = npt.NDArray[np.uint8]
@@ -73,8 +73,8 @@ def line_numbers(masks: U64) -> I64:
     return np.flatnonzero(bits(masks))
 
 
-def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, content: U8, zeros: U32) -> bytes:
-    """Encode a pack.
+def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, content: U8, zeros: U32) -> Parts:
+    """Encode a pack, in parts that stand one behind the other.
 
     Args:
         first: Version number of the first entry.
@@ -96,7 +96,7 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
     groups = []
     for start, stop in zip((starts * LINE_BYTES).tolist(), (stops * LINE_BYTES).tolist(), strict=True):
         packed = lz4.block.compress(lines[start:stop], store_size=False)
-        groups.append(packed if len(packed) < stop - start else lines[start:stop])
+        groups.append(packed if len(packed) < stop - start else bytes(lines[start:stop]))
     directory = b"".join(
         (
             ascending(pages),
@@ -109,7 +109,7 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
     )
     packed = lz4.block.compress(directory, store_size=False)
     head = _HEAD.pack(first, len(pages), len(zeros), len(groups), len(packed), len(directory))
-    return b"".join((head, packed, *groups))
+    return (head + packed, *groups)
 
 
 class Directory(Frozen):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.events import Event
 from rrdbg_core.trace import contents, journal, pagepack
-from rrdbg_core.trace.frame import MAX_CHUNK_BYTES, ChunkKind, build_chunk, file_header
+from rrdbg_core.trace.frame import MAX_CHUNK_BYTES, ChunkKind, Parts, build_chunk, file_header
 from rrdbg_core.trace.model import CHECK_PERIOD, Ending, EpochIndex, Manifest, Snapshot
 from rrdbg_core.trace.output import Output, TraceFull
 from rrdbg_core.trace.pagepack import ALL_LINES, DELTA_LINES, MAX_CHAIN, MAX_ENTRIES, PAGE_BYTES
@@ -94,7 +94,7 @@ class TraceWriter:
         self.path = self._out.path
         """The file."""
         try:
-            self._out.append(file_header(self.file_id))
+            self._out.append((file_header(self.file_id),))
             self._add(ChunkKind.MANIFEST, text, self._start, self._start)
             self._add_images(images)
             self._out.flush()
@@ -177,7 +177,7 @@ class TraceWriter:
                 for i in range(0, len(numbers), MAX_ENTRIES)
             ]
             state = contents.encode_snapshot(snap, self._versions)
-            self._check_size(sum(map(len, packs)) + len(state))
+            self._check_size(sum(len(part) for pack in packs for part in pack) + len(state))
         except BaseException:
             self._version[numbers], self._depth[numbers], self._versions = before
             raise
@@ -285,10 +285,11 @@ class TraceWriter:
                 exit_code=ExitCode.LIMIT,
             )
 
-    def _add(self, kind: ChunkKind, payload: bytes, first: int, last: int, *, compress: bool = True) -> None:
-        chunk = build_chunk(self.file_id, self._out.size, kind, payload, first, last, compress=compress)
+    def _add(self, kind: ChunkKind, content: bytes | Parts, first: int, last: int, *, compress: bool = True) -> None:
+        parts = (content,) if isinstance(content, bytes) else content
+        chunk = build_chunk(self.file_id, self._out.size, kind, parts, first, last, compress=compress)
         name = kind.name.lower()
-        self.bytes_by_kind[name] = self.bytes_by_kind.get(name, 0) + len(chunk)
+        self.bytes_by_kind[name] = self.bytes_by_kind.get(name, 0) + sum(map(len, chunk))
         try:
             self._out.append(chunk)
         except TraceFull as error:
@@ -331,8 +332,8 @@ class TraceWriter:
         positions = first * CHECK_PERIOD, (self._next_check - 1) * CHECK_PERIOD
         self._add(ChunkKind.CHECKS, payload, *positions, compress=False)
 
-    def _pack(self, pages: U32, lines: U64, content: U8) -> bytes:
-        """Choose how each page is written, give it its version, and encode. Returns b"" if nothing changed."""
+    def _pack(self, pages: U32, lines: U64, content: U8) -> Parts:
+        """Choose how each page is written, give it its version, and encode. Returns () if nothing changed."""
         deltas = (
             (np.bitwise_count(lines) <= DELTA_LINES) & (self._version[pages] != 0) & (self._depth[pages] < MAX_CHAIN)
         )
@@ -345,7 +346,7 @@ class TraceWriter:
         if not some.all():
             pages, deltas, masks, content = pages[some], deltas[some], masks[some], content[some]
         if not len(pages) and not len(zeros):
-            return b""
+            return ()
         pack = pagepack.encode(self._versions + 1, pages, deltas, masks, content, zeros)
         self._version[pages] = np.arange(self._versions + 1, self._versions + 1 + len(pages), dtype=np.uint32)
         self._version[zeros] = 0
@@ -365,7 +366,7 @@ class TraceWriter:
             payload = contents.encode_end(events, Ending(icount, "disk-full"))
             # the chunk that did not fit has left some room
             with contextlib.suppress(TraceFull, OSError):
-                self._out.append(build_chunk(self.file_id, self._out.size, ChunkKind.END, payload, icount, icount))
+                self._out.append(build_chunk(self.file_id, self._out.size, ChunkKind.END, (payload,), icount, icount))
                 self._out.flush()
                 self._out.commit()
         raise error
