@@ -29,7 +29,7 @@ from rrdbg.symbols.demangle import demangle, without_parameters
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.scopes import Scope
 from rrdbg.symbols.types import ArrayType, PointerType, StructType, Type, strip
-from rrdbg.symbols.unwind import SP, Code, Frame, endless
+from rrdbg.symbols.unwind import SP, Code, Frame, Jumped, endless
 
 MAX_FRAMES = 10_000
 """Frames at which a stack is given up."""
@@ -85,6 +85,11 @@ class Level(Frozen):
         """An address inside of the instruction at which it stands: what scopes and locations are looked up by."""
         return self.state.pc
 
+    @property
+    def tail_call(self) -> bool:
+        """Whether it has left already, by a tail call."""
+        return isinstance(self.state, Jumped)
+
     def cfa(self) -> int | None:
         """Return the canonical frame address."""
         return self.state.cfa()
@@ -128,7 +133,12 @@ class Backtrace(Frames):
         self._stacks: dict[tuple[int, int], _Stack] = {}
         self._outside = (-1, 0)  # position, and number of inlined calls before which it counts as standing
         self._selected = (-1, 0)  # position, and number of the frame
-        self._code = Code(self._rules, self._function, lambda at, size: self._engine.read(at, size, False))
+        self._code = Code(
+            self._rules,
+            self._function,
+            lambda at, size: self._engine.read(at, size, False),
+            lambda return_pc, pc: self._symbols.debug.tail_calls(return_pc, pc),
+        )
         self._has_mret = lru_cache(maxsize=4096)(self._contains_mret)
 
     # what faces ask for
@@ -236,6 +246,8 @@ class Backtrace(Frames):
         line = self._symbols.line(state.pc)
         file, number = (line.file, line.line) if line else ("", 0)
         scopes = self._symbols.debug.scopes(state.pc)
+        if isinstance(state, Jumped):
+            scopes = scopes[:1]  # gdb shows no more of a tail call that was inlined
         hidden = self._hidden if physical.position == self._engine.icount and not physical.trap else 0
         if hidden:
             file, number = scopes[hidden - 1].call_file, scopes[hidden - 1].call_line
@@ -279,9 +291,13 @@ class Backtrace(Frames):
             if after is None and state.row is None and current.position is not None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
-            written = state.caller() if after is None else None
+            written = state.returning() if after is None else None
             if (caller := self._plausible(written)) is not None:
                 after = _Physical(caller, current.priv, None)
+                jumped = state.caller()
+                while isinstance(jumped, Jumped):
+                    yield _Physical(jumped, current.priv, None)
+                    jumped = jumped.outer
             if after is None and current.position is None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
@@ -463,6 +479,7 @@ class Backtrace(Frames):
             level.taken,
             args,
             self._frame_line(level, args),
+            level.tail_call,
         )
 
     def _frame_line(self, level: Level, args: Sequence[Variable]) -> str:

@@ -51,6 +51,8 @@ class FrameInfo(Frozen):
     """Its arguments."""
     text: str = ""
     """The whole frame as gdb's `backtrace` prints it."""
+    tail_call: bool = False
+    """Whether it is a function that has left already, by a tail call, and is on no stack."""
 
 
 class Printed(Frozen):

@@ -254,7 +254,7 @@ class Stepping(Motion):
         else:
             assert extent is not None
             ranges, start = ((extent[0], max(extent[1], frame.pc + 2)),), extent[0]
-        caller = self._plausible(frame.caller())
+        caller = self._plausible(frame.returning())
         returns_to = caller.address if caller is not None and caller.address else None
         return Activation(cfa, self._frame().priv, returns_to, self._flow_of(ranges), start)
 

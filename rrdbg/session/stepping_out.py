@@ -42,7 +42,8 @@ class SteppingOut(SteppingBack):
             stop = self._stepped(outcome, None)
             if outcome.hits or not outcome.goal:
                 return stop
-            value = self._result_of(level.scope) if level.scope is not None and not level.inlined else ""
+            scope = level.scope
+            value = self._result_of(scope) if scope is not None and scope.kind == "function" else ""
             return replace(stop, returned=value, text=f"{stop.text}\nValue returned is {value}") if value else stop
 
         return self._jump("finish", self.end, run)
@@ -72,13 +73,13 @@ class SteppingOut(SteppingBack):
         cfa, state = level.cfa(), level.state
         number = level.number + 1
         found = self._levels(number + 1)
-        while len(found) > number and found[number].state is state:
+        while len(found) > number and (found[number].state is state or found[number].tail_call):
             number += 1
             found = self._levels(number + 1)
         if len(found) > number:
             caller = found[number]
         else:  # main is the last frame that is shown, but it was called all the same
-            behind = self._plausible(state.caller())
+            behind = self._plausible(state.returning())
             if behind is None:
                 raise self._no_caller(level)
             caller = replace(level, state=behind, trap="")
@@ -191,7 +192,8 @@ class SteppingOut(SteppingBack):
             goal = self._out_before(ranges, start) if reverse else self._out_after(ranges, start)
             self._engine.seek(start)
             outcome = self._backward(goal) if reverse else self._forward(goal)
-            return self._stepped(outcome, goal, reverse=reverse)
+            # the recording may end, or begin, before they are left
+            return self._stepped(outcome, None if inside(ranges, self.pc) else goal, reverse=reverse)
 
     def _out_after(self, ranges: Ranges, start: int) -> int:
         """Return the first position behind `start` at which pc lies outside of some ranges, or the end."""
@@ -353,6 +355,8 @@ class SteppingOut(SteppingBack):
         ]
         if level.inlined and caller is not None:
             rows.append(f" inlined into frame {caller.number}")
+        elif level.tail_call:
+            rows.append(" tail call frame")
         elif caller is None:
             rows.append(" Outermost frame")
         elif caller.trap:

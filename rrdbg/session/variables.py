@@ -92,7 +92,7 @@ class Variables(Steps):
         found: list[Variable] = []
         for variable in self._symbols.debug.arguments(level.scope, level.pc):
             row = self._variable(scene, variable)
-            first = None if level.inlined else self._first_value(level, variable)
+            first = None if level.scope.kind == "inline" else self._first_value(level, variable)
             if first is None:
                 found.append(row)
                 continue

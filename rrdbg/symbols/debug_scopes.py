@@ -13,6 +13,7 @@ from rrdbg.symbols.dwarf.die import Die
 from rrdbg.symbols.dwarf.functions import Node, entry_of
 from rrdbg.symbols.dwarf.image import ImageDebug
 from rrdbg.symbols.dwarf.names import holder, linkage_name, plain_name, qualified_name
+from rrdbg.symbols.dwarf.tailcalls import TailCalls
 from rrdbg.symbols.dwarf.units import Unit
 from rrdbg.symbols.dwarf.variables import declared_in, globals_of, value_holder
 from rrdbg.symbols.elf import ElfSymbols
@@ -31,6 +32,8 @@ class DebugScopes:
         self._images = [Loaded(image, bias) for image, bias, _ in images]
         self._symbols = [symbols for _, _, symbols in images]
         self._resolver = Resolver(self._find)
+        self._tail_calls = TailCalls(self._find, self._resolver, self._address_of)
+        self.tail_calls = lru_cache(maxsize=4096)(self._jumps_between)
         self._find_cached = lru_cache(maxsize=4096)(self._search)
         self._contexts: dict[tuple[int, int], UnitContext] = {}
         self._completions: dict[tuple[int, int], dict[int, Die]] = {}
@@ -66,6 +69,32 @@ class DebugScopes:
         if found is None:
             found = self._contexts[key] = UnitContext(loaded, unit, self._resolver)
         return found
+
+    @forgiving(())
+    def _jumps_between(self, return_pc: int, pc: int) -> tuple[int, ...]:
+        """Return the tail calls made between the call that returns to an address and the function around another one.
+
+        They are the addresses behind the jumps, in their order; only those that are certain.
+        """
+        start = self._function_start(pc)
+        return () if start is None else self._tail_calls.between(return_pc, start)
+
+    def _function_start(self, pc: int) -> int | None:
+        found = self._find(pc)
+        if found is not None:
+            return entry_of(found[2]) + found[0].bias
+        for loaded, symbols in zip(self._images, self._symbols, strict=True):
+            symbol = symbols.around(pc - loaded.bias) if symbols is not None and pc >= loaded.bias else None
+            if symbol is not None:
+                return symbol.address + loaded.bias
+        return None
+
+    def _address_of(self, name: str) -> int | None:
+        for loaded, symbols in zip(self._images, self._symbols, strict=True):
+            symbol = symbols.named(name) if symbols is not None else None
+            if symbol is not None:
+                return symbol.address + loaded.bias
+        return None
 
     @forgiving(())
     def scopes(self, pc: int) -> tuple[Scope, ...]:

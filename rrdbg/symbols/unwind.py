@@ -35,6 +35,9 @@ class Code(Frozen):
     """Returns the function around an address: its first address and the one behind it, which may equal the first."""
     read: Callable[[int, int], bytes]
     """Reads memory, as far as it can be read."""
+    jumps: Callable[[int, int], tuple[int, ...]] = lambda return_pc, pc: ()
+    """Returns where tail calls stand between the call that returns to an address and the function around another one:
+    the addresses behind them, in their order."""
 
 
 class Frame(Frozen):
@@ -100,11 +103,24 @@ class Frame(Frozen):
         return {number: (cfa + rule.number) & _M64 for number, rule in rules if rule.how is How.OFFSET}
 
     def caller(self) -> Frame | None:
-        """Return the frame that called this one, None when it is not known."""
+        """Return the frame that called this one, or jumped to it, None when it is not known."""
         return self._caller
 
     @cached_property
     def _caller(self) -> Frame | None:
+        frame = self.returning()
+        if frame is None or self.row is None:
+            return frame
+        for address in self.code.jumps(frame.address, self.pc):
+            frame = Jumped(self.code, address, frame.registers, True, frame, self.cfa())
+        return frame
+
+    def returning(self) -> Frame | None:
+        """Return the frame that this one returns to: functions between that have left by tail calls are left out."""
+        return self._returning
+
+    @cached_property
+    def _returning(self) -> Frame | None:
         cfa = self.cfa()
         if cfa is None:
             return None
@@ -164,6 +180,36 @@ class Frame(Frozen):
             registers[RA] = None
         registers[SP] = cfa
         return tuple(registers)
+
+
+class Jumped(Frame):
+    """The frame of a function that has left by a tail call: its stack is given back, and so are its registers."""
+
+    called: bool = True
+    """Whether it waits for a call to return: it stands behind the jump."""
+    outer: Frame | None = None
+    """The frame that called it, or jumped to it."""
+    base: int | None = None
+    """Its canonical frame address, which it has left to the function that runs."""
+
+    def cfa(self) -> int | None:
+        """Return the canonical frame address."""
+        return self.base
+
+    def saved(self) -> dict[int, int]:
+        """Return nothing: what it had saved is given back."""
+        return {}
+
+    def caller(self) -> Frame | None:
+        """Return the frame that called this one, or jumped to it."""
+        return self.outer
+
+    def returning(self) -> Frame | None:
+        """Return the frame that what it jumped to returns to."""
+        frame = self.outer
+        while isinstance(frame, Jumped):
+            frame = frame.outer
+        return frame
 
 
 class _WithoutCfa:

@@ -19,12 +19,12 @@ pytestmark = needs_gcc
 
 
 def shown(session: TraceSession) -> list[tuple[str, bool]]:
-    """Return the functions of the backtrace without inlined calls, and which of them a trap interrupted."""
+    """Return the functions on the stack without inlined calls, and which of them a trap interrupted."""
     found = []
     interrupted = False
     for frame in session.backtrace(200):
         interrupted = interrupted or bool(frame.trap)  # told of the innermost of inlined calls
-        if not frame.inlined:
+        if not frame.inlined and not frame.tail_call:
             found.append((frame.location.symbol, interrupted))
             interrupted = False
     return found

@@ -222,3 +222,12 @@ def test_back_and_forth(session: TraceSession) -> None:
             before = session.icount
             assert before < start
             assert session.step().when.icount > before
+
+
+def test_a_range_in_which_the_recording_ends(session: TraceSession) -> None:
+    session.goto("end")
+    pc = session.pc
+    session.goto(session.icount - 1)
+    assert session.step_range(0, 1 << 62).reason is StopReason.END
+    assert session.pc == pc
+    assert session.step_range(0, 1 << 62, reverse=True).reason is StopReason.START

@@ -26,6 +26,12 @@ MAX_TAIL_CALLS = 100
 _CALL_BYTES = 8
 """Longest call: auipc and jalr."""
 _CALLS = (D.TAG_CALL_SITE, D.TAG_GNU_CALL_SITE)
+_COMPLETE = (
+    D.AT_CALL_ALL_CALLS,
+    D.AT_CALL_ALL_TAIL_CALLS,
+    D.AT_GNU_ALL_CALL_SITES,
+    D.AT_GNU_ALL_TAIL_CALL_SITES,
+)
 _PARAMETERS = (D.TAG_CALL_SITE_PARAMETER, D.TAG_GNU_CALL_SITE_PARAMETER)
 
 
@@ -88,6 +94,11 @@ class Calls:
 def call_origin(die: Die) -> Die | None:
     """Return the function that a call site names."""
     return die.reference(D.AT_CALL_ORIGIN) or die.reference(D.AT_ABSTRACT_ORIGIN)
+
+
+def has_all_tail_calls(node: Node) -> bool:
+    """Return whether a function's description names all of its tail calls."""
+    return any((owner := holder(node.die, name)) is not None and owner.flag(name) for name in _COMPLETE)
 
 
 class UnitContext:
@@ -247,7 +258,7 @@ class Resolver:
         """Return the tail call by which a called function leads to another one, when there is just one way."""
         origin = call_origin(call)
         between = self._function(loaded, origin) if origin is not None else None
-        if between is None:
+        if between is None or not has_all_tail_calls(between):
             return None
         ways = []
         for die in self.calls(between).tail:
