@@ -132,3 +132,22 @@ def test_temporary_and_ignored(pair: Pair) -> None:
     place = pair.address_of(FUNCTIONS[pair.name][1])
     pair.run(0, [f"tbreak *{place:#x}", "continue", f"break *{place:#x}", "continue"])
     pair.run(0, [f"break *{place:#x}", "continue", "continue 3", "reverse-continue 2", "continue"])
+
+
+def test_traps_of_the_program_itself(pair: Pair) -> None:
+    """gdb's `nexti` goes into what `ecall` calls, since it is made of `stepi`; rrdbg's own goes over it."""
+    if pair.name != "ticks":
+        return
+    pair.gdb.ask("maintenance packet Qqemu.sstep=0x7")
+    session = pair.session
+    session.delete_point()
+    session.goto(0)
+    session.add_catch("ecall-m")
+    taken = session.continue_(3).when.icount - 1
+    session.delete_point()
+    entered, *_ = pair.run(taken, ["stepi", "reverse-stepi", "stepi 3", "reverse-stepi 3"])
+    assert entered == taken + 1
+    assert pair.run(taken, [("nexti", "stepi"), ("reverse-nexti", "reverse-stepi")]) == [entered, taken]
+    (over,) = pair.run(taken, [("monitor nexti", "nexti")])
+    assert over > entered + 5
+    assert pair.run(over, [("monitor reverse-nexti", "reverse-nexti")]) == [taken]
