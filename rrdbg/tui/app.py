@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 from textual import on
@@ -71,7 +71,7 @@ class DebuggerApp(Actions):
     CSS_PATH = "style.tcss"
     TITLE = "rrdbg"
     ESCAPE_TO_MINIMIZE: ClassVar[bool] = False
-    COMMANDS = Actions.COMMANDS | {TableProvider}
+    COMMANDS: ClassVar[set[Any]] = {TableProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         # The prompt opens before the next key is looked at: over a slow line, a whole command comes at once.
         Binding(key.keys, key.action, key.title, show=False, priority=key.action.startswith(PROMPTING), id=key.id)

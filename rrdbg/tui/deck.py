@@ -169,11 +169,11 @@ class Deck(Widget):
         self.refresh(layout=True)
 
     def _refocus(self, hidden: Pane, shown: object) -> None:
-        # The pane that took the place of the hidden one, or the first.
+        # The pane that took the place of the hidden one, or the first. At once: whoever hides it may want the focus.
         slot = self._plan.slots[self._plan.slot_of(hidden.id or "")]
         for pane in self.panes:
             if pane.id in slot.panes and pane.id in list(shown):  # type: ignore[call-overload]
                 pane.display = True
-                pane.focus()
+                self.screen.set_focus(pane)
                 return
-        self._listing().focus()
+        self.screen.set_focus(self._listing())

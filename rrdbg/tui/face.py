@@ -296,7 +296,13 @@ class Face(App[int]):
         if jump:
             self.jumps.leave(self.here)
         self.status.put(message=None)
-        self.ask(Job(kind, title, job, self.moved, count=count))
+        self.ask(Job(kind, title, job, self._came_to, count=count))
+
+    def _came_to(self, view: View) -> None:
+        """Show where a motion ended; what was answered while it waited for its turn is about another position."""
+        if self.view is not None and view.position != self.view.position:
+            self.status.put(message=None)
+        self.moved(view)
 
     def look(self, expression: str, *, asked: bool = False) -> None:
         """Show memory at an expression's value; `asked`: the user waits for it."""
@@ -329,7 +335,7 @@ class Face(App[int]):
                 return
             if view.position != start and verb not in STEPS:
                 self.jumps.leave(start)
-            self.moved(view)
+            self._came_to(view)
             if answer.text and (echo or answer.stop is None):
                 self.deck.log_pane.write(answer.text)
             lines = answer.text.strip().splitlines()

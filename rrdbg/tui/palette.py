@@ -30,6 +30,10 @@ class TableProvider(Provider):
             (name, text, partial(app.action_prompt, f"{name} "))
             for name, text in (app.overview.commands if app.overview else ())
         ]
+        entries += [
+            ("Choose a theme", "from all there are", app.action_change_theme),
+            ("Screenshot", "save the screen as an SVG picture", lambda: app.set_timer(0.1, app.deliver_screenshot)),
+        ]
         return entries
 
     async def discover(self) -> Hits:

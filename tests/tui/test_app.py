@@ -262,8 +262,31 @@ async def test_every_key_answers_without_an_error() -> None:
         assert "internal error" not in run.text
 
 
+@pytest.mark.parametrize("key", ["f6", "8", "5"])
+async def test_a_search_has_the_prompt_also_from_panes_that_the_console_covers(key: str) -> None:
+    async with running((80, 24)) as run:
+        await run.press(key, "slash", *"tick")
+        assert run.app.focused is run.app.prompt_line
+        assert run.app.deck.console.pattern == "tick"
+
+
+async def test_what_was_said_of_another_position_goes() -> None:
+    async with running() as run:
+        run.app.action_goto("100")
+        run.app.say("answer to a command before")
+        await run.stands(100)
+        assert run.app.status.message is None
+        run.app.action_goto("100")
+        run.app.say("of here")
+        await run.until(lambda: run.app.engine.idle)
+        assert run.app.status.message == ("reason", "of here")
+
+
 async def test_palette_offers_keys_and_commands() -> None:
     async with running() as run:
+        await run.key("ctrl+p")
+        await run.until(lambda: "Step one" in run.text)  # nothing of Textual's own comes before
+        await run.key("escape")
         await run.key("ctrl+p")
         await run.key(*"verify")
         await run.until(lambda: "Verify the whole trace" in run.text)
