@@ -43,7 +43,7 @@ def _points(points: list[Point], interpreter: Interpreter) -> str:
         where = point.location
         what = point.what
         if code and where is not None and where.text:
-            what = f"in {where.text}" + (f" at {where.source}" if where.source else "")
+            what = f"in {where.symbol or where.text}" + (f" at {where.source}" if where.source else "")
         lines.append(
             f"{point.number:<7} {_TYPE[point.kind]:<14} {'del ' if point.temporary else 'keep'} "
             f"{'y' if point.enabled else 'n'}   {address} {what}".rstrip()

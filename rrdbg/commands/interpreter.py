@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LINES = 10
 """Lines that `list` shows, unless told otherwise."""
 
+FRAMES = 100
+"""Frames that `backtrace` shows, unless told otherwise: more are a recursion without end, or traps in the handler."""
 MAX_STOPS = 10_000
 """Stops whose points' commands are run in a row."""
 MAX_DEPTH = 10
@@ -74,6 +76,8 @@ class Interpreter:
         """What `list` has shown last since the last stop."""
         self.list_size = LINES
         """How many lines `list` shows."""
+        self.frame_limit: int | None = FRAMES
+        """How many frames `backtrace` shows; None: all."""
         self.last_point = 0
         """Number of the point that a command has set last; 0: none yet."""
         self.point_commands: dict[int, tuple[str, ...]] = {}

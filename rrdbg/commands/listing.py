@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rrdbg_core.frozen import Frozen
@@ -81,7 +82,16 @@ def _list(interpreter: Interpreter, call: Call) -> Output:
         if last < first:
             raise UsageError(f"the last line, {last}, lies before the first one, {first}")
         return _show(interpreter, file, first, last)
-    return _around(interpreter, *_place(interpreter, text))
+    return _with_place(interpreter, text, _around(interpreter, *_place(interpreter, text)))
+
+
+def _with_place(interpreter: Interpreter, text: str, output: Output) -> Output:
+    """Return a listing, that of an address with what gdb says above it: where the address is."""
+    if not text.startswith("*"):
+        return output
+    where = interpreter.session.source_place(text)
+    name = interpreter.session.locate(where.address).symbol
+    return replace(output, text=f"{where.address:#x} is in {name} ({where.source}).\n{output.text}")
 
 
 def _here(interpreter: Interpreter) -> tuple[str, int]:

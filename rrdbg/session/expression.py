@@ -1,7 +1,7 @@
 """Expressions: C over the guest's variables, registers and memory, as in gdb.
 
     constants     42, 1_000, 0x8000_0000, 0b101, 017, 1.5f, 'a', "text"; they have C's types: int, unsigned, long, ...
-    variables     of the selected frame, of the program; file.c::name, function::name; functions; enumerators
+    variables     of the selected frame, of the program; file.c::name, function::name, ::name; functions; enumerators
     registers     $a0, $x10, $pc, $mstatus, $icount, $priv, $time_ns
     values shown  $1, $ (the last one), $$ (the one before), $$3; $_ and $_exitcode
     your own      $name, set by `set $name = ...`

@@ -78,7 +78,7 @@ class Qualified(Tree):
     """`scope::name`: a variable of a function, or of a source file."""
 
     scope: str
-    """Function or file."""
+    """Function or file; empty: `::name`, outside of functions."""
     name: str
     """The variable; may have `::` in it."""
 

@@ -247,6 +247,11 @@ class Parser:
             inner = self._expression(0)
             self._need(")")
             return inner
+        if self._take("::"):  # past the variables of the function
+            if self.token.kind not in ("name", "quoted"):
+                raise self.error("a name is missing")
+            name = self._name()
+            return self._made(nodes.Qualified("", name.name)) if isinstance(name, nodes.Name) else name
         raise self.error("something is missing" if token.kind == "end" else f"unexpected {token.text!r}")
 
     def _string(self) -> nodes.String:
@@ -345,7 +350,7 @@ class Parser:
     @staticmethod
     def _starts_operand(token: Token) -> bool:
         return token.kind in _OPERAND or (
-            token.kind == "op" and token.text in ("(", "-", "+", "~", "!", "*", "&", "{", "++", "--")
+            token.kind == "op" and token.text in ("(", "-", "+", "~", "!", "*", "&", "{", "++", "--", "::")
         )
 
     def _type_name(self) -> nodes.TypeName:

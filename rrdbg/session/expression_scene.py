@@ -151,6 +151,10 @@ class FrameScene:
             return self.variable(found)
         if isinstance(found, Function):
             return CValue(found.type, Memory(found.low_pc), self.state)
+        return self._symbol_named(name)
+
+    def _symbol_named(self, name: str) -> CValue:
+        """Return an enumerator or symbol."""
         constant = self.debug.enumerator(name, self.state.pc)
         if constant is not None:
             return number(constant[0], constant[1])
@@ -186,8 +190,10 @@ class FrameScene:
         return CValue(kind, self.debug.locate(variable, self.state), self.state)
 
     def qualified(self, scope: str, name: str) -> CValue:
-        """Return a variable of a function or file."""
+        """Return a variable of a function or file; without a scope one that lies outside of functions."""
         debug = self.debug
+        if not scope:
+            return self._outside_of_functions(name)
         found = debug.global_variable(f"{scope}::{name}", self.state.pc) or self._variable_of_file(scope, name)
         if found is not None:
             return self.variable(found)
@@ -206,6 +212,15 @@ class FrameScene:
             return self._function_of_file(scope, name)
         where = f"function {scope!r}" if functions else "current context"
         raise NotFound(f"no symbol {name!r} in {where}" if functions else f"no symbol {scope!r} in {where}")
+
+    def _outside_of_functions(self, name: str) -> CValue:
+        found = self.debug.global_variable(name, self.state.pc)
+        if found is not None:
+            return self.variable(found)
+        functions = self.debug.function_named(name)
+        if functions:
+            return CValue(functions[0].type, Memory(functions[0].low_pc), self.state)
+        return self._symbol_named(name)
 
     def _local_of(self, function: Function, name: str) -> CValue | None:
         """Return a variable of a function: a static one, or one of the innermost frame that runs it."""

@@ -338,6 +338,9 @@ class SteppingOut(SteppingBack):
             f"Source language is {debug.language(pc) or 'unknown'}.",
             f"Producer is {debug.producer(pc) or 'unknown'}.",
         ]
+        if version := debug.dwarf_version(pc):
+            rows.append(f"Compiled with DWARF {version} debugging format.")
+            rows.append(f"{'Includes' if debug.has_macros(pc) else 'Does not include'} preprocessor macro info.")
         return "\n".join(rows)
 
     def frame_details(self) -> str:

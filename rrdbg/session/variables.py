@@ -27,7 +27,7 @@ from rrdbg.session.ctypes_values import (
     referenced,
     unreadable,
 )
-from rrdbg.session.errors import Unreadable, UsageError
+from rrdbg.session.errors import NotFound, Unreadable, UsageError
 from rrdbg.session.expression import Expression, parse
 from rrdbg.session.expression_evaluator import present_members
 from rrdbg.session.expression_lower import lower
@@ -41,6 +41,7 @@ from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.location import Memory, OptimisedOut
 from rrdbg.symbols.scopes import DebugVariable, Scope
 from rrdbg.symbols.types import (
+    VOID,
     ArrayType,
     FunctionType,
     PointerType,
@@ -213,7 +214,7 @@ class Variables(Steps):
         self._check_open()
         letter = print_letter(format)
         parsed = parse(expression.strip() or "$")
-        value = parsed.compute(self._scene())
+        value = self._shown(parsed)
         text = self._printer(letter).top(_readable(value))
         index = self._notebook.remember(value) if remember else None
         plain = _number_of(value)
@@ -227,6 +228,15 @@ class Variables(Steps):
             index,
             plain,
         )
+
+    def _shown(self, parsed: Expression) -> CValue:
+        """Return the value of what is to be shown: a variable of the user's that was never set is void, as in gdb."""
+        try:
+            return parsed.compute(self._scene())
+        except NotFound:
+            if not parsed.register:
+                raise
+            return CValue(VOID)
 
     def _printer(self, letter: str) -> Printer:
         return Printer(self._print_options, self._name_at, letter, self._scene().static_member, self._memory)

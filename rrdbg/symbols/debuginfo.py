@@ -168,6 +168,19 @@ class DebugInfo(DebugNames):
         found = self._unit(pc)
         return found[1].producer if found else ""
 
+    @forgiving(0)
+    def dwarf_version(self, pc: int) -> int:
+        """Return the version of the debug information around an address; 0: there is none."""
+        found = self._unit(pc)
+        return found[1].version if found else 0
+
+    @forgiving(False)
+    def has_macros(self, pc: int) -> bool:
+        """Return whether the debug information around an address says which macros there were."""
+        found = self._unit(pc)
+        names = (D.AT_MACRO_INFO, D.AT_MACROS, D.AT_GNU_MACROS)
+        return found is not None and any(found[1].die(0).has(name) for name in names)
+
     @forgiving("")
     def language(self, pc: int) -> str:
         """Return the language of the unit around an address: "c", "c++", "rust", "asm", or empty."""

@@ -1,0 +1,72 @@
+"""What somebody types in the first week: the answers are gdb's, letter by letter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.gdb.driver import Gdb, needs_gdb
+from tests.gdb.recordings import compile_program, needs_gcc, record
+from tests.symbols.compilers import GCC
+
+from .oracle import Ours
+from .tail_calls import HEAD, recorded
+
+pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
+
+COMMANDS = """
+p $undefined | output $undefined | p ::fib | p &::total | p ::total + 1 | p (long)::total | p -::calls | whatis ::last
+list fib | list *$pc | list *fib | list *main | list fib, | list 20,25 | list ,30 | list 1,5 | list | list -
+info source | info line fib | info line *$pc | info line 30 | info line main
+frame | frame 1 | frame level 2 | frame function main | frame 0 | up | up 2 | down | up-silently | down-silently | down
+frame apply all p $pc | frame apply 2 p $sp | frame apply -2 p $sp | frame apply level 1 p n | frame apply 1 -q p $sp
+frame apply level 1-2 p n | frame apply all -s p n | frame apply all -c -q p $sp | faas p n
+bt | bt 1 | bt -1 | where 2 | bt full 2 | bt -full 1 | info stack 2
+p fib | p *table | p table | p &table[1] | p nodes[1] | p/x last | p last.x | p sizeof(struct tree) | p nodes[0]@2
+p $pc | p/x $sp | p $ | p $$ | p $$2 | p 5.0/2 | p "abc" | p 1==1 | p -5 % 3 | p/c 65 | p/t 10 | p/x -1 | p/o 8
+whatis fib | ptype fib | ptype struct tree | ptype operation | whatis &nodes[1] | output total | call total
+info locals | info args | x/4xw $sp | x/2dg $sp | x/s &last | show print pretty | info display
+""".replace("\n", "|").split("|")
+
+
+def plain(text: str) -> str:
+    """Return an answer without the numbers of the values shown, which rrdbg and gdb count for themselves."""
+    return re.sub(r"^\$\d+ = ", "$ = ", text.rstrip("\n"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("flags", ["-O0 -gdwarf-5", "-O0 -g3 -gdwarf-4"])
+def test_the_first_week(flags: str, tmp_path: Path) -> None:
+    trace = record(compile_program("calls", flags, tmp_path), tmp_path)
+    commands = [command for text in COMMANDS if (command := text.strip())]
+    with Gdb(trace) as gdb, Ours(trace) as ours:
+        ours.session.add_break("fib")
+        here = ours.session.continue_(4).when.icount
+        ours.session.delete_point()
+        theirs, mine = gdb.at(here, *commands), ours.at(here, *commands)
+        found = [
+            f"{command}\n  gdb:   {expected}\n  rrdbg: {answer}"
+            for command, expected, answer in zip(commands, theirs, mine, strict=True)
+            if plain(expected) != plain(answer)
+        ]
+        assert not found, "\n".join(found)
+
+
+def test_many_frames(tmp_path: Path) -> None:
+    text = HEAD.replace("8192", "1 << 20").replace("stack+1 << 20", "stack+0x100000")
+    rec = "F long rec(long n) { sink++; return n ? rec(n - 1) + sink : 0; } int main(void) { return rec(1200); }"
+    trace = recorded(f"{text}{rec}", GCC, "-O0", tmp_path)
+    with Ours(trace) as ours:
+        ours.session.add_break("rec", condition="n == 0")
+        ours.session.continue_()
+        lines = ours.ask("bt").splitlines()
+        assert len(lines) == 101
+        assert lines[-1].startswith("(More stack frames follow...) `backtrace 1000`")
+        assert len(ours.ask("bt 1000").splitlines()) == 1001
+        assert ours.ask("bt -1").startswith("#1201 ")
+        ours.ask("set backtrace limit 5")
+        assert len(ours.ask("bt").splitlines()) == 6
+        assert ours.ask("show backtrace limit") == "An upper bound on the number of stack frames in a backtrace is 5."
+        ours.ask("set backtrace limit unlimited")
+        assert len(ours.ask("bt").splitlines()) == 1202
