@@ -38,6 +38,8 @@ TRAP_REACH = 1 << 26
 RETURN_REACH = 1 << 24
 """Steps over which a trap is looked after, whether it has returned."""
 TRAPS_LOOKED_AT = 16
+LOOP_REACH = 1 << 16
+"""Steps of a trap loop that are looked at at once."""
 MAX_VECTORS = 64
 """Entries of a table of handlers."""
 ENTRY_REACH = 1 << 24
@@ -131,6 +133,8 @@ class Backtrace(Frames):
     def _setup(self) -> None:
         super()._setup()
         self._stacks: dict[tuple[int, int], _Stack] = {}
+        self._loop = range(0)  # steps, each of which takes the same trap as the one before
+        self._loop_cause = ""
         self._outside = (-1, 0)  # position, and number of inlined calls before which it counts as standing
         self._selected = (-1, 0)  # position, and number of the frame
         self._code = Code(
@@ -285,7 +289,7 @@ class Backtrace(Frames):
             frames.append(state)
             if (not exact and endless(frames)) or self._is_outermost(state, len(frames)):
                 return
-            after = self._beyond_trap(state, position)
+            after = self._again(current) or self._beyond_trap(state, position)
             exact = after is not None
             # code without call frame information: the trace knows best, as long as it is near
             if after is None and state.row is None and current.position is not None:
@@ -365,6 +369,27 @@ class Backtrace(Frames):
             arrives = any(start <= at < stop for at in _arrivals(base, data)) or self._has_mret(*extent)
         return self._handled(position) if arrives else None
 
+    def _again(self, current: _Physical) -> _Physical | None:
+        """Return what was interrupted where a trap was taken at the first instruction of the handler of an equal one.
+
+        That is the same place: taking a trap changes no general register. So a loop of them is not replayed trap by
+        trap.
+        """
+        step = (current.position or 0) - 1
+        if not self._loop.start < step < self._loop.stop:
+            return None
+        return replace(current, position=step, trap=self._loop_cause, taken=step)
+
+    def _remember_loop(self, step: int) -> None:
+        """Look for equal traps in the steps directly before a trap. The guest then stands anywhere."""
+        rows = self._engine.traps(max(step + 1 - LOOP_REACH, 0), step + 1)
+        equal = (rows[:, 0] + np.uint64(len(rows)) - np.arange(len(rows), dtype=np.uint64) == np.uint64(step + 1)) & (
+            rows[:, 1] == rows[-1, 1]
+        )
+        count = len(rows) if equal.all() else int(np.argmin(equal[::-1]))
+        self._loop = range(step + 1 - count, step + 1)
+        self._loop_cause = cause_text(int(rows[-1, 1]))
+
     def _handled(self, position: int) -> _Physical | None:
         """Return what the latest trap before a position has interrupted that has not returned since."""
         with self._excursion("looking for the trap that is being handled", position, max(position - TRAP_REACH, 0)):
@@ -378,6 +403,8 @@ class Backtrace(Frames):
                 if not self._returned(step, position, found):
                     cause = self._trap_of(step)
                     name = cause_text(cause) if cause is not None else "trap"
+                    if step == position - 1:
+                        self._remember_loop(step)
                     return replace(found, trap=name, taken=step)
                 upper = step
         return None

@@ -70,3 +70,24 @@ def test_many_frames(tmp_path: Path) -> None:
         assert ours.ask("show backtrace limit") == "An upper bound on the number of stack frames in a backtrace is 5."
         ours.ask("set backtrace limit unlimited")
         assert len(ours.ask("bt").splitlines()) == 1202
+
+
+def test_a_loop_of_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trap of a loop is shown, though they are not replayed one by one."""
+    rec = "F long lost(long n) { ((function)0)(n, n); return sink; } int main(void) { return lost(3); }"
+    trace = recorded(f"{HEAD}{rec}", GCC, "-O0", tmp_path)
+    with Ours(trace) as ours:
+        ours.session.add_break("lost")
+        first = ours.session.continue_().when.icount
+        for count in (1, 2, 40):  # to the first trap and beyond; the last frames are those of the program
+            ours.session.goto(first + 10 + count)
+            quick = ours.session.backtrace(200)
+            monkeypatch.setattr("rrdbg.session.backtrace.LOOP_REACH", 1)
+            with Ours(trace) as other:
+                other.session.goto(first + 10 + count)
+                assert other.session.backtrace(200) == quick
+            monkeypatch.undo()
+        assert len(quick) > 30
+        assert [frame.function for frame in quick[-2:]] == ["lost", "main"]
+        ours.session.goto("end")
+        assert len(ours.session.backtrace(10_000)) == 10_000
