@@ -74,12 +74,12 @@ def test_many_frames(tmp_path: Path) -> None:
 
 def test_a_loop_of_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each trap of a loop is shown, though they are not replayed one by one."""
-    rec = "F long lost(long n) { ((function)0)(n, n); return sink; } int main(void) { return lost(3); }"
-    trace = recorded(f"{HEAD}{rec}", GCC, "-O0", tmp_path)
+    lost = 'F long lost(long n) { __asm__("li a1, 64\\n .word 0x30559073" ::: "a1"); ((function)0)(n, n); return 0; }'
+    trace = recorded(f"{HEAD}{lost} int main(void) {{ return lost(3); }}", GCC, "-O0", tmp_path)  # csrw mtvec, a1
     with Ours(trace) as ours:
         ours.session.add_break("lost")
         first = ours.session.continue_().when.icount
-        for count in (1, 2, 40):  # to the first trap and beyond; the last frames are those of the program
+        for count in (*range(4), 40):  # to the first trap and beyond; the last frames are those of the program
             ours.session.goto(first + 10 + count)
             quick = ours.session.backtrace(200)
             monkeypatch.setattr("rrdbg.session.backtrace.LOOP_REACH", 1)
