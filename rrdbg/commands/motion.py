@@ -136,11 +136,14 @@ def _reverse_finish(interpreter: Interpreter, call: Call) -> Output:
     "[LOCATION|POSITION]",
     aliases=("u",),
     args=(Arg.LOCATION,),
-    details="Without an argument: like next, but a jump back does not count: it leaves a loop.",
+    details=(
+        "Without an argument: like next, but a jump back does not count: it leaves a loop. A place in the current "
+        "function counts where this activation comes to it; it ends there, or where it has returned."
+    ),
     repeats=True,
 )
 def _until(interpreter: Interpreter, call: Call) -> Output:
-    return _moved(interpreter.session.until(call.args or None))
+    return _moved(interpreter.session.until(call.args, here=True) if call.args else interpreter.session.until())
 
 
 @command(

@@ -176,6 +176,37 @@ command(
 )(_delete)
 
 
+@command(
+    "clear",
+    Group.POINTS,
+    "delete the breakpoints at a place",
+    "[LOCATION]",
+    args=(Arg.LOCATION,),
+    details="Without one: those where the guest stands.",
+)
+def _clear(interpreter: Interpreter, call: Call) -> Output:
+    session = interpreter.session
+    if call.args:
+        probe = session.add_break(call.args, internal=True)
+        session.delete_point(probe.number)
+        place, address = probe.location, probe.address
+    else:
+        place, address = session.locate(session.pc), session.pc
+    line = place.source if place is not None and ":" in call.args else ""
+    numbers = [
+        point.number
+        for point in session.points()
+        if point.kind is PointKind.BREAK
+        and (point.address == address or (line and point.location is not None and point.location.source == line))
+    ]
+    if not numbers:
+        raise NotFound(f"no breakpoint at {call.args or 'this line'}", hint="`info breakpoints` lists them")
+    for number in numbers:
+        session.delete_point(number)
+    shown = " ".join(map(str, numbers))
+    return Output(f"Deleted breakpoint{'s' * (len(numbers) > 1)} {shown} ", {"deleted": numbers})
+
+
 @command("enable", Group.POINTS, "enable points by number, or all of them", "[NUMBER...]", args=(Arg.POINT,))
 def _enable(interpreter: Interpreter, call: Call) -> Output:
     for number in _numbers_or_all(call):

@@ -13,6 +13,8 @@ PREFIXES: dict[str, tuple[str, ...]] = {"info": ("i", "inf")}
 """Short forms of words that only subcommands start with."""
 
 _HEAD = re.compile(r"([A-Za-z][\w-]*|[?!])(?:(/)([^\s]*))?\s*(.*)", re.DOTALL)
+_FORMATTED = ("print", "output", "call", "x", "display", "disassemble")
+"""Commands whose format may also stand behind a space; others may take a host's path there."""
 _ASSIGNED = re.compile(r"\w+(?:[.\[]|->|\s*(?:[-+*/%&|^]|<<|>>)?=(?!=))")
 """How an assignment to a variable of the guest begins, whose name may be that of a setting."""
 
@@ -45,6 +47,8 @@ def resolve(line: str, commands: Sequence[Command]) -> tuple[Command, Call]:
     if plain is None:
         names = ", ".join(f"{name} {sub}" for sub in sorted(subcommands))
         raise UsageError(f"{name!r} must be followed by what to show", hint=names)
+    if not slash and plain.name in _FORMATTED and (late := re.match(r"/(\S+)\s*(.*)", rest, re.DOTALL)):
+        slash, form, rest = "/", late[1], late[2]  # `x /4xw $sp`
     return plain, Call(plain.name, rest.strip(), ("/" if slash and not form else "") + form)
 
 

@@ -182,10 +182,13 @@ class Session(Protocol):
     def reverse_continue(self, count: int = 1) -> Stop:
         """Run backwards to the previous stop; with a count, pass over that many minus one."""
 
-    def until(self, location: str | int | None = None) -> Stop:
+    def until(self, location: str | int | None = None, *, here: bool = False) -> Stop:
         """Run until an address (or a position such as `+1k` or `#7`) is reached or a point stops it.
 
-        Without one: to the next instruction after this one, out of a loop.
+        Args:
+            location: The address; without one: to the next instruction after this one, out of a loop.
+            here: Of a place in the current function, stop only where this activation comes to it, or has returned; as
+                gdb's `until`.
         """
 
     def advance(self, location: str | int) -> Stop:

@@ -130,7 +130,7 @@ class Motion(ProgramSource):
 
         return self._jump("reverse-continue", 0, run)
 
-    def until(self, location: str | int | None = None) -> Stop:
+    def until(self, location: str | int | None = None, *, here: bool = False) -> Stop:
         """Run until an address or a position is reached or a point stops it."""
         if location is None:
             return self._jump("until", self.end, self._until_next)

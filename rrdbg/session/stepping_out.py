@@ -163,6 +163,26 @@ class SteppingOut(SteppingBack):
 
     # until, advance
 
+    def until(self, location: str | int | None = None, *, here: bool = False) -> Stop:
+        """Run until a place or a position is reached or a point stops it."""
+        if not here or location is None:
+            return super().until(location)
+        if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):
+            return super().until(location)
+        places = self._code_addresses(location)
+        activation = self._activation_here()
+        if activation is None or not all(inside(activation.flow.ranges, place) for place in places):
+            return super().until(location)
+        try:
+            back = self._return_of(self._level(0))
+        except NotFound:
+            back = Goal()
+        goal = Goal(
+            (*places, *back.addresses),
+            lambda: (self.pc in places and self._is_in(activation)) or (self.pc in back.addresses and back.test()),
+        )
+        return self._jump("until", self.end, lambda: self._stepped(self._forward(self.end, goal), None))
+
     def advance(self, location: str | int) -> Stop:
         """Run until a place is reached, or the current function has returned, or a point stops it."""
         if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):

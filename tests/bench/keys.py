@@ -70,7 +70,7 @@ COMMANDS = (
     "verify", "info bookmarks", "info notes", "bookmark here", "note a remark", "delete bookmark here",
     "delete note 1", "help", "echo hello", "source /dev/null", "memory $sp", "compare start", "compare",
     "info threads", "thread", "set listsize 10", "show listsize", "commands 1", "up-silently", "down-silently",
-    "frame apply 2 info frame", "faas print $sp", "set backtrace limit 50", "show backtrace",
+    "frame apply 2 info frame", "faas print $sp", "set backtrace limit 50", "show backtrace", "clear main",
 )  # fmt: skip
 """A line for every command of the table but `quit`; a test sees to it."""
 

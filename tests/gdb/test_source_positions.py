@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rrdbg
+from rrdbg.commands import Interpreter
 from rrdbg.session.api import Session, Stop
 from tests.gdb.driver import Gdb, needs_gdb
 from tests.gdb.recordings import compile_program, needs_gcc, record
@@ -70,3 +71,27 @@ def test_walks(both: Both) -> None:
             ours.append(session.icount)
         theirs = [int(answer) for answer in answers[1::2]]
         assert theirs == ours, (function, list(zip(verbs, theirs, ours, strict=True)))
+
+
+LINES = {"fib": (20, 22, 24, 25), "insert": (52, 54, 58), "sum": (63, 64), "main": (70, 75)}
+
+
+def test_until_a_line(both: Both) -> None:
+    """Of a recursive function the activation counts in which one is, and its end."""
+    name, gdb, session = both
+    if name != "calls":
+        return
+    interpreter = Interpreter(session)
+    for function, lines in LINES.items():
+        for count in (1, 4):
+            session.delete_point()
+            session.goto(0)
+            session.add_break(function)
+            stop = session.continue_(count)
+            session.delete_point()
+            start = stop.when.icount
+            for line in lines if stop.points else ():
+                session.goto(start)
+                interpreter.run(f"until {line}")
+                theirs = gdb.at(start, f"until {line}", 'printf "%lu", $icount')[1]
+                assert int(theirs) == session.icount, (function, count, line)

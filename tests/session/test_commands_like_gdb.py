@@ -28,6 +28,7 @@ p fib | p *table | p table | p &table[1] | p nodes[1] | p/x last | p last.x | p 
 p $pc | p/x $sp | p $ | p $$ | p $$2 | p 5.0/2 | p "abc" | p 1==1 | p -5 % 3 | p/c 65 | p/t 10 | p/x -1 | p/o 8
 whatis fib | ptype fib | ptype struct tree | ptype operation | whatis &nodes[1] | output total | call total
 info locals | info args | x/4xw $sp | x/2dg $sp | x/s &last | show print pretty | info display
+p /x 5 | x /2xw &total | break fib | clear fib | break calls.c:22 | clear calls.c:22 | tbreak add | clear add
 """.replace("\n", "|").split("|")
 
 
@@ -41,9 +42,9 @@ def test_the_first_week(flags: str, tmp_path: Path) -> None:
     trace = record(compile_program("calls", flags, tmp_path), tmp_path)
     commands = [command for text in COMMANDS if (command := text.strip())]
     with Gdb(trace) as gdb, Ours(trace) as ours:
-        ours.session.add_break("fib")
+        point = ours.session.add_break("fib", internal=True)
         here = ours.session.continue_(4).when.icount
-        ours.session.delete_point()
+        ours.session.delete_point(point.number)
         theirs, mine = gdb.at(here, *commands), ours.at(here, *commands)
         found = [
             f"{command}\n  gdb:   {expected}\n  rrdbg: {answer}"

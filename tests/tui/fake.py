@@ -292,7 +292,7 @@ class FakeSession:
     def reverse_finish(self) -> Stop:
         return self.move(self.icount - 16, StopReason.STEP)
 
-    def until(self, location: str | int | None = None) -> Stop:
+    def until(self, location: str | int | None = None, *, here: bool = False) -> Stop:
         self.calls.append(f"until {location}")
         return self.move(self.icount + 3, StopReason.STEP)
 
