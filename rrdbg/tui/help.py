@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +12,9 @@ from textual.screen import ModalScreen
 
 from rrdbg.tui.keys import KEYS, Key, groups
 from rrdbg.tui.pane import STYLES, Pane, Parts
-from rrdbg.tui.text import clip
+
+INDENT = 21
+"""Cells before the texts."""
 
 MOUSE = (
     ("hover", "Timeline: what happened there, and where the program was"),
@@ -34,6 +37,7 @@ class HelpPane(Pane):
         self._lines: list[tuple[str, str]] = []
         for group, rows in (*groups(keys), ("Mouse", MOUSE), ("Commands", commands)):
             self._lines += [("", ""), ("", group), *rows]
+        self._rows = self._lines
 
     def on_mount(self) -> None:
         """Title the overlay."""
@@ -41,20 +45,33 @@ class HelpPane(Pane):
 
     def count(self) -> int:
         """Return the number of lines."""
-        return len(self._lines)
+        return len(self._rows)
+
+    def update(self) -> None:
+        """Break long texts where the pane ends."""
+        room = max(self.scrollable_content_region.width - INDENT - 1, INDENT)
+        self._rows = []
+        for keys, text in self._lines:
+            first, *rest = wrap(text, room) or [""]
+            self._rows += [(keys, first), *((" ", more) for more in rest)]
+        super().update()
 
     def line(self, index: int, width: int) -> Parts:
         """Return one line."""
-        keys, text = self._lines[index]
+        keys, text = self._rows[index]
         if not keys:
             return [(f"  {text}", self.style("accent"))]
-        return [(f"  {keys:<18} ", self.style("symbol")), (clip(text, width - 22), self.style("text"))]
+        return [(f"  {keys:<{INDENT - 3}} ", self.style("symbol")), (text, self.style("text"))]
 
 
 class HelpScreen(ModalScreen[None]):
     """Covers the panes until a key closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # as in a pager: elsewhere these move the cursor of the trace
+        Binding("home", "edge(-1)", "First line", show=False),
+        Binding("end", "edge(1)", "Last line", show=False),
+        Binding("space", "page(1)", "A page down", show=False),
         Binding("escape,q,question_mark,f1,enter", "dismiss", "Close", show=False),
     ]
 
@@ -65,3 +82,11 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Mount the lines."""
         yield HelpPane(self._keys, self._commands)
+
+    def action_edge(self, direction: int) -> None:
+        """Scroll to the first or the last line."""
+        self.query_one(HelpPane).action_edge(direction)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by screens."""
+        self.query_one(HelpPane).action_page(pages)

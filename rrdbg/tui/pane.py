@@ -201,7 +201,8 @@ class Pane(ScrollView, Lined, can_focus=True, inherit_bindings=False):
         if self.SELECTS:
             self.select(self.selected + lines)
         else:
-            self.scroll_relative(y=lines, animate=False)
+            # at once: the next key goes on from there
+            self.scroll_to(y=self.scroll_offset.y + lines, animate=False, force=True, immediate=True)
 
     def action_page(self, pages: int) -> None:
         """Move by screens."""

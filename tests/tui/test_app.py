@@ -270,6 +270,18 @@ async def test_a_search_has_the_prompt_also_from_panes_that_the_console_covers(k
         assert run.app.deck.console.pattern == "tick"
 
 
+async def test_the_help_is_a_pager_and_cuts_nothing() -> None:
+    async with running((80, 24)) as run:
+        await run.key("question_mark")
+        await run.sees("Step one source line; one instruction in the disassembly")
+        await run.key("end")
+        await run.sees("leave")  # what quit does
+        await run.key("home", "space")
+        await run.sees("│                     maximised pane")  # the rest of a long text
+        assert run.app.screen.is_modal
+        assert run.position == 0
+
+
 async def test_what_was_said_of_another_position_goes() -> None:
     async with running() as run:
         run.app.action_goto("100")
