@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -230,30 +232,25 @@ class Transcript:
 
     def look(self, offset: int) -> Look:
         """Return how text at an offset of the output looks."""
-        low, high = 0, len(self._looks)
-        while low < high:
-            middle = (low + high) // 2
-            if self._looks[middle][0] <= offset:
-                low = middle + 1
-            else:
-                high = middle
-        return self._looks[low - 1][1] if low else PLAIN
+        number = bisect_right(self._looks, offset, key=lambda pair: pair[0])
+        return self._looks[number - 1][1] if number else PLAIN
 
     def find(self, pattern: str) -> list[tuple[int, int]]:
         """Return where a text stands: (start, end) offsets in the output. Without capitals, capitals do not matter."""
-        if not pattern:
+        wanted, text = pattern.encode(), self.plain
+        if not wanted:
             return []
-        flags = 0 if any(char.isupper() for char in pattern) else re.IGNORECASE
-        found = re.finditer(re.escape(pattern.encode()), self.plain, flags)
-        return [(self._offset(match.start()), self._offset(match.end() - 1) + 1) for match in found]
+        if not any(char.isupper() for char in pattern):
+            wanted, text = wanted.lower(), text.lower()
+        found: list[tuple[int, int]] = []
+        size, direct = len(wanted), len(self._cuts) == 1
+        at = text.find(wanted)
+        while at >= 0:
+            end = at + size
+            found.append((at, end) if direct else (self._offset(at), self._offset(end - 1) + 1))
+            at = text.find(wanted, end)
+        return found
 
     def _offset(self, plain: int) -> int:
-        low, high = 0, len(self._cuts)
-        while low < high:
-            middle = (low + high) // 2
-            if self._cuts[middle][0] <= plain:
-                low = middle + 1
-            else:
-                high = middle
-        text, output = self._cuts[low - 1]
+        text, output = self._cuts[bisect_right(self._cuts, (plain, sys.maxsize)) - 1]
         return output + plain - text
