@@ -32,8 +32,7 @@ class DebugScopes:
         self._images = [Loaded(image, bias) for image, bias, _ in images]
         self._symbols = [symbols for _, _, symbols in images]
         self._resolver = Resolver(self._find)
-        self._tail_calls = TailCalls(self._find, self._resolver, self._address_of)
-        self.tail_calls = lru_cache(maxsize=4096)(self._jumps_between)
+        self._jumps = lru_cache(maxsize=4096)(TailCalls(self._find, self._resolver, self._address_of).between)
         self._find_cached = lru_cache(maxsize=4096)(self._search)
         self._contexts: dict[tuple[int, int], UnitContext] = {}
         self._completions: dict[tuple[int, int], dict[int, Die]] = {}
@@ -71,13 +70,13 @@ class DebugScopes:
         return found
 
     @forgiving(())
-    def _jumps_between(self, return_pc: int, pc: int) -> tuple[int, ...]:
+    def tail_calls(self, return_pc: int, pc: int) -> tuple[int, ...]:
         """Return the tail calls made between the call that returns to an address and the function around another one.
 
         They are the addresses behind the jumps, in their order; only those that are certain.
         """
         start = self._function_start(pc)
-        return () if start is None else self._tail_calls.between(return_pc, start)
+        return () if start is None else self._jumps(return_pc, start)
 
     def _function_start(self, pc: int) -> int | None:
         found = self._find(pc)
