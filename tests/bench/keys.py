@@ -136,9 +136,16 @@ class Tour:
     """One terminal on one trace."""
 
     def __init__(
-        self, screen: Interface, tries: int, say: Callable[[str], None], part: tuple[int, int] = (1, 1)
+        self,
+        screen: Interface,
+        tries: int,
+        say: Callable[[str], None],
+        *,
+        only: Sequence[str] = (),
+        part: tuple[int, int] = (1, 1),
     ) -> None:
         self._screen, self._tries, self._say = screen, tries, say
+        self._only = only
         self._part, self._parts = part
         self._met: dict[str, int] = {}
         self.keys: dict[str, Tried] = {}
@@ -167,6 +174,8 @@ class Tour:
 
     def measure(self, name: str, situation: Situation, press: Callable[[], Answer]) -> None:
         """Try a key until it was in time, a few times at most."""
+        if self._only and name not in self._only:
+            return
         if self._met.setdefault(name, len(self._met)) % self._parts != self._part - 1:
             return
         self._say(f"{self._screen.size[0]}x{self._screen.size[1]}, {situation.name}: {name}")
@@ -248,6 +257,7 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=3, help="of a key that is late (3)")
     parser.add_argument("--situations", default=",".join(s.name for s in SITUATIONS), help="where, with commas between")
     parser.add_argument("--panes", default=",".join(PANES), help="panes whose keys are tried, with commas between")
+    parser.add_argument("--only", metavar="NAME", action="append", help="this key or :command, more than once")
     parser.add_argument("--part", metavar="K/N", default="1/1", help="only the K-th of N parts of the keys")
     args = parser.parse_args()
     part, _, parts = args.part.partition("/")
@@ -264,7 +274,7 @@ def main() -> int:
         for columns, rows in sizes:
             with Interface(trace, (columns, rows), Path(folder)) as screen:
                 screen.settle(quiet=1.0)
-                tour = Tour(screen, args.tries, _say, (int(part), int(parts)))
+                tour = Tour(screen, args.tries, _say, only=args.only or (), part=(int(part), int(parts)))
                 with contextlib.suppress(KeyboardInterrupt):
                     tour.run(situations, args.panes.split(","))
             _say("")
