@@ -148,8 +148,10 @@ class Actions(OwnCommands):
         if self.player.direction or self.overview is None:
             self.stop_playing()
         else:
-            self.player.start(direction, self.timeline.window.span, time.monotonic())
+            # the first move is due: it tells that the key was heard
+            self.player.start(direction, self.timeline.window.span, time.monotonic() - 1 / PLAY_HZ)
             self.status.put(playing=self.player.text, message=None)
+            self.play_tick()
 
     def action_speed(self, direction: int) -> None:
         """Play faster or slower."""
