@@ -96,6 +96,8 @@ def literal(constant: Number) -> BaseType:
 
 def promoted(kind: Type, bit_size: int | None = None) -> BaseType:
     """Return the type of an integer after C's promotions; `kind` is bare, `bit_size` that of a bit field."""
+    if isinstance(kind, EnumType) and kind.size >= 4:
+        bit_size = None  # to gdb it is as wide as its type
     if bit_size is not None and (bit_size < 32 or (bit_size == 32 and is_signed(kind))):
         return INT
     if kind.size < 4:
@@ -161,7 +163,9 @@ def unary(operator: str, value: CValue) -> CValue:
 
 
 def _own(value: CValue, bare: Type) -> Type:
-    """Return the type of an integer after C's promotions; one that is wide enough keeps its qualifiers, as in gdb."""
+    """Return the type of an integer after C's promotions; one that is wide enough keeps its own, as in gdb."""
+    if isinstance(bare, EnumType) and bare.size >= 4:
+        return resolved(value.type)
     kind = promoted(bare, value.bits[1] if value.bits else None)
     wide = isinstance(bare, BaseType) and bare.size >= 4 and bare.encoding in (Encoding.SIGNED, Encoding.UNSIGNED)
     return resolved(value.type) if wide and value.bits is None else kind

@@ -92,3 +92,25 @@ def test_a_loop_of_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert [frame.function for frame in quick[-2:]] == ["lost", "main"]
         ours.session.goto("end")
         assert len(ours.session.backtrace(10_000)) == 10_000
+
+
+ENUMS = """
+enum kind { NONE, ONE, TWO, THREE };
+enum sign { MINUS = -1, PLUS = 1 };
+struct node { enum kind kind; enum kind bits : 3; enum sign sign; } node = {TWO, THREE, MINUS};
+volatile enum kind k = TWO;
+int main(void) { return k + node.kind; }
+"""
+
+
+def test_numbers_of_enumerations(tmp_path: Path) -> None:
+    trace = recorded(f"{HEAD}{ENUMS}", GCC, "-O0", tmp_path)
+    forms = ("{} >> 1", "{} << 1", "{} << 3", "-{}", "~{}", "+{}", "!{}", "{} + 1", "{} & 1", "({} >> 1) == 1")
+    operands = ("k", "node.kind", "node.bits", "node.sign", "(enum kind)2")
+    texts = [form.format(operand) for form in forms for operand in operands]
+    commands = [f"{command} {text}" for text in texts for command in ("output", "whatis", "output/x")]
+    with Gdb(trace) as gdb, Ours(trace) as ours:
+        ours.session.add_break("main")
+        here = ours.session.continue_().when.icount
+        theirs, mine = gdb.at(here, *commands), ours.at(here, *commands)
+        assert [row for row in zip(commands, theirs, mine, strict=True) if row[1] != row[2]] == []
