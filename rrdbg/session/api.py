@@ -55,6 +55,7 @@ __all__ = [
     "Bookmark",
     "Cancelled",
     "ConsoleChunk",
+    "ConsoleOutput",
     "Difference",
     "DisasmLine",
     "EventRow",
