@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from rrdbg_core.cpu.regions import helper
+from rrdbg_core.cpu.regions.copied import Copied, possible
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.record import decode_plan, digest, encode_plan, unseal
 from rrdbg_core.cpu.regions.store import Store, current, key
@@ -62,6 +64,8 @@ END_S = 0.25
 _CRASHES = {getattr(signal, name, None) for name in ("SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP")} - {
     None
 }
+Process = subprocess.Popen[bytes] | Copied
+"""A compiler."""
 _COMMAND = (sys.executable or "python", "-P", "-m", "rrdbg_core.cpu.regions.helper")
 
 
@@ -205,7 +209,10 @@ class _Link:
         self._samples: deque[bytes] = deque(maxlen=SAMPLES_WAITING)
         self._asked: set[int] = set()
         self._threads: list[threading.Thread] = []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._copy: Copied | None = None
+        """The first compiler, until it is fed."""
+        self._may_copy = command == _COMMAND
         self._trying: list[bytes] = []
         """Plans that the compiler works at."""
         self._suspects: set[bytes] = set()
@@ -234,10 +241,22 @@ class _Link:
         if self.given_up or self._closed or self._owner != os.getpid():
             return
         with self._changed:
+            if self._may_copy and self.loaded and not (self.given_up or self._closed):
+                self._make_copy()
             if len(self._samples) == SAMPLES_WAITING:
                 self.stats = replace(self.stats, dropped=self.stats.dropped + 1)
             self._samples.append(frame(Kind.SAMPLES, samples))
             self._changed.notify_all()
+
+    def _make_copy(self) -> None:
+        """Let the first compiler be a copy of this process, if that can be. Called by the thread that runs the guest.
+
+        So no guest code is being linked at the moment, which LLVM's locks would tell.
+        """
+        self._may_copy = False
+        if self._process is None and not self.stats.starts and possible(self._threads):
+            with suppress(OSError, MemoryError):
+                self._copy = Copied(helper.main, self._stderr)
 
     def put(self, kind: Kind, payload: bytes, page: int | None = None) -> None:
         """Queue another message, if there is somebody to take it; a page, if it was asked for."""
@@ -321,7 +340,7 @@ class _Link:
         return True
 
     def _run(self) -> None:
-        process: subprocess.Popen[bytes] | None = None
+        process: Process | None = None
         try:
             self.given_up = not self._load()
             while (message := self._next()) is not None:
@@ -337,7 +356,10 @@ class _Link:
             _hang_up(process)
             with self._changed:
                 self.given_up = self.loaded = True
+                unfed, self._copy = self._copy, None
                 self._changed.notify_all()
+            if unfed is not None:
+                _bury(unfed)
 
     def _load(self) -> bool:
         """Read what is on disk; return whether regions can be compiled at all."""
@@ -369,22 +391,26 @@ class _Link:
                 self._changed.wait()
         return None
 
-    def _start(self) -> subprocess.Popen[bytes] | None:
+    def _start(self) -> Process | None:
         """Start the compiler, if it may be started now."""
         if time.monotonic() < self._start_at:
             return None
-        process = None
-        with suppress(OSError, ValueError, MemoryError):
-            process = subprocess.Popen(
-                self._command,
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                start_new_session=os.name == "posix",  # Ctrl-C is not for it
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+        process: Process | None
         with self._changed:
+            process, self._copy = self._copy, None
+        if process is None:
+            with suppress(OSError, ValueError, MemoryError):
+                process = subprocess.Popen(
+                    self._command,
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._stderr,
+                    start_new_session=os.name == "posix",  # Ctrl-C is not for it
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+        with self._changed:
+            self._may_copy = False
             self.stats = replace(self.stats, starts=self.stats.starts + 1)
             if process is None:
                 self._wait_for_next_start()
@@ -392,11 +418,7 @@ class _Link:
             self._process = process
             self._trying = []
             if not self._spawn(self._listen, "regions-listen", process):
-                _kill(process)
-                process.wait()
-                _hang_up(process)
-                assert process.stdout is not None
-                process.stdout.close()
+                _bury(process)
                 self._process = None
                 return None
             if self._closed:
@@ -418,7 +440,7 @@ class _Link:
         self._changed.notify_all()
 
     # ---- the threads that listen, one for each life of the compiler --------------------------------------------------
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+    def _listen(self, process: Process) -> None:
         assert process.stdout is not None
         try:
             self._greet(*receive(process.stdout.read))
@@ -499,7 +521,7 @@ class _Link:
             self._changed.notify_all()
 
 
-def _send(process: subprocess.Popen[bytes], message: bytes) -> None:
+def _send(process: Process, message: bytes) -> None:
     """Write a message whole. If the reader is dead, another thread notices."""
     assert process.stdin is not None
     left = memoryview(message)
@@ -508,16 +530,25 @@ def _send(process: subprocess.Popen[bytes], message: bytes) -> None:
             left = left[process.stdin.write(left) :]
 
 
-def _hang_up(process: subprocess.Popen[bytes] | None) -> None:
+def _hang_up(process: Process | None) -> None:
     """Close the pipe to a process; only the thread that writes there may, or it could write to another file."""
     if process is not None and process.stdin is not None:
         with suppress(OSError):
             process.stdin.close()
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: Process) -> None:
     with suppress(OSError):
         process.kill()
+
+
+def _bury(process: Process) -> None:
+    """End a process that nobody listens to."""
+    _kill(process)
+    process.wait()
+    _hang_up(process)
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _crashed(exit_code: int) -> bool:

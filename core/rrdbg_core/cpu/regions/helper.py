@@ -41,7 +41,7 @@ from rrdbg_core.cpu.regions.wire import (
 NICENESS = 5
 """How far the guest goes first where they share a core."""
 MEMORY_BYTES = 2 << 30
-"""Data of the process; LLVM ends it when it gets no more."""
+"""Data of the process beside what it has at the start; LLVM ends it when it gets no more."""
 COMPILE_SECONDS = 60
 """Longest time that a batch may take; about a thousand times what it should."""
 BATCH_PLANS, BATCH_CODE_BYTES = 8, 160
@@ -327,8 +327,16 @@ def restrain() -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+        limit = MEMORY_BYTES + _data_bytes()
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _data_bytes() -> int:
+    """Return the bytes of data that this process has, as limits count them; a copy of another one has all of its."""
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGESIZE")
+    return 0
 
 
 def main() -> NoReturn:
