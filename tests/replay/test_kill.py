@@ -32,7 +32,7 @@ for number in range(first, first + count):
         os._exit(0)
     path = folder / f"{number}.rrt"
     # most are killed at work, by how far they are, some before there is anything to lose
-    wanted = rng.choice((-1, *range(0, 25_000, 2_500)))
+    wanted = rng.choice((-1, *range(0, 90_000, 10_000)))
     while wanted >= 0 and not (path.exists() and path.stat().st_size > wanted):
         time.sleep(0.001)
     time.sleep(rng.random() * 0.2)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
+from rrdbg_core.cpu import layout as L
 from rrdbg_core.devices.backend import Backend
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.events import Event, EventKind
@@ -172,6 +173,58 @@ def test_a_user_who_types_wakes_the_guest_and_the_event_carries_the_warp() -> No
     typed, gone = live.events
     assert (typed.kind, typed.payload, gone.kind, gone.device) == (EventKind.UART_INPUT, b"x", EventKind.DETACH, "uart")
     assert 50_000_000 < typed.warp_ns < gone.warp_ns
+    live.check_replay()
+
+
+WORK_AND_SLEEP = "li t0, 2000000; work: addi t0, t0, -1; bnez t0, work\n" + SLEEP
+"""A guest that sleeps behind some milliseconds of virtual time."""
+
+
+@pytest.mark.parametrize("ask", range(4))
+@pytest.mark.parametrize("together", [False, True])
+def test_a_user_who_acts_whenever_the_source_asks_is_in_the_journal(ask: int, together: bool) -> None:
+    """Who answers a prompt at once does so while the guest is falling asleep."""
+    console = HostInput()
+    live = Live(assembled(WORK_AND_SLEEP), console)
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        if asked == ask:
+            console.feed(b"x")
+        if asked == ask + (not together):
+            console.close()
+        asked += 1
+        return False
+
+    live.source.stop = stop
+    assert live.run() is StopReason.IDLE
+    assert [event.kind for event in live.events] == [EventKind.UART_INPUT, EventKind.DETACH]
+    live.check_replay()
+
+
+@pytest.mark.parametrize("name", ["_live", "_pressing", "_later_ns"])
+def test_a_user_who_acts_between_two_looks_is_in_the_journal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = HostInput()
+    live = Live(assembled(WORK_AND_SLEEP), console)
+    looks = 0
+
+    def act() -> None:
+        nonlocal looks
+        looks += live.machine.core.hart[L.WFI] != 0
+        if looks == 1:
+            console.feed(b"x")
+        if looks == 2:
+            console.close()
+
+    look = getattr(LiveSource, name)
+    if isinstance(look, property):
+        assert look.fget is not None
+        monkeypatch.setattr(LiveSource, name, property(lambda self: (look.fget(self), act())[0]))
+    else:
+        monkeypatch.setattr(LiveSource, name, lambda self, now: (act(), look(self, now))[1])
+    assert live.run() is StopReason.IDLE
+    assert [event.kind for event in live.events] == [EventKind.UART_INPUT, EventKind.DETACH]
     live.check_replay()
 
 

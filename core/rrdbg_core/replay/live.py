@@ -211,7 +211,8 @@ class LiveSource:
             moments.append(self.console_input.wake(now).virtual_ns)
             if self.console_input.offer(now, self._room):
                 moments.append(self._input_ns + PATIENCE_NS)
-        return min((moment for moment in moments if moment is not None), default=None)
+        # input may have come this very moment, long after its patience began
+        return min((max(moment, now.virtual_ns) for moment in moments if moment is not None), default=None)
 
     def _later(self, now: Now) -> int:
         """Return the icount of the next event that only time brings."""
@@ -231,7 +232,10 @@ class LiveSource:
         while True:
             if self.stop():
                 return self._finish(now, Idle.STOP)
-            due_ns, deadline_ns, live = self._later_ns(now), now.deadline_ns, self._live
+            live = self._live  # first: what ends from here on presses, or is waited for
+            if self._pressing(now):
+                return self._give(now, self._due(now))
+            due_ns, deadline_ns = self._later_ns(now), now.deadline_ns
             until_ns = self.until_ns if live or due_ns is not None or deadline_ns is not None else None
             goal_ns = min((moment for moment in (due_ns, deadline_ns, until_ns) if moment is not None), default=None)
             if live and not (self._warp and goal_ns is not None):

@@ -202,9 +202,10 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
     places = np.cumsum(steps, dtype=np.uint64) + np.uint64(start)
     if count and int(places[-1]) > stop:
         raise Malformed("its console output lies outside the epoch")
-    console = tuple(
-        (place, bytes(cursor.take(size))) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
-    )
+    ends = np.cumsum(sizes, dtype=np.uint64).tolist()
+    output = bytes(cursor.take(ends[-1] if count else 0))
+    pieces = zip(places.tolist(), [0, *ends], ends, strict=False)
+    console = tuple((place, output[begin:end]) for place, begin, end in pieces)
     ran = _executed(cursor, len(executed))
     cursor.end()
     return EpochIndex(start, stop, exceptions, interrupts, written, lines, words, read, executed, *ran, console)
