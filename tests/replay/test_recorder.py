@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.replay import recorder
 from rrdbg_core.replay.console_input import BytesInput, HostInput
 from rrdbg_core.replay.recorder import Progress, Until
 from rrdbg_core.replay.replayer import Replayer
@@ -297,3 +298,38 @@ def test_echoed_input_is_in_the_console_index_at_the_position_behind_its_step(tm
         replayer.log(0, trace.end_icount, rows.append)
         stores = [int(row[0]) for row in np.concatenate(rows) if int(row[6]) and int(row[7]) & 255 == 2]
         assert [at for at, _ in trace.epochs[0].console] == [step + 1 for step in stores[:2]]
+
+
+def test_snapshots_are_asked_for_what_changed_since_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of the trace says which pages were written; every snapshot but the first tells what it has cost."""
+    asked: list[int] = []
+    told: list[int] = []
+
+    class Spy(recorder.Thinning):
+        def pay(self, changed_pages: int) -> bool:
+            asked.append(changed_pages)
+            return len(asked) % 3 == 0
+
+        def learn(self, changed_pages: int, ns: int) -> None:
+            assert ns > 0
+            told.append(changed_pages)
+
+    monkeypatch.setattr(recorder, "Thinning", Spy)
+    # another page in each round of eight million steps, and one that is written in all of them
+    guest = "li s1, 0x80020000; li s2, 4096; li s3, 0x80010000; round: sd s0, 0(s1); add s1, s1, s2; li s0, 4000000\n"
+    guest += "sd s0, 0(s3); work: addi s0, s0, -1; bnez s0, work; j round"
+    path = tmp_path / "t.rrt"
+    recorded(assembled(guest), path, steps=7 * EPOCH)
+    expected, changed, taken = [], set[int](), []
+    with Trace.open(path) as trace:
+        for epoch in trace.epochs:
+            changed |= set(epoch.written.tolist())
+            expected.append(len(changed))
+            if epoch.stop in trace.snapshot_icounts:
+                taken.append(len(changed))
+                changed.clear()
+    assert len(set(expected)) > 2
+    assert asked == expected
+    assert told[1:] == taken
