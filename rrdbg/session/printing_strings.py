@@ -75,16 +75,20 @@ def _characters(data: bytes) -> tuple[Sequence[int | str], bytes]:
     at = 0
     while at < len(data):
         lead = data[at]
-        size = 1 if lead < 0xC2 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4 if lead < 0xF5 else 1
+        size = next(size for size, limit in _LEADS if lead < limit)
+        if at + size > len(data) and all(byte & 0xC0 == 0x80 for byte in data[at + 1 :]):
+            return found, data[at:]
         try:
             text = data[at : at + size].decode()
-        except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data" and at + size > len(data):
-                return found, data[at:]
+        except UnicodeDecodeError:
             size, text = 1, ""
         found.append(text if size > 1 else lead)
         at += size
     return found, b""
+
+
+_LEADS = ((1, 0xC2), (2, 0xE0), (3, 0xF0), (4, 0xF8), (5, 0xFC), (6, 0xFE), (1, 0x100))
+"""Bytes of a character by its first one, which is less than that; those of UTF-8 as it once was count, as in gdb."""
 
 
 def _between_quotes(character: int | str) -> str:

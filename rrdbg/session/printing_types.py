@@ -16,6 +16,7 @@ from rrdbg.symbols.types import (
     StructType,
     Type,
     TypedefType,
+    VoidType,
     declare,
     strip,
     unqualified,
@@ -69,6 +70,8 @@ def _resolved(kind: Type, depth: int) -> Type:
             return _resolved(kind.target, depth + 1)
         case QualifiedType():
             inner = _resolved(kind.target, depth + 1)
+            if isinstance(inner, VoidType):
+                return inner  # gdb's ptype leaves the qualifiers of void out
             if isinstance(inner, QualifiedType):
                 return QualifiedType(inner.target, tuple(dict.fromkeys((*kind.qualifiers, *inner.qualifiers))))
             return QualifiedType(inner, kind.qualifiers)

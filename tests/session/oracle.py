@@ -88,13 +88,24 @@ def same(theirs: str, ours: str) -> bool:
         return True
     if ours in ("No locals.", "No arguments.") and theirs.startswith("No symbol table info"):
         return True
-    if "<incomplete sequence " in theirs:  # gdb loses the character in front
-        cut = re.escape('", <incomplete sequence ')
-        pattern = re.escape(theirs).replace(cut, rf"(?:\\?.|\\[0-7]{{3}})?{cut}")
-        return re.fullmatch(pattern, ours, re.DOTALL) is not None
+    if _CUT in theirs:
+        return re.fullmatch(_with_what_is_lost(theirs), ours, re.DOTALL) is not None
     known = ours.splitlines()
     lines = [line for line in theirs.splitlines() if line in known or not line.endswith(" = <optimized out>")]
     return set(lines) == set(known)
+
+
+_CUT = "<incomplete sequence "
+
+
+def _with_what_is_lost(theirs: str) -> str:
+    """Return a pattern for an answer of gdb's, which loses the character in front of an incomplete one."""
+    lost, *parts = "(?:\\\\?.|(?:\\\\[0-7]{3}){1,4})", *theirs.split(_CUT)
+    fronts = [
+        f'{re.escape(part[:-3])}{lost}?", ' if part.endswith('", ') else f'{re.escape(part)}(?:"{lost}", )?'
+        for part in parts[:-1]
+    ]
+    return _CUT.join((*fronts, re.escape(parts[-1])))
 
 
 def _as_it_is(text: str) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rrdbg_core.errors import RrdbgError
 
 from rrdbg.session.errors import NotFound, Unreadable, UsageError
+from rrdbg.session.printing_strings import string_text
 from tests.symbols.compilers import GCC, ask_gdb, compiled, need
 
 from .static import Static
@@ -138,6 +139,16 @@ def test_settings(image: Path, static: Static) -> None:
                 assert static.printed(text) == expected, f"set print {name} {value}: {text}"
         finally:
             static.options = before
+
+
+def test_strings_that_end_within_a_character(image: Path) -> None:
+    leads = [0x41, 0x80, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xF7, 0xF8, 0xFB, 0xFC, 0xFD, 0xFF]
+    tails = (b"", b"\x80", b"\xa0", b"\x90\xbf", b"\xbf" * 3, b"\xbf" * 4, b"\x80A", b"\xc3\xa9")
+    texts = [b"ab" + bytes([lead]) + tail for lead in leads for tail in tails]
+    theirs = ask_gdb(image, [f"output {{{', '.join(f'(char){byte}' for byte in text)}}}" for text in texts])
+    # of what is in front of the piece gdb loses the last character
+    told = [string_text(text).replace('"ab", <inc', '"a", <inc') for text in texts]
+    assert [row for row in zip(texts, theirs, told, strict=True) if row[1] != row[2]] == []
 
 
 CLASSES = """
