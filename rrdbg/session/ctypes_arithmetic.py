@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from rrdbg.session import ctypes_floats as floats
@@ -36,7 +37,7 @@ from rrdbg.session.ctypes_values import (
 )
 from rrdbg.session.errors import DivisionByZero, UsageError
 from rrdbg.session.expression_nodes import Number
-from rrdbg.symbols.location import FrameState
+from rrdbg.symbols.location import FrameState, ImplicitPointer
 from rrdbg.symbols.types import (
     INT,
     LONG,
@@ -242,6 +243,9 @@ def _with_pointers(operator: str, left: CValue, right: CValue, a: Type, b: Type)
         if isinstance(kind, PointerType) and is_integral(other_kind):
             if operator == "+" or (operator == "-" and pointer is left):
                 offset = integer(other) * pointed_size(kind)
+                if isinstance(pointer.place, ImplicitPointer):
+                    moved = replace(pointer.place, delta=pointer.place.delta + (offset if operator == "+" else -offset))
+                    return CValue(resolved(pointer.type), moved, pointer.state)
                 return number(resolved(pointer.type), integer(pointer) + (offset if operator == "+" else -offset))
             # gdb takes the address for a number in any other operation
             numbers = [

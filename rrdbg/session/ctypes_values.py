@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rrdbg.session.errors import Unreadable, UsageError
-from rrdbg.symbols.location import Contents, FrameState, Location, Memory, contents, part
+from rrdbg.symbols.location import Contents, FrameState, ImplicitPointer, Location, Memory, contents, part
 from rrdbg.symbols.types import (
     LONG,
     VOID,
@@ -278,6 +278,8 @@ def dereferenced(value: CValue, state: FrameState | None) -> CValue:
             raise UsageError("attempt to dereference a generic pointer", hint="cast it: *(u64*)pointer")
         if isinstance(strip(bare.target), UnknownType):
             raise UsageError("the type that it points to is not known", hint="cast it: *(u64*)pointer")
+        if isinstance(value.place, ImplicitPointer):
+            return CValue(bare.target, part(value.place.target, 0, bare.target.size), value.state)
         return at(bare.target, integer(value), state)
     if isinstance(bare, BaseType | EnumType) and is_integral(bare):
         return at(LONG, integer(value), state)

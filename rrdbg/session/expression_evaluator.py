@@ -34,7 +34,7 @@ from rrdbg.session.ctypes_values import (
     referenced,
 )
 from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageError
-from rrdbg.symbols.location import Contents, FrameState, Memory, Register
+from rrdbg.symbols.location import Contents, FrameState, ImplicitPointer, Memory, Register
 from rrdbg.symbols.types import (
     CHAR,
     INT,
@@ -192,7 +192,12 @@ class Evaluator:
 
     def _unary(self, tree: nodes.Unary) -> CValue:
         if tree.operator == "&":
-            return self._address(self.value(tree.operand))
+            inner = tree.operand
+            if isinstance(inner, nodes.Unary) and inner.operator == "*":
+                pointer = self.value(inner.operand)
+                if isinstance(pointer.place, ImplicitPointer):
+                    return pointer
+            return self._address(self.value(inner))
         value = self.value(tree.operand)
         if tree.operator == "*":
             return self._behind(value)

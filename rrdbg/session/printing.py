@@ -28,7 +28,7 @@ from rrdbg.session.expression_evaluator import present_members
 from rrdbg.session.printing_numbers import NameOf, address_text, number_text
 from rrdbg.session.printing_strings import char_text, string_text, wide_text
 from rrdbg.symbols.escape import harmless
-from rrdbg.symbols.location import Contents, Gap, Memory, evaluate
+from rrdbg.symbols.location import Contents, Gap, ImplicitPointer, Memory, evaluate
 from rrdbg.symbols.types import (
     ArrayType,
     BaseType,
@@ -157,11 +157,11 @@ class Printer:
         self._budget, self._bases = MAX_TEXT, []
         bare = strip(value.type)
         missing = self._missing(value, bare)
-        if missing:
-            return missing
         prefix = ""
         if isinstance(bare, PointerType) and (not self._letter or bare.kind != "*") and bare.size == 8:
             prefix = "" if _is_plain_string(value.type) else f"({declare(value.type)}) "
+        if missing:
+            return prefix + missing if isinstance(value.place, ImplicitPointer) else missing
         return prefix + self.text(value, 0, dereference=True)
 
     def inner(self, value: CValue) -> str:

@@ -135,6 +135,15 @@ class Evaluator:
         """Return the frame base of the function."""
         return self.nested_value(self.context.frame_base(self._state.pc))
 
+    def pointed(self, offset: int) -> Location:
+        """Return where the variable is that is described at an offset; nothing here raises."""
+        try:
+            return self.context.pointed(offset, self._state)
+        except LookupError as error:
+            return OptimisedOut(str(error.args[0]) if error.args else "its unit does not say")
+        except DwarfError as error:
+            return Unavailable(f"what it points to is damaged in the debug information ({error})")
+
     def nested_value(self, expression: bytes) -> int:
         """Return the value of a nested expression: an address, what a register holds, or a value."""
         self._depth += 1
@@ -312,7 +321,7 @@ class _Run:
             self._place = Implicit(self._block(self._uleb()))
         elif op == 0xA0:  # implicit_pointer
             offset = self._offset()
-            self._place = ImplicitPointer(offset, self._sleb())
+            self._place = ImplicitPointer(offset, self._sleb(), load=lambda: machine.pointed(offset))
         elif op in (0xA1, 0xA2):  # addrx, constx
             address = machine.context.address(self._uleb())
             self._push(machine.relocated(address) if op == 0xA1 else address)

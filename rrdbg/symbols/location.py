@@ -6,6 +6,8 @@ location that says why, and every expression ends after a bounded number of oper
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import field
 from typing import Protocol
 
 from rrdbg_core.frozen import Frozen
@@ -56,6 +58,9 @@ class Context(Protocol):
     def procedure(self, offset: int, *, absolute: bool) -> bytes:
         """Return the DWARF procedure at an offset of the unit, or of the section. Raises LookupError."""
 
+    def pointed(self, offset: int, state: FrameState) -> Location:
+        """Return where in a frame the variable is that is described at an offset of the section. Raises LookupError."""
+
     def frame_base(self, pc: int) -> bytes:
         """Return the frame base expression of the function around an address. Raises LookupError."""
 
@@ -105,6 +110,20 @@ class ImplicitPointer(Frozen):
     """Bytes behind its start."""
     reason: str = "it is a pointer that the compiler did without"
     """In half a sentence."""
+    load: Callable[[], Location] | None = field(default=None, compare=False, repr=False)
+    """Returns where the thing pointed to is; opaque."""
+
+    @property
+    def target(self) -> Location:
+        """Where the first byte that it points to is, and what lies behind it."""
+        found = self.load() if self.load is not None else OptimisedOut("its unit is unknown")
+        if self.delta < 0 and not isinstance(found, Memory):
+            return OptimisedOut("it points to what lies before a variable that is not in memory")
+        return part(found, self.delta, _BEHIND) if self.delta else found
+
+
+_BEHIND = 1 << 30
+"""More bytes than anything has that a pointer does without."""
 
 
 class OptimisedOut(Frozen):

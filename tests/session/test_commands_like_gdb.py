@@ -94,6 +94,40 @@ def test_a_loop_of_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(ours.session.backtrace(10_000)) == 10_000
 
 
+POINTERS = """
+struct pair { long a, b; };
+volatile long in = 7;
+INLINE long look(struct pair *p, long *q, const long *k) {
+  sink++; long r = p->a + *q; sink++; return r + p->b + *k; }
+F long go(long n) {
+  struct pair pair = {n, n + in}; long x = in; const long five = 5;
+  long r = look(&pair, &x, &five); sink += pair.a; return r + x + pair.b; }
+int main(void) { return go(3); }
+"""
+
+
+def test_pointers_that_the_compiler_did_without(tmp_path: Path) -> None:
+    """What they point to is known all the same."""
+    trace = recorded(f"{HEAD}{POINTERS}", GCC, "-O2", tmp_path)
+    pointees = ("*p", "p->a", "p->b", "p[0]", "*q", "*k", "*(char *)q")
+    commands = [f"{command} {text}" for command in ("output", "output/x", "whatis") for text in pointees]
+    commands += [f"output {text}" for text in ("p", "q", "q + 1", "k", "&*q", "(char *)k")]
+    with Gdb(trace) as gdb, Ours(trace) as ours:
+        ours.session.add_break("look")
+        here = ours.session.continue_().when.icount
+        told: list[tuple[str, str, str]] = []
+        for at in range(here, here + 16):
+            ours.session.goto(at)
+            if "k = <synthetic pointer>" in ours.ask("info args"):
+                told += zip(commands, gdb.at(at, *commands), ours.at(at, *commands), strict=True)
+                assert ours.ask("output *k") == "5"
+                # what is none of theirs; gdb refuses
+                beyond = [ours.ask(f"output {text}") for text in ("q[1]", "q[-1]", "*(p + 1)")]
+                assert beyond == ["<optimized out>"] * 3
+        assert len(told) > 4 * len(commands)
+        assert [row for row in told if row[1] != row[2]] == []
+
+
 ENUMS = """
 enum kind { NONE, ONE, TWO, THREE };
 enum sign { MINUS = -1, PLUS = 1 };

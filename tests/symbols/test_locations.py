@@ -17,6 +17,7 @@ from rrdbg.symbols.location import (
     Contents,
     Implicit,
     ImplicitPointer,
+    Location,
     Memory,
     OptimisedOut,
     Piece,
@@ -88,6 +89,9 @@ class Unit:
 
     def procedure(self, offset: int, *, absolute: bool) -> bytes:
         return {1: bytes([0x31, 0x22]), 2: bytes([0x98, 2, 0])}[offset]  # adds one; calls itself
+
+    def pointed(self, offset: int, state: object) -> Location:
+        return Memory(offset)
 
     def frame_base(self, pc: int) -> bytes:
         return bytes([0x9C])

@@ -15,8 +15,19 @@ from rrdbg.symbols.dwarf.lists import location_at
 from rrdbg.symbols.dwarf.names import chain, holder, linkage_name, plain_name
 from rrdbg.symbols.dwarf.typereader import base_type
 from rrdbg.symbols.dwarf.units import Unit
+from rrdbg.symbols.dwarf.variables import constant, value_holder
 from rrdbg.symbols.evaluator import Evaluator
-from rrdbg.symbols.location import FrameState, Memory, Register, Value
+from rrdbg.symbols.location import (
+    FrameState,
+    Implicit,
+    Location,
+    Memory,
+    OptimisedOut,
+    Piece,
+    Pieces,
+    Register,
+    Value,
+)
 from rrdbg.symbols.types import BaseType
 
 MAX_CALLERS = 16
@@ -135,6 +146,20 @@ class UnitContext:
         """Return the DWARF procedure at an offset of the unit, or of the section."""
         die = self._unit.dwarf.die_at(offset) if absolute else self._unit.at(self._unit.offset + offset)
         return die.block(D.AT_LOCATION) or b""
+
+    def pointed(self, offset: int, state: FrameState) -> Location:
+        """Return where in a frame the variable is that is described at an offset of the section."""
+        owner = value_holder(self._unit.dwarf.die_at(offset))
+        if owner is None:
+            return OptimisedOut("the compiler kept neither a place nor a value for what it points to")
+        size = self._loaded.debug.types.type_of(owner).size
+        data = constant(owner, size)
+        if data is not None:
+            return Implicit(data)
+        expression = location_at(owner, D.AT_LOCATION, state.pc - self.bias)
+        found = Evaluator(state, UnitContext(self._loaded, owner.unit, self._resolver)).run(expression or b"")
+        # behind it there is nothing: not the next register
+        return Pieces((Piece(found, size * 8),)) if isinstance(found, Register | Value) else found
 
     def frame_base(self, pc: int) -> bytes:
         """Return the frame base expression of the function around an address."""
