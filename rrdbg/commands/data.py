@@ -1,4 +1,4 @@
-"""Commands that compute: print, output, printf, ptype, and `info registers`, `info symbol`, `info line`."""
+"""Commands that compute: print, output, printf, whatis, ptype, variables, registers, diff."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rrdbg.commands.foreign import SETTINGS
-from rrdbg.commands.formats import address_text
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
 
@@ -309,72 +308,6 @@ def _variables(interpreter: Interpreter, kind: str, pattern: str, nothing: str) 
     return Output("\n".join(f"{row.name} = {row.text}" for row in found) or nothing, found)
 
 
-# the whole program
-
-
-def _listed(interpreter: Interpreter, kind: str, pattern: str, title: str) -> Output:
-    session = interpreter.session
-    found = session.program_symbols(kind, pattern, _MAX_LISTED)
-    matching = f'All {title} matching regular expression "{pattern}":' if pattern else f"All defined {title}:"
-    lines = [matching]
-    file = None
-    for row in sorted(found, key=lambda row: (row.file == "", row.file, row.name)):
-        if row.file != file:
-            file = row.file
-            lines += ["", f"File {file}:" if file else "Without a line of their own:"]
-        lines.append(f"{row.line}:\t{row.text}" if row.line else f"\t{row.text}")
-    if len(found) >= _MAX_LISTED:
-        lines.append(f"(the first {_MAX_LISTED}; a regular expression cuts the list down)")
-    if kind != "type":
-        lines += _undescribed(session, kind, regex(pattern), {row.address for row in found})
-    return Output("\n".join(lines), list(found))
-
-
-_MAX_LISTED = 1000
-_SYMBOL_KINDS = {"variable": "object", "function": "function"}
-
-
-def _undescribed(session: Session, kind: str, wanted: re.Pattern[str], known: set[int | None]) -> Iterator[str]:
-    """Yield the lines about symbols that no debug information describes."""
-    first = True
-    for symbol in session.symbols("", _MAX_LISTED):
-        if symbol.kind == _SYMBOL_KINDS[kind] and symbol.address not in known and wanted.search(symbol.name):
-            if first:
-                yield from ("", "Non-debugging symbols:")
-                first = False
-            yield f"{symbol.address:#018x}  {symbol.name}"
-
-
-@command("info variables", Group.DATA, "list the program's global and static variables", "[REGEX]", aliases=("va",))
-def _info_variables(interpreter: Interpreter, call: Call) -> Output:
-    return _listed(interpreter, "variable", call.args, "variables")
-
-
-@command("info functions", Group.DATA, "list the program's functions", "[REGEX]", aliases=("fu", "fun"))
-def _info_functions(interpreter: Interpreter, call: Call) -> Output:
-    return _listed(interpreter, "function", call.args, "functions")
-
-
-@command("info types", Group.DATA, "list the program's types", "[REGEX]", aliases=("ty",))
-def _info_types(interpreter: Interpreter, call: Call) -> Output:
-    return _listed(interpreter, "type", call.args, "types")
-
-
-@command(
-    "info scope",
-    Group.DATA,
-    "list the variables that are visible at a place, and where they are",
-    "[LOCATION]",
-    aliases=("sc",),
-    args=(Arg.LOCATION,),
-)
-def _info_scope(interpreter: Interpreter, call: Call) -> Output:
-    found = interpreter.session.program_symbols("scope", call.args)
-    lines = [row.text for row in found]
-    where = call.args or "the current place"
-    return Output("\n".join(lines) or f"No locals at {where}.", list(found))
-
-
 def regex(text: str) -> re.Pattern[str]:
     """Return a pattern that the user wrote. Raises UsageError."""
     try:
@@ -408,67 +341,6 @@ def _register_line(row: RegisterValue) -> str:
 def _all_registers(interpreter: Interpreter, call: Call) -> Output:
     registers = interpreter.session.registers(["all"])
     return Output("\n".join(map(_register_line, registers)), {row.name: row.value for row in registers})
-
-
-@command(
-    "info symbol",
-    Group.DATA,
-    "say what symbol is at an address",
-    "ADDRESS",
-    aliases=("sym", "symb", "symbo"),
-    args=(Arg.EXPRESSION,),
-)
-def _symbol(interpreter: Interpreter, call: Call) -> Output:
-    address = interpreter.evaluate(_needed(call)).bits
-    where = interpreter.session.locate(address)
-    if not where.symbol:
-        raise NotFound(f"no symbol contains {address:#x}")
-    offset = f" + {where.offset}" if where.offset else ""
-    return Output(f"{where.symbol}{offset}", where)
-
-
-@command("info address", Group.DATA, "say where a symbol is", "SYMBOL", args=(Arg.LOCATION,))
-def _address(interpreter: Interpreter, call: Call) -> Output:
-    symbol = interpreter.session.lookup(_needed(call))
-    size = f", {symbol.size} bytes" if symbol.size else ""
-    return Output(f"{symbol.kind.capitalize()} {symbol.name} is at {symbol.address:#x}{size}.", symbol)
-
-
-@command(
-    "info line",
-    Group.DATA,
-    "say which code belongs to a source line",
-    "[LINE | FUNCTION | FILE:LINE | *ADDRESS]",
-    args=(Arg.LOCATION,),
-    details="Without an argument: to the line of pc. `x/i` goes on there.",
-)
-def _line(interpreter: Interpreter, call: Call) -> Output:
-    session = interpreter.session
-    spans = session.line_spans(call.args)
-    interpreter.memory.next, interpreter.memory.letter = spans[0].start, "i"
-    rows = []
-    for span in spans:
-        line, start = f'Line {span.line} of "{span.file}"', address_text(span.start, session.locate)
-        if span.stop == span.start:
-            rows.append(f"{line} is at address {start} but contains no code.")
-        else:
-            stop = address_text(span.stop, session.locate)
-            rows.append(f"{line} starts at address {start} and ends at {stop}.")
-    return Output("\n".join(rows), list(spans))
-
-
-@command("info symbols", Group.DATA, "list symbols whose names start with a text", "[PREFIX]")
-def _symbols(interpreter: Interpreter, call: Call) -> Output:
-    found = interpreter.session.symbols(call.args, 1000)
-    lines = [f"{symbol.address:#018x}  {symbol.size:>6}  {symbol.kind:<8}  {symbol.name}" for symbol in found]
-    lacking = [f"({problem})" for problem in interpreter.session.symbol_problems()]
-    return Output("\n".join([*lines, *lacking]) or "No symbols.", list(found))
-
-
-def _needed(call: Call) -> str:
-    if not call.args:
-        raise UsageError(f"{call.name} needs an argument", hint=f"help {call.name}")
-    return call.args
 
 
 @command(

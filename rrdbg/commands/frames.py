@@ -107,7 +107,7 @@ def _locals(variables: Sequence[Variable]) -> list[str]:
 
 def _selected(interpreter: Interpreter, frame: FrameInfo) -> Output:
     """Show a frame that was selected, with its source line."""
-    interpreter.listing = None
+    interpreter.show(None)
     lines = [frame.text]
     if frame.location.line:
         lines.append(line_text(interpreter, frame.location))

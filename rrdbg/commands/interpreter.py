@@ -74,6 +74,8 @@ class Interpreter:
         self.memory = Memory()
         self.listing: Listing | None = None
         """What `list` has shown last since the last stop."""
+        self.next_line: tuple[str, int] | None = None
+        """The line that `info line` goes on with: behind the one that it has told of since the last stop or `list`."""
         self.list_size = LINES
         """How many lines `list` shows."""
         self.frame_limit: int | None = FRAMES
@@ -118,7 +120,7 @@ class Interpreter:
             self._last = (command, call) if command.repeats else None
         output = command.handler(self, call)
         if output.stop is not None:
-            self.listing = None
+            self.show(None)
             output = self._with_displays(output)
         return output
 
@@ -166,6 +168,11 @@ class Interpreter:
         return self.run_lines(text.splitlines(), write, path)
 
     # for the commands
+
+    def show(self, listing: Listing | None) -> None:
+        """Remember what `list` has shown; None: the selected frame's line, at a stop."""
+        self.listing = listing
+        self.next_line = None
 
     def evaluate(self, text: str) -> Value:
         """Return the value of an expression as a number."""

@@ -60,7 +60,7 @@ def _list(interpreter: Interpreter, call: Call) -> Output:
     text, shown = call.args.strip(), interpreter.listing
     if text == "-":
         if shown is None:
-            file, line = _here(interpreter)
+            file, line = here(interpreter)
             shown = Listing(file, max(line - interpreter.list_size // 2, 1), 0)
         if shown.first <= 1:
             raise NotFound(f"already at the start of {shown.file}")
@@ -68,7 +68,7 @@ def _list(interpreter: Interpreter, call: Call) -> Output:
     if not text:
         if shown is not None:
             return _show(interpreter, shown.file, shown.last + 1, shown.last + interpreter.list_size)
-        return _around(interpreter, *_here(interpreter))
+        return _around(interpreter, *here(interpreter))
     if "," in text:
         first_text, last_text = (part.strip() for part in text.split(",", 1))
         if not first_text and not last_text:
@@ -94,7 +94,7 @@ def _with_place(interpreter: Interpreter, text: str, output: Output) -> Output:
     return replace(output, text=f"{where.address:#x} is in {name} ({where.source}).\n{output.text}")
 
 
-def _here(interpreter: Interpreter) -> tuple[str, int]:
+def here(interpreter: Interpreter) -> tuple[str, int]:
     """Return the line of the selected frame."""
     session = interpreter.session
     frames = session.backtrace(session.frame + 1)
@@ -114,7 +114,7 @@ def _place(interpreter: Interpreter, text: str, file: str = "") -> tuple[str, in
     if match[1]:
         return match[1], int(match[2])
     if not file:
-        file = interpreter.listing.file if interpreter.listing else _here(interpreter)[0]
+        file = interpreter.listing.file if interpreter.listing else here(interpreter)[0]
     return file, int(match[2])
 
 
@@ -129,7 +129,7 @@ def _show(interpreter: Interpreter, file: str, first: int, last: int) -> Output:
     if first > count:
         raise UsageError(f"line number {first} out of range; {source.file} has {count} lines")
     last = min(last, count)
-    interpreter.listing = Listing(source.file, first, last)
+    interpreter.show(Listing(source.file, first, last))
     rows = [(number, source.lines[number - 1]) for number in range(max(first, 1), last + 1)]
     return Output("\n".join(f"{number}\t{text}" for number, text in rows), rows)
 

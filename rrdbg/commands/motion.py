@@ -137,8 +137,8 @@ def _reverse_finish(interpreter: Interpreter, call: Call) -> Output:
     aliases=("u",),
     args=(Arg.LOCATION,),
     details=(
-        "Without an argument: like next, but a jump back does not count: it leaves a loop. A place in the current "
-        "function counts where this activation comes to it; it ends there, or where it has returned."
+        "Without an argument: like next, but a jump back does not count: it leaves a loop. A place counts where the "
+        "selected frame comes to it; it ends there, or where that frame has returned. `advance` takes any frame."
     ),
     repeats=True,
 )
@@ -149,7 +149,7 @@ def _until(interpreter: Interpreter, call: Call) -> Output:
 @command(
     "advance",
     Group.RUNNING,
-    "run until a location is reached, or the current function has returned",
+    "run until a location is reached, or the selected frame has returned",
     "LOCATION",
     args=(Arg.LOCATION,),
 )

@@ -125,8 +125,21 @@ def command(
 
 def table() -> tuple[Command, ...]:
     """Return all commands in the order in which the help lists them."""
-    from rrdbg.commands import data, export, frames, info, listing, memory, motion, points, support, trace, user
+    from rrdbg.commands import (
+        data,
+        export,
+        frames,
+        info,
+        listing,
+        memory,
+        motion,
+        points,
+        program,
+        support,
+        trace,
+        user,
+    )
 
-    assert all((data, export, frames, info, listing, memory, motion, points, support, trace, user))
+    assert all((data, export, frames, info, listing, memory, motion, points, program, support, trace, user))
     order = list(Group)
     return tuple(sorted(_TABLE, key=lambda row: order.index(row.group)))

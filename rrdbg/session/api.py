@@ -188,12 +188,12 @@ class Session(Protocol):
 
         Args:
             location: The address; without one: to the next instruction after this one, out of a loop.
-            here: Of a place in the current function, stop only where this activation comes to it, or has returned; as
-                gdb's `until`.
+            here: Stop only where the selected frame comes to it, or where that has returned; as gdb's `until`. Where
+                nothing is known to have called it: anywhere.
         """
 
     def advance(self, location: str | int) -> Stop:
-        """Run until a place is reached, or the current function has returned, or a point stops it."""
+        """Run until a place is reached, or the selected frame has returned, or a point stops it."""
 
     def reverse_until(self, location: str | int) -> Stop:
         """Run backwards until an address or a position is reached, or a point stops it."""
@@ -379,6 +379,15 @@ class Session(Protocol):
 
     def whatis(self, expression: str, *, expand: bool = False) -> str:
         """Return the type of an expression, or of a type's name; `expand` shows its members, as `ptype` does."""
+
+    def whereabouts(self, name: str) -> str:
+        """Return where a variable, function or symbol is, in gdb's words: what `info address` says.
+
+        Raises NotFound.
+        """
+
+    def section(self, address: int) -> str:
+        """Return the name of the images' section around an address; empty: there is none."""
 
     def source_place(self, location: str) -> Location:
         """Return file and line of a place as `list` takes it: `LINE`, `FILE:LINE`, `FUNCTION`, `*ADDRESS`, or empty.

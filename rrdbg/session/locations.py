@@ -55,7 +55,10 @@ class Locations(Inspect):
             return found
         if _NAME.fullmatch(text) and (found := self._function_addresses(text)):
             return found
-        return (_even(self.evaluate(text)),)
+        address = self.evaluate(text)
+        if text.isidentifier() and not self._symbols.is_code(address):  # a variable, and what it holds
+            raise NotFound(f"function {text!r} is not defined", hint=f"*{text} is the address that it holds")
+        return (_even(address),)
 
     def line_spans(self, location: str = "") -> Sequence[LineSpan]:
         """Return the code of the source line that a place means, as `info line` takes it, ascending."""

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from rrdbg_core.cpu.condition import PC, BadCondition, Condition
+from rrdbg_core.isa.expr import Ex
 from rrdbg_core.isa.registers import ABI
 
 from rrdbg.session.api import Location, Stop, StopReason
 from rrdbg.session.backtrace import Level
 from rrdbg.session.base import PRIVS
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.hunt import SP, Goal, Outcome, at_privilege, not_below
+from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_below
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.stepping import Activation
 from rrdbg.session.stepping_back import SteppingBack
@@ -169,33 +171,38 @@ class SteppingOut(SteppingBack):
             return super().until(location)
         if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):
             return super().until(location)
-        places = self._code_addresses(location)
-        activation = self._activation_here()
-        if activation is None or not all(inside(activation.flow.ranges, place) for place in places):
+        level = self._level()
+        back, places, cfa = self._goal_of_return(level), self._code_addresses(location), level.cfa()
+        if cfa is None or level.state.row is None or not back.addresses:
             return super().until(location)
-        try:
-            back = self._return_of(self._level(0))
-        except NotFound:
-            back = Goal()
-        goal = Goal(
-            (*places, *back.addresses),
-            lambda: (self.pc in places and self._is_in(activation)) or (self.pc in back.addresses and back.test()),
+        mine = Goal(
+            places,
+            lambda: self._frame().priv == level.priv and self._cfa_now() == cfa,
+            condition=self._cfa_is(places, level.priv, cfa),
         )
-        return self._jump("until", self.end, lambda: self._stepped(self._forward(self.end, goal), None))
+        return self._jump("until", self.end, lambda: self._to_either(mine, back))
 
     def advance(self, location: str | int) -> Stop:
-        """Run until a place is reached, or the current function has returned, or a point stops it."""
+        """Run until a place is reached, or the selected frame's function has returned, or a point stops it."""
         if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):
             return self.until(location)
-        addresses = self._code_addresses(location)
+        anywhere, back = Goal(self._code_addresses(location)), self._goal_of_return(self._level())
+        return self._jump("advance", self.end, lambda: self._to_either(anywhere, back))
+
+    def _goal_of_return(self, level: Level) -> Goal:
+        """Return the goal of having returned from a frame's function; without addresses where nothing called it."""
         try:
-            back = self._return_of(self._level(0))
+            return self._return_of(level)
         except NotFound:
-            back = Goal()
+            return Goal()
+
+    def _to_either(self, first: Goal, second: Goal) -> Stop:
         goal = Goal(
-            (*addresses, *back.addresses), lambda: self.pc in addresses or (self.pc in back.addresses and back.test())
+            (*first.addresses, *second.addresses),
+            lambda: any(self.pc in goal.addresses and goal.test() for goal in (first, second)),
+            condition=_either(first, second),
         )
-        return self._jump("advance", self.end, lambda: self._stepped(self._forward(self.end, goal), None))
+        return self._stepped(self._forward(self.end, goal), None)
 
     # ranges
 
@@ -397,3 +404,18 @@ class SteppingOut(SteppingBack):
                 shown = ", ".join(f"{ABI[number]} at {address:#x}" for number, address in places.items())
                 rows += [" Saved registers:", f"  {shown}"]
         return "\n".join(rows)
+
+
+def _either(*goals: Goal) -> Condition | None:
+    """Return the condition that one of some goals is reached; None where the engine cannot judge it."""
+    tree: Ex | None = None
+    for goal in filter(lambda goal: goal.addresses, goals):
+        if not goal.judged_by_engine:
+            return None
+        one = any_of(PC, goal.addresses)
+        one = one if goal.condition is None else one & goal.condition.tree
+        tree = one if tree is None else tree | one
+    try:
+        return None if tree is None else Condition(tree)
+    except BadCondition:
+        return None

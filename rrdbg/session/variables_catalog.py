@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from rrdbg.session.api import ProgramSymbol
 from rrdbg.session.difference import Differences
-from rrdbg.session.errors import UsageError
+from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.symbols.catalog import all_functions, all_types, all_variables
 from rrdbg.symbols.escape import harmless
-from rrdbg.symbols.places import BehindCfa, BehindRegister, Constant, Fixed, InRegister
+from rrdbg.symbols.places import Fixed
 from rrdbg.symbols.scopes import DebugVariable
 from rrdbg.symbols.types import BaseType, EnumType, StructType, TypedefType, declare
 
@@ -71,29 +71,42 @@ class Catalog(Differences):
         if scope is None:
             return
         for variable in (*debug.arguments(scope, pc), *debug.locals(scope, pc)):
-            text = f"Symbol {variable.name} is {self._place_text(variable, pc)}, length {variable.type.size}."
+            where = debug.place_text(variable, pc)
+            where = f"in {where}" if where.startswith("static storage") else where
+            length = "" if where == "optimized out" else f", length {variable.type.size}"
+            text = f"Symbol {variable.name} is {where}{length}."
             yield _row("scope", variable.name, text, variable.file, variable.line)
 
-    def _place_text(self, variable: DebugVariable, pc: int) -> str:
-        match self._symbols.debug.place(variable, pc):
-            case Fixed(address):
-                return f"static storage at address {address:#x}"
-            case InRegister(number):
-                return f"a variable in ${_register(number)}"
-            case BehindRegister(number, offset):
-                return f"a variable at ${_register(number)}{offset:+d}"
-            case BehindCfa(offset):
-                return f"a variable at frame base {offset:+d}"
-            case Constant(data):
-                return f"constant {int.from_bytes(data, 'little')}"
-        return "a variable whose place is computed, or that was optimized out here"
+    def whereabouts(self, name: str) -> str:
+        """Return where a variable, function or symbol is, in gdb's words."""
+        self._check_open()
+        scene = self._scene()
+        found = scene.meaning(name)
+        if isinstance(found, DebugVariable):
+            where = self._symbols.debug.place_text(found, scene.state.pc)
+            where = "constant" if where.startswith("constant ") else where
+        elif found is not None:
+            where = f"a function at address {found.low_pc:#x}"
+        elif self._symbols.debug.enumerator(name, scene.state.pc) is not None:
+            where = "constant"
+        elif (symbol := self._symbols.named(name)) is not None:
+            where = f"at {symbol.address:#x} in a file compiled without debugging"
+        elif isinstance(scene.type_named(name), TypedefType):
+            where = "a typedef"
+        else:
+            self._named(name)  # says what is lacking
+            raise NotFound(f"no symbol {name!r} in current context")
+        return f'Symbol "{harmless(name)}" is {_lines(where)}.'
+
+    def section(self, address: int) -> str:
+        """Return the name of the images' section around an address."""
+        self._check_open()
+        return self._symbols.section(address)
 
 
-def _register(number: int) -> str:
-    from rrdbg_core.isa.registers import ABI
-
-    return ABI[number] if 0 <= number < 32 else f"f{number - 32}"
+def _lines(text: str) -> str:
+    return "\n".join(map(harmless, text.split("\n")))
 
 
 def _row(kind: str, name: str, text: str, file: str, line: int, address: int | None = None) -> ProgramSymbol:
-    return ProgramSymbol(kind, harmless(name), harmless(text), harmless(file), line, address)
+    return ProgramSymbol(kind, harmless(name), _lines(text), harmless(file), line, address)

@@ -12,11 +12,12 @@ from rrdbg.symbols.debug_names import DebugNames
 from rrdbg.symbols.dwarf import codes as D
 from rrdbg.symbols.dwarf.context import call_origin
 from rrdbg.symbols.dwarf.data import DwarfError, forgiving
-from rrdbg.symbols.dwarf.lists import location_at
+from rrdbg.symbols.dwarf.lists import location_at, locations
 from rrdbg.symbols.dwarf.names import qualified_name
 from rrdbg.symbols.dwarf.typereader import Bound
 from rrdbg.symbols.dwarf.variables import constant, value_holder
 from rrdbg.symbols.location import (
+    Context,
     FrameState,
     Implicit,
     Location,
@@ -28,6 +29,7 @@ from rrdbg.symbols.location import (
     contents,
     evaluate,
 )
+from rrdbg.symbols.place_text import place_text
 from rrdbg.symbols.places import Constant, Fixed, Place, simple_place
 from rrdbg.symbols.scopes import CallSite, DebugVariable
 from rrdbg.symbols.types import ArrayType, PointerType, QualifiedType, Type, TypedefType
@@ -40,6 +42,21 @@ def _is_variable_length(kind: Type) -> bool:
     while isinstance(kind, TypedefType | QualifiedType | PointerType):
         kind = kind.target
     return isinstance(kind, ArrayType) and (kind.bound is not None or _is_variable_length(kind.element))
+
+
+def _words(expression: bytes, context: Context, pc: int) -> str:
+    """Return where an expression says that something is, in gdb's words."""
+
+    def frame_base() -> bytes:
+        try:
+            return context.frame_base(pc)
+        except LookupError:
+            return b""
+
+    try:
+        return place_text(expression, context, frame_base)
+    except LookupError:
+        return "not known"
 
 
 class DebugInfo(DebugNames):
@@ -150,6 +167,30 @@ class DebugInfo(DebugNames):
             return simple_place(expression, context, lambda: context.frame_base(pc))
         except LookupError:
             return None
+
+    @forgiving("not known: its debug information is damaged")
+    def place_text(self, variable: DebugVariable, pc: int) -> str:
+        """Return where a variable is, in gdb's words: at all addresses where it has a place."""
+        loaded, die = variable.die
+        owner = value_holder(die)
+        if owner is None:
+            return "optimized out"
+        raw = owner.raw(D.AT_CONST_VALUE)
+        if raw is not None and isinstance(raw[1], int):
+            return f"constant {raw[1]} ({raw[1] & (1 << 64) - 1:#x})"
+        data = constant(owner, variable.type.size)
+        if data is not None:
+            return f"constant bytes:  {data.hex(' ')}"
+        context = self._context(loaded, owner.unit)
+        where = owner.list_offset(D.AT_LOCATION)
+        if where is None:
+            expression = location_at(owner, D.AT_LOCATION, pc - loaded.bias)
+            return _words(expression, context, pc) if expression else "optimized out"
+        lines = ["multi-location:"]
+        for lo, hi, expression in locations(owner.unit, *where):
+            first, behind = lo + loaded.bias, hi + loaded.bias
+            lines.append(f"  Range {first:#x}-{behind:#x}: {_words(expression, context, first)}")
+        return "\n".join(lines) + "\n"
 
     @forgiving(None)
     def call_site(self, return_pc: int) -> CallSite | None:

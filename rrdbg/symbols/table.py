@@ -12,7 +12,7 @@ from rrdbg_core.frozen import Frozen
 from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.dwarf.image import ImageDebug
-from rrdbg.symbols.dwarf.sections import Sections
+from rrdbg.symbols.dwarf.sections import SHF_ALLOC, Sections
 from rrdbg.symbols.elf import ElfSymbols, Symbol
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
@@ -105,6 +105,14 @@ class SymbolTable:
             if address >= part.bias and (found := ask(part, address - part.bias)) is not None:
                 return found
         return None
+
+    def section(self, address: int) -> str:
+        """Return the name of the section around an address; empty: there is none, or it has no name."""
+        for part in self._parts:
+            for row in part.sections.headers:
+                if row.flags & SHF_ALLOC and row.address <= address - part.bias < row.address + row.size:
+                    return row.name
+        return ""
 
     def is_code(self, address: int) -> bool:
         """Return whether an address lies in a section of code."""

@@ -54,9 +54,9 @@ $10 = 8
 > output $s2
 3
 > info symbol 0x{bump4:x}
-bump + 4
+bump + 4 in section .text
 > info address counter
-Object counter is at 0x{counter:x}, 8 bytes.
+Symbol "counter" is at 0x{counter:x} in a file compiled without debugging.
 > i r s2 a0
 s2             0x3                3
 a0             0x0                0

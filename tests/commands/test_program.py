@@ -113,10 +113,19 @@ $16 = 0
 1: list.count = 5
 > undisplay 1
 > info scope fill
-Symbol buf is a variable at frame base -40, length 8.
-Symbol n is a variable at frame base -44, length 4.
-Symbol c is a variable at frame base -45, length 1.
-Symbol i is a variable at frame base -20, length 4.
+Scope for fill:
+Symbol buf is a complex DWARF expression:
+     0: DW_OP_fbreg -40
+, length 8.
+Symbol n is a complex DWARF expression:
+     0: DW_OP_fbreg -44
+, length 4.
+Symbol c is a complex DWARF expression:
+     0: DW_OP_fbreg -45
+, length 1.
+Symbol i is a complex DWARF expression:
+     0: DW_OP_fbreg -20
+, length 4.
 > info types ^list
 All types matching regular expression "^list":
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.gdb.recordings import compile_program, needs_gcc, record
 from tests.symbols.compilers import GCC
 
 from .oracle import Ours
-from .tail_calls import HEAD, recorded
+from .tail_calls import CLANG, HEAD, recorded
 
 pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
 
@@ -52,6 +53,88 @@ def test_the_first_week(flags: str, tmp_path: Path) -> None:
             if plain(expected) != plain(answer)
         ]
         assert not found, "\n".join(found)
+
+
+PLACES = """
+info line | info line | list | info line | info line | list - | info line | list fib | info line | list 20,25
+info line | info line 30 | info line | frame 1 | info line | info line | down | info line | info line main | info line
+info symbol fib | info symbol $pc | info symbol &total | info symbol &nodes[3].key | info symbol table | info symbol $sp
+info symbol 0 | info symbol (char *)&total + 100000 | info symbol &last.y
+info address fib | info address total | info address nodes | info address table | info address operation
+info address n | info address a | info address nosuch | info address last.x | info address _start
+info scope fib | info scope main | info scope insert | info scope _start | info scope calls.c:60 | info scope *$pc
+info scope calls.c:1000 | info scope nosuch.c:1 | info scope total | break total | until total | advance total
+""".replace("\n", "|").split("|")
+CONSTANTS = """
+enum colour { RED, GREEN = 5 };
+volatile long in = 7;
+static const long five = 5;
+INLINE long scaled(long x, long by) { long twice = x * 2; sink = twice; return twice * by; }
+F long go(long n, enum colour colour, long unused, const char *name) {
+  static long calls; long pieces[2] = {n, n + in}; const double half = 0.5; long m = scaled(n, 3);
+  calls++; sink += pieces[1] + name[0]; long r = n ? go(n - 1, GREEN, 0, "b") : calls; sink = r * half; return r + m; }
+int main(void) { return go(3, RED, in, "a"); }
+"""
+
+
+def said(text: str) -> str:
+    """Return an answer without what makes it an error of gdb's or of rrdbg's."""
+    text = text.removeprefix("error: ")
+    for pattern, ours in _REFUSALS:
+        text = re.sub(pattern, ours, text)
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+_REFUSALS = (
+    (r'No symbol "(.*)" in current context', r"no symbol '\1' in the trace's images"),
+    (r'Function "(.*)" not defined', r"function '\1' is not defined"),
+    (r'No line (\d+) in file "(.*)"', r"no code at line \1 of \2"),
+    (r"No source file named (.*)\.", r"no source file '\1' in the trace's images"),
+)
+
+
+def asked(trace: Path, location: str, hits: int, commands: list[str]) -> list[tuple[str, str, str]]:
+    """Return where the two say something else, at a breakpoint's `hits`-th hit."""
+    with Gdb(trace) as gdb, Ours(trace) as ours:
+        point = ours.session.add_break(location, internal=True)
+        here = ours.session.continue_(hits).when.icount
+        ours.session.delete_point(point.number)
+        rows = zip(commands, gdb.at(here, *commands), ours.at(here, *commands), strict=True)
+        return [row for row in rows if said(row[1]) != said(row[2])]
+
+
+@pytest.mark.parametrize("flags", ["-O0 -gdwarf-5", "-O1 -gdwarf-4"])
+def test_where_things_are(flags: str, tmp_path: Path) -> None:
+    trace = record(compile_program("calls", flags, tmp_path), tmp_path)
+    assert asked(trace, "fib", 4, [command for text in PLACES if (command := text.strip())]) == []
+
+
+@pytest.mark.parametrize("compiler", [GCC, CLANG])
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_where_variables_are(level: str, compiler: str, tmp_path: Path) -> None:
+    trace = recorded(f"{HEAD}{CONSTANTS}", compiler, level, tmp_path)
+    names = ("n", "colour", "unused", "name", "calls", "pieces", "half", "m", "r", "five", "in", "GREEN", "twice")
+    commands = [f"info address {name}" for name in names]
+    found = asked(trace, "go", 1, [*commands, "info scope go", "info scope main"])
+    # gdb has the variables of a block in the order of hashes
+    assert [row for row in found if sorted(row[1].split("Symbol ")) != sorted(row[2].split("Symbol "))] == []
+
+
+@pytest.mark.parametrize("flags", ["-O0 -gdwarf-5", "-O2 -gdwarf-4"])
+def test_until_and_advance(flags: str, tmp_path: Path) -> None:
+    """From every frame; where nothing called it, gdb's `until` stops at no place of another function."""
+    trace = record(compile_program("calls", flags, tmp_path), tmp_path)
+    rng = random.Random(flags)
+    places = ("fib", "down", "many", "even", "odd", "insert", "sum", "calls.c:22", "calls.c:24", "calls.c:75")
+    with Gdb(trace) as gdb, Ours(trace) as ours:
+        session = ours.session
+        start, end = session.until("main").when.icount, session.position("end") - 40
+        for _ in range(40):
+            position, frame = rng.randrange(start, end), rng.choice((0, 0, 1, 2))
+            command = f"{rng.choice(('until', 'advance'))} {rng.choice(places)}"
+            theirs = gdb.at(position, f"frame {frame}", command, 'printf "%lu", $icount')[2]
+            ours.at(position, f"frame {frame}", command)
+            assert session.icount == int(theirs), (position, frame, command)
 
 
 def test_many_frames(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def arguments(line: str) -> tuple[str, dict[str, str]]:
     head, _, rest = line.partition(" (")
     inside, _, tail = rest.rpartition(")")
     words = re.split(r"(?:^|, )(\w+(?:@entry)?)=", inside)
-    return head + tail, dict(zip(words[1::2], words[2::2], strict=True))
+    rows = zip(words[1::2], words[2::2], strict=True)
+    return head + tail, {name: text.removeprefix(f"{name}@entry=") for name, text in rows}
 
 
 def same_frame(theirs: str, mine: str, beyond: set[str]) -> bool:
@@ -163,7 +164,7 @@ def compare_at(gdb: Gdb, ours: Ours, position: int, rng: random.Random, ask: Seq
         statics = [row for row in session.variables("static") if row.name not in names]
         variables += rng.sample(statics, min(len(statics), 3))
         # gdb computes with pointers that the compiler did without as if they were zero, or breaks down
-        variables = [row for row in variables if row.text != "<synthetic pointer>"]
+        variables = [row for row in variables if "<synthetic pointer>" not in row.text]
         commands = ["info args", "info locals", "output $sp", "output/x $pc", "output/x $s1"]
         commands += chosen(session, variables, rng, QUESTIONS, ask)
         gdb.ask(f"frame {number}")
