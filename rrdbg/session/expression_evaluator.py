@@ -110,7 +110,7 @@ def type_of(tree: nodes.Tree, scene: Scene) -> Type:
         return resolve_type(nodes.TypeName(f"{tree.scope}::{tree.name}"), scene)
     try:
         return Evaluator(scene, dry=True).value(tree).type
-    except (Unreadable, DivisionByZero):
+    except Unreadable:
         return Evaluator(_Ones(scene), dry=True).value(tree).type
 
 
@@ -248,7 +248,12 @@ class Evaluator:
         right = self.value(tree.right)
         if operator == "@":
             return self._artificial(left_value, right)
-        result = binary(operator, left_value, right)
+        try:
+            result = binary(operator, left_value, right)
+        except DivisionByZero:
+            if not self.dry:
+                raise
+            result = binary(operator, left_value, number(right.type, 1))  # which types do not depend on
         return self._truth(result) if operator in COMPARISONS else result
 
     def _artificial(self, first: CValue, count: CValue) -> CValue:

@@ -181,7 +181,7 @@ class Printer:
         bare = strip(value.type)
         if isinstance(bare, StructType) and bare.incomplete and not bare.members:
             return "<incomplete type>"
-        missing = self._missing(value, bare)
+        missing = self._missing(value, bare, part=depth > 0)
         if missing:
             return missing
         text = self._of(value, bare, depth, dereference)
@@ -213,8 +213,14 @@ class Printer:
                 return "<error type>"
         return "<unknown type>"
 
-    def _missing(self, value: CValue, bare: Type) -> str:
-        """Return what stands for a value of which nothing is known, or a scalar of which a part is not."""
+    def _missing(self, value: CValue, bare: Type, *, part: bool = False) -> str:
+        """Return what stands for a value of which nothing is known, or a scalar of which a part is not.
+
+        Args:
+            value: The value.
+            bare: Its type.
+            part: Whether it is a part of something of which more is known: then its own parts tell.
+        """
         if isinstance(bare, FunctionType | VoidType | UnknownType):
             return ""
         size = bare.size * 8 if value.bits is None else value.bits[1]
@@ -229,7 +235,7 @@ class Printer:
             raise unreadable(value, gaps[0].start)
         scalar = not isinstance(bare, StructType | ArrayType)
         whole = gaps[0].start <= lo and gaps[-1].end >= lo + size and _joined(gaps)
-        if not scalar and not (whole and len({gap.optimised for gap in gaps}) == 1 and not gaps[0].pointer):
+        if not scalar and (part or not whole or len({gap.optimised for gap in gaps}) > 1 or gaps[0].pointer):
             return ""
         if any(gap.optimised and not gap.pointer for gap in gaps):
             return "<optimized out>"

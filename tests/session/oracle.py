@@ -83,6 +83,7 @@ def same(theirs: str, ours: str) -> bool:
         "Argument to arithmetic operation",
         "That operation is not available",
         "evaluation of this expression req",
+        "Not a numeric type.",
     )
     if theirs.startswith(beyond):
         return True
