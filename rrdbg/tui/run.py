@@ -177,9 +177,10 @@ def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None 
         RrdbgError: There is no such theme, the trace does not open, or the engine died.
     """
     from rrdbg.tui.config import load
+    from rrdbg.tui.escape import quick
     from rrdbg.tui.stopped import continuing
 
-    app.driver_class = continuing(app.driver_class)
+    app.driver_class = continuing(quick(app.driver_class))
     app.configure(load() if settings is None else settings, theme)
     with _signals_end(app):
         app.run()
