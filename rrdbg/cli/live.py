@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from argparse import Namespace
+from collections import deque
 from types import FrameType
 from typing import Any
 
@@ -41,6 +42,9 @@ MAX_MISUSES = 20
 class Reporter:
     """Sends reports from a thread of its own: the guest does not wait for the pipe; output goes out in few messages.
 
+    A guest may print byte by byte: what it prints is put into a queue without a lock, and only a thread that sleeps is
+    woken.
+
     Args:
         channel: Where to.
     """
@@ -48,8 +52,10 @@ class Reporter:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._changed = threading.Condition()
-        self._console: list[tuple[int, bytes]] = []
-        self._waiting = 0
+        self._console: deque[tuple[int, bytes]] = deque()
+        self._printed = 0  # bytes put into the queue, and bytes taken out of it: each written by one thread only
+        self._taken = 0
+        self._asleep = False
         self._state: tuple[Any, ...] | None = None
         self._others: list[dict[str, Any]] = []
         self._over = False
@@ -60,12 +66,14 @@ class Reporter:
 
     def printed(self, step: int, data: bytes) -> None:
         """Report what the guest printed in a step."""
-        with self._changed:
-            while self._waiting > MAX_WAITING and not self.gone:
-                self._changed.wait()
-            self._console.append((step + 1, data))
-            self._waiting += len(data)
-            self._changed.notify_all()
+        if self._printed - self._taken > MAX_WAITING:
+            with self._changed:
+                self._changed.wait_for(lambda: self._printed - self._taken <= MAX_WAITING or self.gone)
+        self._console.append((step + 1, data))
+        self._printed += len(data)
+        if self._asleep:  # it says so before it looks for something to do
+            with self._changed:
+                self._changed.notify_all()
 
     def state(self, progress: Progress) -> None:
         """Report how far it is; an older state that still waits is not sent."""
@@ -99,9 +107,14 @@ class Reporter:
         over = False
         while not (over or self.gone):
             with self._changed:
+                self._asleep = True
                 self._changed.wait_for(lambda: self._console or self._state or self._others or self._over)
-                console, state, others, over = self._console, self._state, self._others, self._over
-                self._console, self._state, self._others, self._waiting = [], None, [], 0
+                self._asleep = False
+                state, others, over = self._state, self._others, self._over
+                self._state, self._others = None, []
+            console = [self._console.popleft() for _ in range(len(self._console))]
+            with self._changed:
+                self._taken += sum(len(data) for _, data in console)
                 self._changed.notify_all()
             try:
                 if console:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace.model import EPOCH, EpochIndex
+from rrdbg_core.trace.printed import Positions, Printed
 
 from rrdbg.session.api import EventRow, Lane, Timeline, TraceInfo
 from rrdbg.session.errors import UsageError
@@ -30,7 +30,6 @@ MAX_BUCKETS = 1 << 16
 _REMEMBERED = 256
 
 Counts = npt.NDArray[np.int64]
-Positions = npt.NDArray[np.int64]
 Stretch = tuple[int, int]
 T = TypeVar("T")
 _NONE: Positions = np.zeros(0, np.int64)
@@ -42,8 +41,8 @@ class Overview(SteppingOut):
     def _setup(self) -> None:
         super()._setup()
         self._found_traps: dict[Stretch, tuple[Positions, Positions]] = {}
-        self._found_console: dict[Stretch, _Output] = {}
-        self._outputs: dict[Stretch, _Output] = {}
+        self._found_console: dict[Stretch, Printed] = {}
+        self._outputs: dict[Stretch, Printed] = {}
 
     def info(self) -> TraceInfo:
         """Return what is known of the whole trace."""
@@ -71,33 +70,39 @@ class Overview(SteppingOut):
             b"".join(piece.data for piece in found),
         )
 
-    def _console(self, lo: int, hi: int, gaps: Sequence[Stretch]) -> list[_Output]:
+    def _console(self, lo: int, hi: int, gaps: Sequence[Stretch]) -> list[Printed]:
         """Return what the index and the gaps hold of positions lo < p <= hi, by position."""
-        found: list[tuple[int, _Output]] = []
-        for epoch in self._epochs(lo, hi):
-            output = self._outputs.get((epoch.start, epoch.stop))
+        found: list[tuple[int, Printed]] = []
+        for number, span in self._spans(lo, hi):
+            output = self._outputs.get(span)
             if output is None:
-                output = self._outputs[epoch.start, epoch.stop] = _Output.of(epoch.console)
-            found.append((epoch.start, output))
+                output = self._outputs[span] = Printed.of(self._source.epochs()[number].console)
+            found.append((span[0], output))
         missing = [gap for gap in gaps if gap not in self._found_console]
         if missing:
             with self._excursion("looking for console output", missing[0][0], missing[-1][1]):
                 for gap in missing:
-                    start, known = _beginning(self._found_console, gap, _Output.of(()))
-                    self._found_console[gap] = known + _Output.of(self._engine.console(start, gap[1]))
+                    start, known = _beginning(self._found_console, gap, Printed.of(()))
+                    self._found_console[gap] = known + Printed.of(self._engine.console(start, gap[1]))
         found += [(gap[0], self._found_console[gap]) for gap in gaps]
         return [output.cut(lo, hi) for _, output in sorted(found, key=lambda pair: pair[0])]
 
     # the index
 
     def _epochs(self, lo: int, hi: int) -> list[EpochIndex]:
-        return [epoch for epoch in self._source.epochs() if epoch.start < hi and lo < epoch.stop]
+        epochs = self._source.epochs()
+        return [epochs[number] for number, _ in self._spans(lo, hi)]
+
+    def _spans(self, lo: int, hi: int) -> list[tuple[int, Stretch]]:
+        """Return the numbers and stretches of the parts of the index that a window meets."""
+        spans = self._source.epoch_spans()
+        return [(number, span) for number, span in enumerate(spans) if span[0] < hi and lo < span[1]]
 
     def _gaps(self, lo: int, hi: int) -> list[Stretch]:
         """Return the stretches around a window that the index does not cover; none is longer than an epoch."""
         gaps: list[Stretch] = []
         at = 0
-        for start, stop in [*((epoch.start, epoch.stop) for epoch in self._source.epochs()), (self.end, self.end)]:
+        for start, stop in [*self._source.epoch_spans(), (self.end, self.end)]:
             while at < start:
                 end = min(at - at % EPOCH + EPOCH, start)
                 if at < hi and lo < end:
@@ -183,42 +188,6 @@ class Overview(SteppingOut):
             _forget(self._found_traps)
             self._found_traps[stretch] = found
         return found
-
-
-class _Output(Frozen):
-    """Console output of a stretch."""
-
-    at: Positions
-    """First position at which each chunk is visible, ascending."""
-    ends: Positions
-    """Where each of them ends in `data`."""
-    data: bytes
-    """What all of them hold."""
-
-    @classmethod
-    def of(cls, chunks: Sequence[tuple[int, bytes]]) -> _Output:
-        """Return chunks, each with its position, as few values: a guest may print byte by byte."""
-        at = np.fromiter((position for position, _ in chunks), np.int64, len(chunks))
-        sizes = np.fromiter((len(data) for _, data in chunks), np.int64, len(chunks))
-        return cls(at, sizes.cumsum(), b"".join([data for _, data in chunks]))
-
-    @property
-    def sizes(self) -> Positions:
-        """Bytes of each chunk."""
-        return np.diff(self.ends, prepend=0)
-
-    def __add__(self, later: _Output) -> _Output:
-        """Return both, one after the other."""
-        ends = np.concatenate((self.ends, later.ends + len(self.data)))
-        return _Output(np.concatenate((self.at, later.at)), ends, self.data + later.data)
-
-    def cut(self, lo: int, hi: int) -> _Output:
-        """Return what became visible at positions lo < p <= hi."""
-        first, last = np.searchsorted(self.at, (lo, hi), "right").tolist()
-        if last - first == len(self.at):
-            return self
-        start, stop = (int(self.ends[number - 1]) if number else 0 for number in (first, last))
-        return _Output(self.at[first:last], self.ends[first:last] - start, self.data[start:stop])
 
 
 class _Counter:

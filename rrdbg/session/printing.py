@@ -297,9 +297,11 @@ class Printer:
         address = value.address or 0
         if self._letter in ("a", "c"):
             raise UsageError("value can't be converted to integer")
+        data = self._read(address, 1)
+        if not data:
+            raise unreadable(value)
         if self._letter:
-            data = self._read(address, 1)
-            return number_text(data[0] if data else 0, 1, True, self._letter, self._name_of)
+            return number_text(data[0], 1, True, self._letter, self._name_of)
         return f"{{{declare(bare)}}} {address_text(address, self._name_of)}"
 
     def _pointer(self, value: CValue, bare: PointerType) -> str:

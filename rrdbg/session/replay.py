@@ -138,6 +138,7 @@ def _source_of(replayer: Replayer, path: str) -> TraceSource:
         trace.events,
         info=lambda: _info(replayer, source),
         epochs=lambda: trace.epochs,
+        epoch_spans=lambda: trace.epoch_spans,
         verify=lambda pauses, seed, poll: _verify(trace, pauses, seed, poll),
         close=trace.close,
         carried={ref.name: partial(trace.images.__getitem__, ref.digest) for ref in trace.manifest.sources},

@@ -36,6 +36,8 @@ class TraceSource:
     """Returns what is known now; takes in what a recorder has added."""
     epochs: Callable[[], Sequence[EpochIndex]] = tuple
     """Returns the index, ascending; stretches may be missing."""
+    epoch_spans: Callable[[], Sequence[tuple[int, int]]] = tuple
+    """Returns the first step of each part of the index, and one past its last; costs less than the index."""
     verify: Callable[[int, int, Callable[[int], None]], VerifyResult] = _no_verify
     """Replays the trace against its digests: pauses, seed, and what to call with the position that is reached."""
     close: Callable[[], None] = lambda: None

@@ -183,7 +183,7 @@ def compare_at(gdb: Theirs, ours: Ours, position: int, rng: random.Random, ask: 
         if all(others):
             mine, agree = hidden, others
         else:
-            session.goto(position)
+            session._hide(0)
     found = []
     # gdb goes by the return address on the stack even where it is no code; rrdbg then asks the trace
     smashed = next((i for i, line in enumerate(theirs) if line.endswith("in ?? ()")), FRAMES)

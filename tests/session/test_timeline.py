@@ -72,7 +72,7 @@ def test_wide_windows_say_what_replay_says(storm: Path) -> None:
 
 def test_what_the_index_does_not_cover_is_replayed(storm: Path) -> None:
     with rrdbg.open(storm) as session, rrdbg.open(storm) as other:
-        other._source.epochs = tuple  # type: ignore[attr-defined]  # as in a recording that was killed
+        other._source.epochs = other._source.epoch_spans = tuple  # type: ignore[attr-defined]  # as if it was killed
         other.goto(5)
         assert len(session._source.epochs()) == 1  # type: ignore[attr-defined]
         expected = session.console(0, STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from rrdbg_core.trace import (
     Snapshot,
     Trace,
     TraceWriter,
+    contents,
     cursor,
     journal,
     varint,
 )
 from rrdbg_core.trace.model import BINS, MIN_WINDOW, window
+from rrdbg_core.trace.printed import Printed
 
 from tests.trace import synthetic
 
@@ -215,3 +218,34 @@ def test_equal_content_has_equal_version(tmp_path: Path) -> None:
                 assert (ram_a[same] == ram_b[same]).all()
                 assert same[15]
         assert not trace.versions(2)[4]
+
+
+PIECES = st.lists(st.tuples(st.integers(0, 40), st.binary(max_size=5)), max_size=12).map(
+    lambda rows: sorted(rows, key=lambda row: row[0])
+)
+
+
+@given(PIECES, PIECES, st.integers(-1, 41), st.integers(-1, 41))
+def test_printed_pieces_are_a_sequence(
+    first: list[tuple[int, bytes]], second: list[tuple[int, bytes]], lo: int, hi: int
+) -> None:
+    printed = Printed.of(first)
+    assert (list(printed), len(printed)) == (first, len(first))
+    assert printed == first
+    assert (printed == second) == (first == second)
+    assert printed[1:-1] == first[1:-1]
+    assert list(printed + Printed.of(second)) == first + second
+    assert list(printed.cut(lo, max(lo, hi))) == [row for row in first if lo < row[0] <= hi]
+    assert printed.sizes.tolist() == [len(data) for _, data in first]
+
+
+def test_a_flood_of_output() -> None:
+    """A guest may print at every third step of an epoch."""
+    count = EPOCH // 3
+    printed = Printed(np.arange(1, count + 1) * 3, np.arange(1, count + 1), bytes(count))
+    epoch = replace(synthetic.an_epoch(0, EPOCH, 1), console=printed)
+    decoded = contents.decode_index(contents.encode_index(epoch), 0, EPOCH, 1 << 20).console
+    assert isinstance(decoded, Printed)
+    assert (decoded.at == printed.at).all()
+    assert (decoded.ends == printed.ends).all()
+    assert decoded.data == printed.data

@@ -13,13 +13,13 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending, text
 from rrdbg_core.trace.model import BINS, EPOCH, Ending, EpochIndex, Snapshot
+from rrdbg_core.trace.printed import Printed
 from rrdbg_core.trace.varint import Malformed
 
 IMAGE_PART_BYTES = 8 << 20
 """Bytes of an image that one chunk holds at most."""
 MAX_IMAGE_BYTES = 1 << 36
 MAX_STATE_PARTS = 4096
-MAX_CONSOLE_PIECES = 1 << 22
 
 _IMAGE = struct.Struct("<16sQQ")
 _SNAPSHOT = struct.Struct("<QIH")
@@ -173,12 +173,11 @@ def encode_index(epoch: EpochIndex) -> bytes:
 
 def _console(epoch: EpochIndex) -> list[bytes]:
     """Encode what was printed."""
-    if not epoch.console:
+    if not len(epoch.console):
         return [varint.encode_one(0)]
-    places = np.array([icount for icount, _ in epoch.console], np.int64)
-    pieces = [piece for _, piece in epoch.console]
-    steps = varint.encode(np.diff(places, prepend=epoch.start))
-    return [varint.encode_one(len(pieces)), steps, varint.encode([len(piece) for piece in pieces]), *pieces]
+    printed = Printed.of(epoch.console)
+    steps = varint.encode(np.diff(printed.at, prepend=epoch.start))
+    return [varint.encode_one(len(printed)), steps, varint.encode(printed.sizes), printed.data]
 
 
 def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochIndex:
@@ -193,7 +192,7 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
     if not words.all():
         raise Malformed("a line is written, but no word of it")
     count = cursor.varint()
-    if count > MAX_CONSOLE_PIECES:
+    if count > cursor.left:
         raise Malformed(f"it claims {count} pieces of console output")
     steps = cursor.varints(count)
     sizes = cursor.varints(count)
@@ -202,10 +201,9 @@ def decode_index(payload: bytes, start: int, stop: int, pages: int) -> EpochInde
     places = np.cumsum(steps, dtype=np.uint64) + np.uint64(start)
     if count and int(places[-1]) > stop:
         raise Malformed("its console output lies outside the epoch")
-    ends = np.cumsum(sizes, dtype=np.uint64).tolist()
-    output = bytes(cursor.take(ends[-1] if count else 0))
-    pieces = zip(places.tolist(), [0, *ends], ends, strict=False)
-    console = tuple((place, output[begin:end]) for place, begin, end in pieces)
+    ends = np.cumsum(sizes, dtype=np.uint64).astype(np.int64)
+    output = bytes(cursor.take(int(ends[-1]) if count else 0))
+    console = Printed(places.astype(np.int64), ends, output)
     ran = _executed(cursor, len(executed))
     cursor.end()
     return EpochIndex(start, stop, exceptions, interrupts, written, lines, words, read, executed, *ran, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated
 
@@ -107,7 +108,7 @@ class EpochIndex(Frozen):
     """u64[k]: for each of them the 64-byte lines in which instructions were started."""
     executed_halves: npt.NDArray[np.uint32]
     """u32[j]: for each of those lines, in order, the halfwords at which instructions were started."""
-    console: tuple[tuple[int, bytes], ...] = ()
+    console: Sequence[tuple[int, bytes]] = ()
     """Console output: the position at which each piece is visible first, and its bytes."""
 
     @property

@@ -227,6 +227,11 @@ class Trace:
         return self._epoch_items
 
     @property
+    def epoch_spans(self) -> list[tuple[int, int]]:
+        """The first step of each index block, and one past its last, without reading any."""
+        return [(chunk.first, chunk.last) for chunk in self._epochs[: self._epoch_count()]]
+
+    @property
     def size(self) -> int:
         """Bytes of the file that are whole chunks."""
         return self._file.offset
