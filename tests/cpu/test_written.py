@@ -1,4 +1,4 @@
-"""`Core.take_written`, `take_run` and `touched`: exactly what was written, read and executed, and when."""
+"""`Core.take_written`, `take_run` and `take_touched`: exactly what was written, read and executed, and when."""
 
 from __future__ import annotations
 
@@ -135,13 +135,58 @@ def test_pages_read_and_executed_by_generation(kind: type[Core]) -> None:
     start(core, loop, RAM + 0x3FF8)  # the jump lies in the next page
     core.hart[L.X + 5], core.hart[L.X + 6] = RAM + 0x8FFE, RAM + 0x20000
     core.run(300)
-    first = core.new_generation()
-    assert [pages.tolist() for pages in core.touched(1)] == [[8, 9, 0x20], [3, 4]]
-    assert [pages.tolist() for pages in core.touched(first)] == [[], []]
+    assert [pages.tolist() for pages in read_and_executed(core)] == [[8, 9, 0x20], [3, 4]]
+    assert [pages.tolist() for pages in read_and_executed(core)] == [[], []]
     core.hart[L.X + 5] = RAM + 0x30000
     core.run(600)
-    assert [pages.tolist() for pages in core.touched(first)] == [[0x20, 0x30], [3, 4]]
-    assert core.touched(first)[0].dtype == np.uint32
+    core.new_generation()  # somebody else's interest in dirty pages does not disturb
+    read, executed = read_and_executed(core)
+    assert (read.tolist(), executed.tolist()) == ([0x20, 0x30], [3, 4])
+    assert read.dtype == executed.dtype == np.uint32
+
+
+def read_and_executed(core: Core) -> tuple[np.ndarray, np.ndarray]:
+    before = core.generation
+    touched = core.take_touched()
+    assert core.generation > before
+    return touched.read, touched.executed
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(5))
+def test_all_at_once_is_each_by_itself(kind: type[Core], seed: int) -> None:
+    """Two cores run the same: what one tells at once, the other tells piece by piece, and a third what is unsaved."""
+    rng = random.Random(seed)
+    code, _ = program(rng, 400)
+    whole, pieces = kind(RAM_BYTES), ReferenceCore(RAM_BYTES)
+    for core in (whole, pieces):
+        start(core, code)
+        core.hart[L.X + 6] = DATA
+    unsaved: dict[int, int] = {}
+    since = 1
+    while whole.icount < len(code):
+        limit = min(whole.icount + rng.choice((0, 1, 20, 90)), len(code))
+        for core in (whole, pieces):
+            core.run(limit)
+        touched = whole.take_touched()
+        written, run = pieces.take_written(), pieces.take_run()
+        for mine, theirs in zip((touched.written, touched.written_lines, touched.written_words), written, strict=True):
+            assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+        started = touched.executed_lines != 0
+        mine_run = touched.executed[started], touched.executed_lines[started], touched.executed_halves
+        for mine, theirs in zip(mine_run, run, strict=True):
+            assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+        for generations, told in ((pieces.memory.read_, touched.read), (pieces.memory.executed, touched.executed)):
+            assert told.tolist() == (generations[: pieces.memory.pages] >= since).nonzero()[0].tolist()
+        since = pieces.new_generation()
+        for page, lines in zip(touched.written.tolist(), touched.written_lines.tolist(), strict=True):
+            unsaved[page] = unsaved.get(page, 0) | lines
+        assert whole.unsaved_pages == len(unsaved)
+        if rng.random() < 0.3:
+            pages, lines = whole.take_unsaved()
+            assert dict(zip(pages.tolist(), lines.tolist(), strict=True)) == dict(sorted(unsaved.items()))
+            assert whole.unsaved_pages == 0
+            unsaved.clear()
 
 
 def run_halves(core: Core) -> set[int]:
@@ -218,4 +263,4 @@ def test_an_instruction_across_a_page_end_executes_both(kind: type[Core]) -> Non
     core = kind(RAM_BYTES)
     start(core, [asm("addi", 5, 5, imm=1)], RAM + 0x3FFE)
     core.run(1)
-    assert core.touched(1)[1].tolist() == [3, 4]
+    assert core.take_touched().executed.tolist() == [3, 4]

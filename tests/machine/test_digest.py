@@ -7,7 +7,9 @@ import random
 import numpy as np
 import pytest
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.digest import PlainDigester
+from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.devices.user import read_source
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.config import DeviceRef
@@ -47,6 +49,41 @@ def test_the_state_has_a_place_for_every_device_and_word() -> None:
     assert ("hart0", "x[31]") in names
     assert ("device.uart", "rx[15]") in names
     assert ("bottom_halves", "rng.entropy.plain") in names
+
+
+@pytest.mark.parametrize("pages", [3, 64, 200, 2048 + 7])
+def test_the_compiled_digest_is_what_the_definition_says(pages: int) -> None:
+    """Pages, words and sizes at random; what was hashed once is not looked at again until it is written."""
+    rng = random.Random(pages)
+    core = Core(pages * PAGE_BYTES)
+    whole, chosen = (np.frombuffer(rng.randbytes(8 * count), np.uint64).copy() for count in (900, 37))
+    places = np.array(rng.sample(range(37), 20))
+    parts = [("a", chosen, places), ("of all words", whole, None), ("none", whole[:0], None)]
+    plain, compiled = PlainDigester(core.memory, parts), core.digester(parts)
+    since, seen = 1, set()
+    for _ in range(30):
+        found = compiled(since)
+        assert found == plain(since)
+        assert found not in seen
+        seen.add(found)
+        since = core.new_generation()
+        for _ in range(rng.choice((0, 1, 20))):
+            core.write(RAM_BASE + rng.randrange(core.memory.size - 100), rng.randbytes(100))
+        chosen[rng.choice(places)] ^= np.uint64(rng.getrandbits(64) | 1)
+        whole[rng.randrange(len(whole))] ^= np.uint64(1 << rng.randrange(64))
+
+
+def test_a_digest_starts_a_generation_unless_its_caller_has() -> None:
+    machine = _machine()
+    core = machine.core
+    machine.digest()
+    before = core.generation
+    core.write(RAM_BASE + 0x5000, b"something else")
+    core.new_generation()
+    first = machine.digest(core.generation)
+    assert core.generation == before + 1
+    core.write(RAM_BASE + 0x5000, b"something more")
+    assert machine.digest() != first
 
 
 def test_one_bit_of_any_field_changes_the_digest() -> None:

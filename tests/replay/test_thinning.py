@@ -65,6 +65,23 @@ def test_the_price_of_a_page_is_what_it_has_cost(pages: int, page_ns: int) -> No
     assert abs(each - min(page_ns, DEAREST_PAGE_NS)) <= 4
 
 
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, PAGES), st.integers(0, 10**5)), max_size=200))
+def test_a_snapshot_that_costs_more_than_expected_is_paid_for_all_the_same(epochs: list[tuple[int, int, int]]) -> None:
+    thinning = Thinning(PAGES)
+    spent = earned = 0
+    for ns, written, page_ns in epochs:
+        earned += ns
+        thinning.earn(ns)
+        paid = thinning.pay(written)
+        if paid:
+            assert paid == thinning.cost(written)
+            assert (spent + paid) * SHARE <= earned
+            took = BASE_NS + page_ns * written
+            thinning.settle(paid, took)
+            thinning.learn(written, took)
+            spent += took
+
+
 def test_who_answers_a_bottom_half() -> None:
     config = MachineConfig(devices=(DeviceRef(kind="virtio-rng", name="rng", slot=0),), seed=1)
     own, named, kinded = (Backend(lambda number, request: b"") for _ in range(3))

@@ -26,7 +26,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 33
+POINTERS = 34
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -98,7 +98,9 @@ class CoreBase:
         self.exits = [0] * len(Exit)
         """How often the kernel came back, by `Exit`."""
         self._words: memoryview[int] = memoryview(self.mach)  # type: ignore[arg-type]
-        self._taken = self._run_taken = 1  # generations in which `take_written` and `take_run` were last called
+        # generations in which `take_written`, `take_run` and `take_touched` were last called
+        self._taken = self._run_taken = self._touched = 1
+        self._unsaved_since = 1  # generation from which on pages may have lines that `take_unsaved` has not told
         self.on_log: Callable[[Words], None] | None = None
         """Called with full step logs, u64[n, LOG_WORDS]."""
         self.on_output: Callable[[list[int], list[int]], None] | None = None
@@ -136,9 +138,10 @@ class CoreBase:
         self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
         self.region_code = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
         # what the kernel takes, see cpu/native/collect.py; memory of which no more is touched than was ever needed
-        self._taken_pages = np.empty(pages, np.uint32)
-        self._taken_lines = np.empty(pages, np.uint64)
-        self._taken_parts = np.empty(pages * LINES_PER_PAGE, np.uint32)
+        self._taken_pages = np.empty(3 * pages, np.uint32)
+        self._taken_lines = np.empty(2 * pages, np.uint64)
+        self._taken_parts = np.empty(2 * pages * LINES_PER_PAGE, np.uint32)
+        self._unsaved = np.zeros(pages, np.uint64)
         self._pointers = np.zeros(POINTERS, np.uint64)
         self._point()
         self.drop_caches()
@@ -152,7 +155,7 @@ class CoreBase:
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
-            *(self._taken_pages, self._taken_lines, self._taken_parts),
+            *(self._taken_pages, self._taken_lines, self._taken_parts, self._unsaved),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -180,8 +183,13 @@ class CoreBase:
         self._tlb[::2] = NO_TAG
         self._xtlb[::2] = NO_TAG
 
+    @property
+    def generation(self) -> int:
+        """The present generation of dirty pages."""
+        return self._words[L.GENERATION]
+
     def new_generation(self) -> int:
         """Start a new generation of dirty pages and return it: pages written from now on carry its number or more."""
-        self.mach[L.GENERATION] += np.uint64(1)
+        self._words[L.GENERATION] += 1
         self.flush_tlb()
-        return int(self.mach[L.GENERATION])
+        return self._words[L.GENERATION]

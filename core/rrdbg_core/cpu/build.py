@@ -35,7 +35,10 @@ _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 _KEPT_SECONDS = 90 * 24 * 3600
 """Age at which a kernel is dropped when another is written."""
-ENTRIES = {name: f"rrdbg_{name}" for name in ("kernel", "dirty", "touched", "take_written", "take_run")}
+ENTRIES = {
+    name: f"rrdbg_{name}"
+    for name in ("kernel", "dirty", "take_written", "take_run", "take_touched", "take_unsaved", "digest")
+}
 """Symbols of the functions of cpu/native that are called from outside: u64 (table of pointers, u64)."""
 HANDLERS = "rrdbg_handlers"
 """Symbol of the table of handlers, see cpu/dispatch.py."""
@@ -203,12 +206,16 @@ class Kernel:
     """Run to an icount; returns why it came back."""
     dirty: Entry
     """List what was written since a generation, see cpu/native/collect.py."""
-    touched: Entry
-    """List what was read and executed since a generation, likewise."""
     take_written: Entry
     """Take what was written since a generation, likewise."""
     take_run: Entry
     """Take what was run since a generation, likewise."""
+    take_touched: Entry
+    """Take both, and list what was read, likewise."""
+    take_unsaved: Entry
+    """Take the lines that no snapshot has, likewise."""
+    digest: Entry
+    """Hash the state of a machine, see cpu/digest.py: this one has another table of pointers."""
     rvc: int
     """Address of the expansions of compressed instructions."""
     decode: int
@@ -240,7 +247,8 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         addresses = map(engine.get_function_address, ENTRIES.values())
-        run, dirty, touched, take_written, take_run = map(prototype, addresses)
+        run, dirty, take_written, take_run, take_touched, take_unsaved, digest = map(prototype, addresses)
+        takers = take_written, take_run, take_touched, take_unsaved
         rvc, decode, variants, handlers = map(engine.get_global_value_address, (RVC, DECODE, VARIANTS, HANDLERS))
-        _loaded.append(Kernel(run, dirty, touched, take_written, take_run, rvc, decode, variants, handlers, engine))
+        _loaded.append(Kernel(run, dirty, *takers, digest, rvc, decode, variants, handlers, engine))
     return _loaded[0]

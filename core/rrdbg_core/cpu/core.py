@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.base import Exit
+from rrdbg_core.cpu.digest import CompiledDigester, Digester
 from rrdbg_core.cpu.stops import Stops
 
 if TYPE_CHECKING:
+    from rrdbg_core.cpu.digest import Part
+
     Words = npt.NDArray[np.uint64]
 
 __all__ = ["CHECK_PERIOD", "Core", "Exit"]
@@ -21,6 +24,7 @@ CHECK_PERIOD = 1 << 16
 """Steps between check words."""
 _EXITS = tuple(Exit)
 _DRAIN = int(Exit.DRAIN)
+_NO_CHECKS, _NO_TRAPS = np.zeros(0, np.uint64), np.zeros((0, 2), np.uint64)
 
 
 class Core(Stops):
@@ -54,20 +58,20 @@ class Core(Stops):
         return _EXITS[reason]
 
     def _drain(self) -> None:
-        mach = self.mach
+        mach = self._words
         if mach[L.STALE]:
-            page = int(mach[L.STALE]) - 1
+            page = mach[L.STALE] - 1
             mach[L.STALE] = 0
             self.regions.code_changed((page, page + 1))
         if mach[L.CHECKS]:
-            self.check_words.append(self._checks[: int(mach[L.CHECKS])].copy())
+            self.check_words.append(self._checks[: mach[L.CHECKS]].copy())
             mach[L.CHECKS] = 0
         if mach[L.TRAPS]:
-            self.trap_rows.append(self._traps[: int(mach[L.TRAPS])].copy())
+            self.trap_rows.append(self._traps[: mach[L.TRAPS]].copy())
             mach[L.TRAPS] = 0
         if mach[L.LOG_ROWS]:
             if self.on_log:
-                self.on_log(self._log[: int(mach[L.LOG_ROWS])].copy())
+                self.on_log(self._log[: mach[L.LOG_ROWS]].copy())
             mach[L.LOG_ROWS] = 0
         if mach[L.OUTPUT_ROWS]:
             self._print()
@@ -83,13 +87,17 @@ class Core(Stops):
         """Return the check words since the last call, one per multiple of 2^16 steps that was reached."""
         self._drain()
         words, self.check_words = self.check_words, []
-        return np.concatenate(words) if words else np.zeros(0, np.uint64)
+        return words[0] if len(words) == 1 else np.concatenate([_NO_CHECKS, *words])
 
     def take_traps(self) -> npt.NDArray[np.uint64]:
         """Return the traps since the last call: u64[n, 2] of icount and mcause."""
         self._drain()
         rows, self.trap_rows = self.trap_rows, []
-        return np.concatenate(rows) if rows else np.zeros((0, 2), np.uint64)
+        return np.concatenate(rows) if rows else _NO_TRAPS
+
+    def digester(self, parts: Sequence[Part]) -> Digester:
+        """Return what hashes RAM and some parts of a state."""
+        return CompiledDigester(self._kernel.digest, self.memory, parts)
 
     def lend(self, clint: Words, clint_at: int, uart: Words, uart_at: int) -> None:
         """Let the kernel do what it can of two devices, given their states and addresses; 0: nothing."""

@@ -24,7 +24,7 @@ from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
     *("names", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop"),
-    "collect",
+    *("collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"

@@ -102,6 +102,96 @@ lts = _binary(lambda b, x, y: b.zext(b.icmp_signed("<", x, y), _I64))
 quotient = _binary(lambda b, x, y: b.udiv(x, y))
 
 
+swap = _unary(lambda b, x: b.bswap(x))
+
+
+# ---- vectors ---------------------------------------------------------------------------------------------------------
+def _fold(builder: Any, x: Any, y: Any) -> Any:
+    wide = ir.IntType(128)
+    product = builder.mul(builder.zext(x, wide), builder.zext(y, wide))
+    return builder.xor(builder.trunc(product, _I64), builder.trunc(builder.lshr(product, wide(64)), _I64))
+
+
+# one half of the 128-bit product of two words, xor the other
+fold = _binary(_fold)
+_LANES = ir.VectorType(_I64, 8)
+_PRIME32_1 = 0x9E3779B1
+
+
+def _lanes(builder: Any, base: Any, offset: Any) -> Any:
+    pointer = builder.gep(builder.bitcast(base, _I8.as_pointer()), [offset], source_etype=_I8)
+    return builder.bitcast(pointer, _LANES.as_pointer())
+
+
+def _load_lanes(builder: Any, base: Any, offset: Any) -> Any:
+    value = builder.load(_lanes(builder, base, offset), typ=_LANES)
+    value.align = 1
+    return value
+
+
+def _each(value: int) -> Any:
+    return ir.Constant(_LANES, [_I64(value)] * 8)
+
+
+def _absorber(stripes: int) -> Any:
+    @intrinsic
+    def absorb(typing_context: Any, sums: Any, first: Any, data: Any, at: Any, secret: Any, key_at: Any) -> Any:
+        """Add stripes of 64 bytes of data to eight words, each with the secret 8 bytes further on: XXH3_accumulate."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            sums, first, data, at, secret, key_at = args
+            place = builder.mul(first, _I64(8))
+            total = _load_lanes(builder, sums, place)
+            swapped = ir.Constant(ir.VectorType(ir.IntType(32), 8), [ir.IntType(32)(lane ^ 1) for lane in range(8)])
+            for stripe in range(stripes):
+                words = _load_lanes(builder, data, builder.add(at, _I64(64 * stripe)))
+                keyed = builder.xor(words, _load_lanes(builder, secret, builder.add(key_at, _I64(8 * stripe))))
+                product = builder.mul(builder.and_(keyed, _each(0xFFFF_FFFF)), builder.lshr(keyed, _each(32)))
+                total = builder.add(builder.add(total, product), builder.shuffle_vector(words, words, swapped))
+            builder.store(total, _lanes(builder, sums, place), align=1)
+            return context.get_dummy_value()
+
+        return types.void(sums, _U64, data, _U64, secret, _U64), codegen
+
+    return absorb
+
+
+absorb, absorb_15, absorb_16 = (_absorber(stripes) for stripes in (1, 15, 16))
+
+
+@intrinsic
+def scramble(typing_context: Any, lanes: Any, sums: Any, first: Any, secret: Any, key_at: Any) -> Any:
+    """Add eight words, from number `first` on, to the first eight of others, and scramble these: XXH3_scrambleAcc."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes, sums, first, secret, key_at = args
+        total = _load_lanes(builder, lanes, _I64(0))
+        total = builder.add(total, _load_lanes(builder, sums, builder.mul(first, _I64(8))))
+        total = builder.xor(total, builder.lshr(total, _each(47)))
+        total = builder.mul(builder.xor(total, _load_lanes(builder, secret, key_at)), _each(_PRIME32_1))
+        builder.store(total, _lanes(builder, lanes, _I64(0)), align=1)
+        return context.get_dummy_value()
+
+    return types.void(lanes, sums, _U64, secret, _U64), codegen
+
+
+@intrinsic
+def none_of_32(typing_context: Any, generations: Any, page: Any, since: Any) -> Any:
+    """Return True if none of the 32 pages from `page` on carries generation `since` or later."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pages, narrow = ir.VectorType(ir.IntType(32), 32), ir.IntType(32)
+        pointer = builder.gep(args[0], [args[1]], source_etype=narrow)
+        found = builder.load(builder.bitcast(pointer, pages.as_pointer()), typ=pages)
+        found.align = 4
+        one = builder.insert_element(ir.Constant(pages, ir.Undefined), builder.trunc(args[2], narrow), narrow(0))
+        every = builder.shuffle_vector(one, one, ir.Constant(pages, [narrow(0)] * 32))
+        later = builder.bitcast(builder.icmp_unsigned(">=", found, every), narrow)
+        return builder.icmp_unsigned("==", later, narrow(0))
+
+    return types.boolean(generations, _U64, _U64), codegen
+
+
 @intrinsic
 def call_condition(typing_context: Any, function: Any, table: Any, pc: Any, icount: Any) -> Any:
     """Judge a condition by the function at address `function`, see cpu/condition_code.py."""

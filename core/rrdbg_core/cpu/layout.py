@@ -124,6 +124,9 @@ CLINT_DEADLINES = 83
 WARPS = 84
 DUE = 70  # position at which something besides guest and timer happens next; 0: at the end of the run
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
+UNSAVED_PAGES = 340  # pages that have lines written since the last snapshot, see cpu/native/collect.py
+# what was taken there: pages written, lines of them, pages read, pages executed, lines of them
+TAKEN_WRITTEN, TAKEN_WORDS, TAKEN_READ, TAKEN_EXECUTED, TAKEN_HALVES = range(341, 346)
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
 WINDOW_STEPS = 64  # of a window of samples

@@ -84,6 +84,11 @@ class Machine(Running):
         """Return what the machine has done since it was built, and what it cost the host."""
         return self._meters.stats(self.core)
 
-    def digest(self) -> bytes:
-        """Return the 128-bit root hash of RAM and of every state word."""
-        return self.parts.digest()
+    def digest(self, generation: int = 0) -> bytes:
+        """Return the 128-bit root hash of RAM and of every state word.
+
+        Args:
+            generation: The core's present generation of dirty pages if the caller has just started it; else one is
+                started.
+        """
+        return self.parts.digest(generation)

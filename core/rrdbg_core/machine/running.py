@@ -16,8 +16,11 @@ from rrdbg_core.machine.power import Power
 from rrdbg_core.machine.source import Divergence, Idle, Now
 from rrdbg_core.machine.timers import NEVER_NS
 
-SLICE = 1 << 21
-"""Steps between looks at the source and at interruption, about 10 ms of host time."""
+FIRST_SLICE, SLICE = 1 << 21, 1 << 23
+"""Steps between looks at the source and at interruption: of the first stretch, and at most."""
+SLICE_NS = 4_000_000
+"""Host time between such looks that stretches grow to. Each costs some ten microseconds, and the slowest guest code
+takes ten milliseconds for `FIRST_SLICE`."""
 ACCESSES = 1 << 11
 """Device accesses between such looks, about as long."""
 JUMPS = 1 << 12
@@ -29,6 +32,9 @@ _WANTS = (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST)
 
 class Running(Power):
     """The machine that runs."""
+
+    _slice = FIRST_SLICE
+    """Steps of the next stretch."""
 
     def run(self, until: int, *, interrupt: Callable[[], bool] | None = None) -> StopReason:
         """Run to position `until`, or until something stops the machine before that.
@@ -56,6 +62,7 @@ class Running(Power):
         self._accesses = 0  # of the last slice
         mach, source = self._mach, self.source
         asked, passes = mach[L.ICOUNT], 0
+        asked_ns = time.perf_counter_ns()
         while True:
             stop = self._settle(interrupt)
             if stop is not None:
@@ -66,16 +73,26 @@ class Running(Power):
             if self._stop_wanted:
                 return StopReason.INTERRUPTED
             passes += 1 + self._accesses
-            if passes >= ACCESSES or now - asked >= SLICE:
+            steps = min(self._slice, SLICE)
+            if passes >= ACCESSES or now - asked >= steps:
                 if interrupt is not None and interrupt():
                     return StopReason.INTERRUPTED
-                asked, passes = now, 0
+                now_ns = time.perf_counter_ns()
+                self._fit(now - asked, now_ns - asked_ns)
+                asked, asked_ns, passes = now, now_ns, 0
             due = mach[L.DUE] = self._due(now)
             mach[L.UART_PRINTS] = int(not (self.listens or source.listens()))
             mach[L.IDLE_UNTIL] = source.idle_until() if self._timers.others_ns == NEVER_NS else 0
-            stop = self._run_slice(min(until, now + SLICE, due))
+            stop = self._run_slice(min(until, now + steps, due))
             if stop is not None:
                 return stop
+
+    def _fit(self, steps: int, ns: int) -> None:
+        """Choose how long stretches are, by what the last one took."""
+        if ns > 2 * SLICE_NS:
+            self._slice = max(self._slice // 2, FIRST_SLICE)
+        elif ns < SLICE_NS // 2 and steps >= self._slice:
+            self._slice = min(self._slice * 2, SLICE)
 
     def stop_behind_step(self) -> None:
         """Let `run` come back at the next position: for those that the machine calls while it runs."""

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
-from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.devices.contract import Device
 from rrdbg_core.errors import ExitCode, RrdbgError
 
@@ -63,8 +61,8 @@ class Parts:
                 self._whole[f"device.{name}"] = device.state.words
                 self._fields[f"device.{name}"] = [(n, f.count) for n, f in device.state.fields.items()]
         self._sizes = {name: sum(words for _, words in fields) for name, fields in self._fields.items()}
-        zero = np.frombuffer(xxhash.xxh3_128_digest(bytes(PAGE_BYTES)), np.uint8)
-        self._page_hashes: npt.NDArray[np.uint8] = np.tile(zero, (core.memory.pages, 1))
+        parts = {name: (words, None) for name, words in self._whole.items()} | self._scattered
+        self._digester = core.digester([(name, *parts[name]) for name in sorted(parts)])
         self._hashed = 1  # generation from which on pages are not hashed yet
 
     def names(self) -> list[str]:
@@ -115,17 +113,13 @@ class Parts:
             if a[part][place] != b[part][place]
         ]
 
-    def digest(self) -> bytes:
-        """Return the 128-bit root hash of RAM and of every state word."""
-        core = self._core
-        pages = core.dirty_pages(self._hashed)
-        self._hashed = core.new_generation()
-        if len(pages):
-            ram, hashed = core.memory.ram.data, xxhash.xxh3_128_digest
-            hashes = b"".join([hashed(ram[at : at + PAGE_BYTES]) for at in (pages * PAGE_BYTES).tolist()])
-            self._page_hashes[pages] = np.frombuffer(hashes, np.uint8).reshape(-1, 16)
-        root = xxhash.xxh3_128(self._page_hashes.data)
-        for name, words in sorted(self.save().items()):
-            root.update(name.encode())
-            root.update(words.data)
-        return root.digest()
+    def digest(self, generation: int = 0) -> bytes:
+        """Return the 128-bit root hash of RAM and of every state word.
+
+        Args:
+            generation: The core's present generation of dirty pages if the caller has just started it; else one is
+                started.
+        """
+        digest = self._digester(self._hashed)
+        self._hashed = generation or self._core.new_generation()
+        return digest

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.marks import Touched
 from rrdbg_core.cpu.steplog import INTERRUPT
 from rrdbg_core.trace.model import BINS, EpochIndex, window
 
@@ -13,56 +16,75 @@ Pages = npt.NDArray[np.uint32]
 Words = npt.NDArray[np.uint64]
 
 
+class Collected(NamedTuple):
+    """What was collected of an epoch. Made of it is an index only when it is written: then the code for it is warm."""
+
+    start: int
+    """First step."""
+    stop: int
+    """One past the last step."""
+    touched: Touched
+    """Pages and lines."""
+    traps: Words
+    """See `Core.take_traps`."""
+    console: list[tuple[int, bytes]]
+    """See `EpochIndex`."""
+
+    def to_index(self) -> EpochIndex:
+        """Return the index of the epoch."""
+        touched = self.touched
+        exceptions, interrupts = _histograms(self.traps, self.start, self.stop)
+        return EpochIndex(
+            start=self.start,
+            stop=self.stop,
+            exceptions=exceptions,
+            interrupts=interrupts,
+            written=touched.written,
+            written_lines=touched.written_lines,
+            written_words=touched.written_words,
+            read=touched.read,
+            executed=touched.executed,
+            executed_lines=touched.executed_lines,
+            executed_halves=touched.executed_halves,
+            console=tuple(self.console),
+        )
+
+
 class EpochCollector:
     """Watches a core from one position on.
 
     Args:
-        core: The core. Its `take_written`, `take_run`, `take_traps` and touched pages are the collector's from now on.
+        core: The core. Its `take_touched`, `take_written`, `take_run` and `take_traps` are the collector's from now on.
         start: The position it stands at.
     """
 
     def __init__(self, core: Core, start: int) -> None:
         self._core = core
-        core.take_traps()
         self._start = start
-        self._generation = core.new_generation()
         self._console: list[tuple[int, bytes]] = []
-        core.take_written(self._generation)
-        core.take_run(self._generation)
+        core.take_traps()
+        core.take_touched()
 
     def printed(self, step: int, data: bytes) -> None:
         """Take in output of a step: it is visible from the position behind it."""
         self._console.append((step + 1, data))
 
-    def take(self, stop: int) -> tuple[EpochIndex, Pages, Words]:
-        """Return the index of the steps up to `stop`, where the core stands, and start afresh.
+    def take(self, stop: int) -> Collected:
+        """Return what was collected in the steps up to `stop`, where the core stands, and start afresh.
 
-        Returns:
-            The index, the pages written and the lines of each.
+        The core starts a new generation of dirty pages.
         """
         core = self._core
-        read, executed = core.touched(self._generation)
-        self._generation = core.new_generation()
-        written, lines, words = core.take_written(self._generation)
-        run, run_lines, halves = core.take_run(self._generation)
-        executed_lines = run_lines
-        if len(run) < len(executed):  # nothing was started in some of them
-            executed_lines = np.zeros(len(executed), np.uint64)
-            executed_lines[np.searchsorted(executed, run)] = run_lines
-        exceptions, interrupts = _histograms(core.take_traps(), *window(self._start, stop))
-        console, self._console = tuple(self._console), []
-        index = EpochIndex(
-            *(self._start, stop, exceptions, interrupts, written, lines, words, read, executed),
-            *(executed_lines, halves, console),
-        )
-        self._start = stop
-        return index, written, lines
+        collected = Collected(self._start, stop, core.take_touched(), core.take_traps(), self._console)
+        self._start, self._console = stop, []
+        return collected
 
 
-def _histograms(traps: Words, base: int, bin_steps: int) -> tuple[Pages, Pages]:
-    """Return the exceptions and the interrupts by part of the window: two u32[BINS]."""
+def _histograms(traps: Words, start: int, stop: int) -> tuple[Pages, Pages]:
+    """Return the exceptions and the interrupts by part of the steps' window: two u32[BINS]."""
     if not len(traps):
         return np.zeros(BINS, np.uint32), np.zeros(BINS, np.uint32)
+    base, bin_steps = window(start, stop)
     bins = ((traps[:, 0] - np.uint64(base)) // np.uint64(bin_steps)).astype(np.int64)
     is_interrupt = traps[:, 1] >= np.uint64(INTERRUPT)
     exceptions, interrupts = (

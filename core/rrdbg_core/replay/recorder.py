@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,12 @@ from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.control import Control
-from rrdbg_core.replay.epoch_index import EpochCollector, Pages, Words
+from rrdbg_core.replay.epoch_index import Collected, EpochCollector, Pages, Words
 from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.stats import RunStats
 from rrdbg_core.replay.thinning import Thinning
-from rrdbg_core.trace.model import EPOCH, Ending, EpochIndex, Manifest, Snapshot, SourceRef
+from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot, SourceRef
 from rrdbg_core.trace.output import TraceFull
 from rrdbg_core.trace.writer import TraceWriter
 
@@ -67,7 +68,7 @@ class Progress(Frozen):
     """The recording stands still because somebody asked for it."""
 
 
-class _Snapped(Frozen):
+class _Snapped(NamedTuple):
     """A snapshot that is not in the file yet."""
 
     snapshot: Snapshot
@@ -80,9 +81,11 @@ class _Snapped(Frozen):
     """u8[n, 4096]: what they contain."""
     ns: int
     """What it has cost so far."""
+    paid: int | None
+    """What was paid for it, in nanoseconds; None: it is free."""
 
 
-class _Closed(Frozen):
+class _Closed(NamedTuple):
     """An epoch that is over and not in the file yet."""
 
     icount: int
@@ -91,8 +94,8 @@ class _Closed(Frozen):
     """Its events."""
     words: Words
     """Its check words."""
-    index: EpochIndex
-    """Its index."""
+    collected: Collected
+    """What its index is made of."""
     digest: bytes
     """The digest of its end."""
     snapshot: _Snapped | None
@@ -215,8 +218,6 @@ class _Recorder:
         self._batch = BATCH_EPOCHS if writer.max_bytes is None else 1
         self._event_count = self._guest_errors = 0
         self._snapshots, self._digests, self._words, self._indices, self._flushes = (Meter() for _ in range(5))
-        self._changed = np.zeros(machine.memory.pages, np.uint64)  # lines written since the last snapshot
-        self._changed_pages = 0  # pages that have some
         self._thinning = Thinning(machine.memory.pages)
         self._earned_ns = time.thread_time_ns()  # what was computed until then has earned its part
         self._heard = b""
@@ -251,7 +252,9 @@ class _Recorder:
         machine.run(0)
         loaded = machine.core.dirty_pages(1)
         self._hand_over()
-        self._write_snapshot(self._snap(loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32), None))
+        machine.core.take_unsaved()
+        pages = loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32)
+        self._write_snapshot(self._snap(pages, None, None))
         self._writer.flush()
         if self.on_start:
             self.on_start()
@@ -413,24 +416,25 @@ class _Recorder:
     def _epoch(self) -> None:
         """Close an epoch: index, digest, and a snapshot if it can be afforded."""
         machine = self._machine
-        icount = machine.icount
+        core, icount = machine.core, machine.icount
         events = self._take_events(len(self._events))
-        with self._indices.timing():
-            index, pages, lines = self._collector.take(icount)
-            before = self._changed[pages]
-            self._changed[pages] = before | lines
-            self._changed_pages += int(np.count_nonzero(before == 0))
-        with self._digests.timing():
-            digest = machine.digest()
+        began_ns = time.perf_counter_ns()
+        collected = self._collector.take(icount)
+        collected_ns = time.perf_counter_ns()
+        digest = machine.digest(core.generation)
+        digested_ns = time.perf_counter_ns()
+        words = self._take_checks()
+        self._indices.add(collected_ns - began_ns)
+        self._digests.add(digested_ns - collected_ns)
         now_ns = time.thread_time_ns()
         self._thinning.earn(now_ns - self._earned_ns)
         self._earned_ns = now_ns
         snapshot = None
-        if self._thinning.pay(self._changed_pages):
-            changed = np.flatnonzero(self._changed != 0).astype(np.uint32)  # five times as quick as of the words
-            snapshot = self._snap(changed, self._changed[changed])
-            self._waiting_pages += len(changed)
-        self._closed.append(_Closed(icount, events, self._take_checks(), index, digest, snapshot))
+        paid = self._thinning.pay(core.unsaved_pages)
+        if paid:
+            snapshot = self._snap(*core.take_unsaved(), paid)
+            self._waiting_pages += len(snapshot.pages)
+        self._closed.append(_Closed(icount, events, words, collected, digest, snapshot))
         if (
             len(self._closed) >= self._batch
             or self._waiting_pages >= BATCH_PAGES
@@ -449,7 +453,7 @@ class _Recorder:
             writer.events(epoch.events)
             writer.checks(epoch.words)
             began_ns = time.perf_counter_ns()
-            writer.index(epoch.index)
+            writer.index(epoch.collected.to_index())
             self._indices.more(time.perf_counter_ns() - began_ns)
             writer.digest(epoch.icount, epoch.digest)
             self._promised = epoch.icount
@@ -460,13 +464,12 @@ class _Recorder:
         with self._flushes.timing():
             self._writer.flush()
 
-    def _snap(self, pages: Pages, lines: Words | None) -> _Snapped:
+    def _snap(self, pages: Pages, lines: Words | None, paid: int | None) -> _Snapped:
         machine = self._machine
         began_ns = time.thread_time_ns()
-        self._changed[:] = self._changed_pages = 0
         snapshot = Snapshot(machine.icount, self._event_count, machine.save())
         content = machine.memory.rows()[pages]
-        return _Snapped(snapshot, pages, lines, content, time.thread_time_ns() - began_ns)
+        return _Snapped(snapshot, pages, lines, content, time.thread_time_ns() - began_ns, paid)
 
     def _write_snapshot(self, snapped: _Snapped) -> None:
         began_ns = time.thread_time_ns()
@@ -474,6 +477,8 @@ class _Recorder:
         ns = snapped.ns + time.thread_time_ns() - began_ns
         self._snapshots.add(ns)
         self._thinning.learn(len(snapped.pages), ns)
+        if snapped.paid is not None:
+            self._thinning.settle(snapped.paid, ns)
         self._promised = snapped.snapshot.icount
 
     def _end(self, reason: str) -> Recording:
@@ -486,12 +491,12 @@ class _Recorder:
             machine.apply(warp)
         try:
             self._hand_over()
-            index, _, _ = self._collector.take(icount)
-            if index.stop > index.start:
+            collected = self._collector.take(icount)
+            if collected.stop > collected.start:
                 with self._indices.timing():
-                    writer.index(index)
+                    writer.index(collected.to_index())
             with self._digests.timing():
-                writer.digest(icount, machine.digest())
+                writer.digest(icount, machine.digest(machine.core.generation))
         except TraceFull as error:
             if error.exit_code != ExitCode.LIMIT:
                 raise

@@ -39,13 +39,17 @@ class Thinning:
         """Add what some nanoseconds of recording earn."""
         self._saved = min(self._saved + ns // SHARE, self.cost(self._ram_pages))
 
-    def pay(self, changed_pages: int) -> bool:
-        """Return whether a snapshot of so many changed pages is affordable, and pay for it if so."""
+    def pay(self, changed_pages: int) -> int:
+        """Pay for a snapshot of so many changed pages and return the price, or return 0: it is not affordable."""
         cost = self.cost(changed_pages)
         if cost > self._saved:
-            return False
+            return 0
         self._saved -= cost
-        return True
+        return cost
+
+    def settle(self, paid: int, ns: int) -> None:
+        """Pay what a snapshot has taken over its price, or take back what it has not."""
+        self._saved += paid - ns
 
     def learn(self, changed_pages: int, ns: int) -> None:
         """Take in what a snapshot has taken."""

@@ -13,7 +13,7 @@ from rrdbg_core.trace.varint import Malformed
 
 U64 = npt.NDArray[np.uint64]
 
-_FEW = 16
+FEW = 16
 """Numbers that are encoded more quickly one by one."""
 
 
@@ -103,14 +103,16 @@ def text(value: str) -> bytes:
 
 def ascending(numbers: npt.NDArray[np.uint32]) -> bytes:
     """Encode strictly ascending numbers as `Cursor.ascending` reads them."""
-    if len(numbers) <= _FEW:
+    if len(numbers) <= FEW:
         values = numbers.tolist()
         few = [value - before - 1 for before, value in pairwise((-1, *values))]
         if min(few, default=0) < 0:
             raise ValueError("page numbers must ascend")
         return b"".join(map(varint.encode_one, few))
-    steps = numbers.astype(np.int64)
-    steps[1:] -= steps[:-1] + 1
-    if int(steps.min()) < 0:
+    distances = numbers[1:] - numbers[:-1]
+    distances -= np.uint32(1)
+    if int(distances.max()) < 0x80:  # numbers that do not ascend are at a distance near 2^32
+        return varint.encode_one(int(numbers[0])) + distances.astype(np.uint8).tobytes()
+    if not (numbers[1:] > numbers[:-1]).all():
         raise ValueError("page numbers must ascend")
-    return varint.encode(steps.view(np.uint64))
+    return varint.encode_one(int(numbers[0])) + varint.encode(distances)

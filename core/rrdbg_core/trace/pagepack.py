@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
-from rrdbg_core.trace.cursor import Cursor, ascending
+from rrdbg_core.trace.cursor import FEW, Cursor, ascending
 from rrdbg_core.trace.frame import Parts, decompress
 from rrdbg_core.trace.varint import Malformed
 
@@ -84,17 +84,14 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
         content: Their pages, u8[n, 4096].
         zeros: Numbers of other pages, which became all zero, ascending.
     """
-    counts = np.bitwise_count(masks).astype(np.int64)
-    ends = np.cumsum(counts)
+    counts = np.bitwise_count(masks)
+    total = int(counts.sum())
     every = content.reshape(-1).view(LINE)
-    picked = every if len(ends) and ends[-1] == len(every) else every[line_numbers(masks)]
+    picked = every if total == len(every) else every[line_numbers(masks)]
     lines = picked.view(np.uint8).data
-    # an entry belongs to the group in which its first line falls
-    edges = np.flatnonzero(np.diff((ends - counts) // GROUP_LINES, prepend=-1)) if len(pages) else np.zeros(0, np.int64)
-    starts = (ends - counts)[edges]
-    stops = np.append(starts[1:], ends[-1:])
+    sizes, starts, stops = _grouped(counts, total)
     groups = []
-    for start, stop in zip((starts * LINE_BYTES).tolist(), (stops * LINE_BYTES).tolist(), strict=True):
+    for start, stop in zip(starts, stops, strict=True):
         packed = lz4.block.compress(lines[start:stop], store_size=False)
         groups.append(packed if len(packed) < stop - start else bytes(lines[start:stop]))
     directory = b"".join(
@@ -103,13 +100,33 @@ def encode(first: int, pages: U32, deltas: npt.NDArray[np.bool_], masks: U64, co
             ascending(zeros),
             np.packbits(deltas, bitorder="little").tobytes(),
             masks.astype("<u8", copy=False).tobytes(),
-            varint.encode(np.diff(edges, append=len(pages))),
-            varint.encode([len(group) for group in groups]),
+            _numbers(sizes),
+            _numbers([len(group) for group in groups]),
         )
     )
     packed = lz4.block.compress(directory, store_size=False)
     head = _HEAD.pack(first, len(pages), len(zeros), len(groups), len(packed), len(directory))
     return (head + packed, *groups)
+
+
+def _grouped(counts: npt.NDArray[np.uint8], total: int) -> tuple[list[int], list[int], list[int]]:
+    """Return of each group how many entries it has, and at which byte of the lines it starts and stops.
+
+    Args:
+        counts: Lines of each entry, at least one.
+        total: Lines of all entries.
+    """
+    if total <= GROUP_LINES:
+        return ([len(counts)], [0], [total * LINE_BYTES]) if total else ([], [], [])
+    ends = np.cumsum(counts, dtype=np.int64)
+    # an entry belongs to the group in which its first line falls
+    edges = np.flatnonzero(np.diff((ends - counts) // GROUP_LINES, prepend=-1))
+    starts = ((ends - counts)[edges] * LINE_BYTES).tolist()
+    return np.diff(edges, append=len(counts)).tolist(), starts, [*starts[1:], total * LINE_BYTES]
+
+
+def _numbers(values: list[int]) -> bytes:
+    return b"".join(map(varint.encode_one, values)) if len(values) <= FEW else varint.encode(values)
 
 
 class Directory(Frozen):

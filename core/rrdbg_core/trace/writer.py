@@ -24,6 +24,7 @@ U64 = npt.NDArray[np.uint64]
 
 RESERVE_BYTES = 64 << 10
 """Part of `max_bytes` that is kept for the journal's last block and the end."""
+_KIND_NAMES = {kind: kind.name.lower() for kind in ChunkKind}
 _BLOCK_EVENTS, _BLOCK_BYTES, _BLOCK_CHECKS = 4096, 256 << 10, 4096
 
 
@@ -288,7 +289,7 @@ class TraceWriter:
     def _add(self, kind: ChunkKind, content: bytes | Parts, first: int, last: int, *, compress: bool = True) -> None:
         parts = (content,) if isinstance(content, bytes) else content
         chunk = build_chunk(self.file_id, self._out.size, kind, parts, first, last, compress=compress)
-        name = kind.name.lower()
+        name = _KIND_NAMES[kind]
         self.bytes_by_kind[name] = self.bytes_by_kind.get(name, 0) + sum(map(len, chunk))
         try:
             self._out.append(chunk)
@@ -325,7 +326,7 @@ class TraceWriter:
     def _write_checks(self) -> None:
         if not self._check_count:
             return
-        words = np.concatenate(self._checks)
+        words = self._checks[0] if len(self._checks) == 1 else np.concatenate(self._checks)
         self._checks, self._check_count = [], 0
         first, self._next_check = self._next_check, self._next_check + len(words)
         payload = contents.encode_checks(words)
@@ -334,23 +335,22 @@ class TraceWriter:
 
     def _pack(self, pages: U32, lines: U64, content: U8) -> Parts:
         """Choose how each page is written, give it its version, and encode. Returns () if nothing changed."""
-        deltas = (
-            (np.bitwise_count(lines) <= DELTA_LINES) & (self._version[pages] != 0) & (self._depth[pages] < MAX_CHAIN)
-        )
-        masks = lines.copy()
-        whole = np.flatnonzero(~deltas)
-        if len(whole):
+        depth = self._depth[pages]
+        deltas = (np.bitwise_count(lines) <= DELTA_LINES) & (self._version[pages] != 0) & (depth < MAX_CHAIN)
+        masks, zeros = lines, pages[:0]
+        if not deltas.all():
+            masks, whole = lines.copy(), np.flatnonzero(~deltas)
             masks[whole] = pagepack.masks_of(content if len(whole) == len(pages) else content[whole])
         some = masks != 0
-        zeros = pages[~some & ~deltas]
         if not some.all():
-            pages, deltas, masks, content = pages[some], deltas[some], masks[some], content[some]
+            zeros = pages[~some & ~deltas]
+            pages, deltas, masks, depth, content = pages[some], deltas[some], masks[some], depth[some], content[some]
         if not len(pages) and not len(zeros):
             return ()
         pack = pagepack.encode(self._versions + 1, pages, deltas, masks, content, zeros)
         self._version[pages] = np.arange(self._versions + 1, self._versions + 1 + len(pages), dtype=np.uint32)
         self._version[zeros] = 0
-        self._depth[pages] = np.where(deltas, self._depth[pages], 0).astype(np.uint8) + np.uint8(1)
+        self._depth[pages] = depth * deltas + np.uint8(1)
         self._versions += len(pages)
         return pack
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, load4, load8, store1, store4, store8, u32_at, words_at
+from rrdbg_core.cpu.intrinsics import bytes_at, load4, load8, none_of_32, store1, store4, store8, u32_at, words_at
+from rrdbg_core.cpu.native.caches import flush_tlb
 from rrdbg_core.cpu.native.names import (
     DEC,
     DIRTY,
@@ -24,6 +25,7 @@ from rrdbg_core.cpu.native.names import (
     TAKEN_LINES,
     TAKEN_PAGES,
     TAKEN_PARTS,
+    UNSAVED,
     XGEN,
     U,
 )
@@ -31,25 +33,11 @@ from rrdbg_core.cpu.pipeline import njit
 
 
 @njit
-def none_of_eight(generations, page, since):
-    """Return True if none of the eight pages from `page` on carries generation `since` or later.
-
-    Generations are below 2^31: one addition compares two of them.
-    """
-    rest = (U(1) << U(31)) - since
-    rest |= rest << U(32)
-    at = page << U(2)
-    some = (load8(generations, at) + rest) | (load8(generations, at + U(8)) + rest)
-    some |= (load8(generations, at + U(16)) + rest) | (load8(generations, at + U(24)) + rest)
-    return some & (U(1) << U(31) | U(1) << U(63)) == U(0)
-
-
-@njit
 def next_page(generations, page, pages, since):
     """Return the first page from `page` on that carries generation `since` or later; `pages`, if there is none."""
     while page < pages:
-        if page & U(7) == U(0) and page + U(8) <= pages and none_of_eight(generations, page, since):
-            page += U(8)
+        if page & U(31) == U(0) and page + U(32) <= pages and none_of_32(generations, page, since):
+            page += U(32)
         elif load4(generations, page << U(2)) >= since:
             return page
         else:
@@ -58,33 +46,46 @@ def next_page(generations, page, pages, since):
 
 
 @njit
-def list_pages(c, generations, since, pages):
-    """List the pages of generation `since` or later; return how many they are."""
+def list_pages(c, generations, since, place):
+    """List the pages of generation `since` or later in TAKEN_PAGES, from `place` on; return the place behind them."""
+    pages = u32_at(c, TAKEN_PAGES)
     all_pages = words_at(c, MACH)[L.RAM_PAGES]
-    count = U(0)
     page = next_page(generations, U(0), all_pages, since)
     while page < all_pages:
-        pages[count] = np.uint32(page)
-        count += U(1)
+        pages[place] = np.uint32(page)
+        place += U(1)
         page = next_page(generations, page + U(1), all_pages, since)
-    return count
-
-
-@njit
-def touched(c, since):
-    """Fill TAKEN_PAGES with the pages read, TAKEN_PARTS with those executed in generation `since` or later.
-
-    Returns read | executed << 32.
-    """
-    read = list_pages(c, u32_at(c, RGEN), since, u32_at(c, TAKEN_PAGES))
-    executed = list_pages(c, u32_at(c, XGEN), since, u32_at(c, TAKEN_PARTS))
-    return read | executed << U(32)
+    return place
 
 
 @njit
 def dirty(c, since):
     """Fill TAKEN_PAGES with the pages written in generation `since` or later; return how many they are."""
-    return list_pages(c, u32_at(c, GEN), since, u32_at(c, TAKEN_PAGES))
+    return list_pages(c, u32_at(c, GEN), since, U(0))
+
+
+@njit
+def take_unsaved(c, since):
+    """Move the lines of the pages of generation `since` or later out of UNSAVED; see `Core.take_unsaved`.
+
+    TAKEN_PAGES and TAKEN_LINES are filled. Returns how many pages they are.
+    """
+    generations = u32_at(c, GEN)
+    unsaved = words_at(c, UNSAVED)
+    pages = u32_at(c, TAKEN_PAGES)
+    lines = words_at(c, TAKEN_LINES)
+    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    taken = U(0)
+    page = next_page(generations, U(0), all_pages, since)
+    while page < all_pages:
+        if unsaved[page] != U(0):
+            pages[taken] = np.uint32(page)
+            lines[taken] = unsaved[page]
+            unsaved[page] = U(0)
+            taken += U(1)
+        page = next_page(generations, page + U(1), all_pages, since)
+    words_at(c, MACH)[L.UNSAVED_PAGES] = U(0)
+    return taken
 
 
 @njit
@@ -94,17 +95,20 @@ def low_bits(word):
 
 
 @njit
-def take_written(c, since):
-    """Move the written words of the pages of generation `since` or later out of DIRTY; see `Core.take_written`.
+def written_in(c, since):
+    """Move the written words of the pages of generation `since` or later out of DIRTY.
 
-    TAKEN_PAGES, TAKEN_LINES and, a byte a line, TAKEN_PARTS are filled. Returns pages | lines << 32.
+    TAKEN_PAGES, TAKEN_LINES and, a byte a line, TAKEN_PARTS are filled, and UNSAVED learns of the lines. MACH learns
+    how many of the pages and of the lines there are.
     """
+    m = words_at(c, MACH)
     generations = u32_at(c, GEN)
     written = bytes_at(c, DIRTY)
+    unsaved = words_at(c, UNSAVED)
     pages = u32_at(c, TAKEN_PAGES)
     lines = words_at(c, TAKEN_LINES)
     parts = bytes_at(c, TAKEN_PARTS)
-    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    all_pages = m[L.RAM_PAGES]
     taken = U(0)
     part = U(0)
     page = next_page(generations, U(0), all_pages, since)
@@ -120,11 +124,15 @@ def take_written(c, since):
                 part += U(1)
                 mask |= U(1) << line
             line += U(1)
+        if unsaved[page] == U(0) and mask != U(0):
+            m[L.UNSAVED_PAGES] += U(1)
+        unsaved[page] |= mask
         pages[taken] = np.uint32(page)
         lines[taken] = mask
         taken += U(1)
         page = next_page(generations, page + U(1), all_pages, since)
-    return taken | part << U(32)
+    m[L.TAKEN_WRITTEN] = taken
+    m[L.TAKEN_WORDS] = part
 
 
 @njit
@@ -142,21 +150,22 @@ def arm(dec, slot):
 
 
 @njit
-def take_run(c, since):
-    """Move the halfwords that were run in pages of generation `since` or later out of RUN; see `Core.take_run`.
+def run_in(c, since, place, row, part):
+    """Move the halfwords that were run in pages of generation `since` or later out of RUN, and arm their slots.
 
-    Their slots are armed. TAKEN_PAGES, TAKEN_LINES and, four bytes a line, TAKEN_PARTS are filled.
-    Returns pages | lines << 32.
+    TAKEN_PAGES, TAKEN_LINES and, four bytes a line, TAKEN_PARTS are filled from `place`, `row` and `part` on. MACH
+    learns how many of the pages and of the lines there are.
     """
+    m = words_at(c, MACH)
     generations = u32_at(c, XGEN)
     run = bytes_at(c, RUN)
     dec = words_at(c, DEC)
     pages = u32_at(c, TAKEN_PAGES)
     lines = words_at(c, TAKEN_LINES)
     parts = bytes_at(c, TAKEN_PARTS)
-    all_pages = words_at(c, MACH)[L.RAM_PAGES]
+    all_pages = m[L.RAM_PAGES]
     taken = U(0)
-    part = U(0)
+    first = part
     page = next_page(generations, U(0), all_pages, since)
     while page < all_pages:
         decoded = U(u32_at(c, DMAP)[page]) * STRIDE
@@ -182,9 +191,41 @@ def take_run(c, since):
                         arm(dec, decoded + (line << U(5)) + half)
                     half += U(1)
             line += U(1)
-        if mask != U(0):
-            pages[taken] = np.uint32(page)
-            lines[taken] = mask
-            taken += U(1)
+        pages[place + taken] = np.uint32(page)
+        lines[row + taken] = mask
+        taken += U(1)
         page = next_page(generations, page + U(1), all_pages, since)
-    return taken | part << U(32)
+    m[L.TAKEN_EXECUTED] = taken
+    m[L.TAKEN_HALVES] = part - first
+
+
+@njit
+def take_written(c, since):
+    """Take what was written in generation `since` or later; see `Core.take_written`."""
+    written_in(c, since)
+    return U(0)
+
+
+@njit
+def take_run(c, since):
+    """Take what was run in generation `since` or later; see `Core.take_run`."""
+    run_in(c, since, U(0), U(0), U(0))
+    return U(0)
+
+
+@njit
+def take_touched(c, since):
+    """Take all that was touched in generation `since` or later, and start a new one; see `Core.take_touched`.
+
+    What was written stands first in each of the three, what was run last; the pages read stand between them.
+    """
+    m = words_at(c, MACH)
+    written_in(c, since)
+    written = m[L.TAKEN_WRITTEN]
+    read_end = list_pages(c, u32_at(c, RGEN), since, written)
+    m[L.TAKEN_READ] = read_end - written
+    run_in(c, since, read_end, written, (m[L.TAKEN_WORDS] + U(3)) >> U(2))
+    # a page that a TLB lets pass would not be noticed again
+    m[L.GENERATION] += U(1)
+    flush_tlb(c)
+    return U(0)

@@ -26,7 +26,11 @@ HART, MACH, RAM, DEC, DMAP, DREV, TLB, XTLB, FLAGS, GEN, RGEN, XGEN = (U(_i) for
 LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range(12, 20))
 BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
-TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS = (U(_i) for _i in range(30, 33))
+TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS, UNSAVED = (U(_i) for _i in range(30, 34))
+
+# the table of pointers of a digest, and numbers of words there, see digest.py; the first eight are accumulators
+D_WORDS, D_HASHES, D_SUMS, D_SECRET, D_WRITTEN, D_RAM, D_PARTS = (U(_i) for _i in range(7))
+DIGEST_PAGES, DIGEST_SIZE, DIGEST_PARTS, DIGEST_FRESH, DIGEST_HIGH, DIGEST_LOW = (U(_i) for _i in range(8, 14))
 
 # how a step ended
 DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))

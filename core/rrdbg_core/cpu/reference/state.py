@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,15 @@ from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import Reader, reader
 from rrdbg_core.cpu.core import Core, Exit
+from rrdbg_core.cpu.digest import Digester, PlainDigester
+from rrdbg_core.cpu.marks import Touched
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.pmp import Region
 from rrdbg_core.cpu.reference.trees import Step
 from rrdbg_core.cpu.stops import Gate
+
+if TYPE_CHECKING:
+    from rrdbg_core.cpu.digest import Part
 
 PAGE = 4096
 READ, WRITE, EXEC = 1, 2, 4
@@ -86,6 +91,7 @@ class Words(Core):
         self.mach[L.RAM_BASE] = RAM_BASE
         self.mach[L.RAM_PAGES] = self.memory.pages
         self.mach[L.GENERATION] = 1
+        self._unsaved = np.zeros(self.memory.pages, np.uint64)
 
     def _function(self, gate: Gate) -> int:
         return 0  # conditions have readers instead of machine code
@@ -117,15 +123,32 @@ class Words(Core):
     def _point(self) -> None:
         pass
 
+    def digester(self, parts: Sequence[Part]) -> Digester:
+        """See `Core`."""
+        return PlainDigester(self.memory, parts)
+
     def dirty_pages(self, since: int) -> npt.NDArray[np.int64]:
         """See `Core`."""
         return (self.memory.written[: self.memory.pages] >= since).nonzero()[0]
 
-    def touched(self, since: int) -> tuple[Pages, Pages]:
-        """See `Core`."""
+    def _take_touched(self, since: int) -> Touched:
         memory = self.memory
+        written, lines, words = self._take_written(since)
+        run, run_lines, halves = self._take_run(since)
         read, executed = (gen[: memory.pages] >= since for gen in (memory.read_, memory.executed))
-        return read.nonzero()[0].astype(np.uint32), executed.nonzero()[0].astype(np.uint32)
+        executed_lines = np.zeros(memory.pages, np.uint64)
+        executed_lines[run] = run_lines
+        parts = np.concatenate((np.pad(words, (0, -len(words) % 4)).view(np.uint32), halves))
+        pages = np.concatenate((written, read.nonzero()[0], executed.nonzero()[0])).astype(np.uint32)
+        self.new_generation()
+        counts = len(written), len(words), int(read.sum()), int(executed.sum()), len(halves)
+        return Touched(pages, np.concatenate((lines, executed_lines[executed])), parts, counts)
+
+    def _take_unsaved(self, since: int) -> tuple[Pages, Lines]:
+        pages = self._unsaved.nonzero()[0]
+        lines = self._unsaved[pages]
+        self._unsaved[pages] = self.mach[L.UNSAVED_PAGES] = 0
+        return pages.astype(np.uint32), lines
 
     def _take_run(self, since: int) -> tuple[Pages, Lines, Pages]:
         memory = self.memory
@@ -139,7 +162,10 @@ class Words(Core):
         memory = self.memory
         pages, marks = _taken(memory.dirty_words, memory.written[: memory.pages] >= since)
         words = np.packbits(marks, axis=1, bitorder="little")
-        return pages, _mask(words != 0), words[words != 0]
+        lines = _mask(words != 0)
+        self._unsaved[pages] |= lines
+        self.mach[L.UNSAVED_PAGES] = np.count_nonzero(self._unsaved)
+        return pages, lines, words[words != 0]
 
     def _undecode(self, addresses: Iterable[int]) -> None:
         pass
