@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.marks import Touched
 from rrdbg_core.cpu.steplog import INTERRUPT
-from rrdbg_core.trace.model import BINS, EpochIndex, window
+from rrdbg_core.trace.model import BINS, NO_TRAPS, EpochIndex, window
 
 Pages = npt.NDArray[np.uint32]
 Words = npt.NDArray[np.uint64]
@@ -83,7 +83,7 @@ class EpochCollector:
 def _histograms(traps: Words, start: int, stop: int) -> tuple[Pages, Pages]:
     """Return the exceptions and the interrupts by part of the steps' window: two u32[BINS]."""
     if not len(traps):
-        return np.zeros(BINS, np.uint32), np.zeros(BINS, np.uint32)
+        return NO_TRAPS, NO_TRAPS
     base, bin_steps = window(start, stop)
     bins = ((traps[:, 0] - np.uint64(base)) // np.uint64(bin_steps)).astype(np.int64)
     is_interrupt = traps[:, 1] >= np.uint64(INTERRUPT)

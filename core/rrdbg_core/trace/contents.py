@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from rrdbg_core.cpu.memory import LINES_PER_PAGE
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending, text
-from rrdbg_core.trace.model import BINS, EPOCH, Ending, EpochIndex, Snapshot
+from rrdbg_core.trace.model import BINS, EPOCH, NO_TRAPS, Ending, EpochIndex, Snapshot
 from rrdbg_core.trace.printed import Printed
 from rrdbg_core.trace.varint import Malformed
 
@@ -27,6 +28,7 @@ _DIGEST = struct.Struct("<Q16s")
 _PROGRESS = struct.Struct("<Q")
 _END = struct.Struct("<QBqQ")
 _HAS_EXIT_CODE, _HAS_VIRTUAL_TIME = 1, 2
+_NOT_ANY = varint.encode(NO_TRAPS)
 
 
 def image_digest(content: bytes) -> str:
@@ -66,10 +68,19 @@ def decode_image_part(payload: bytes) -> ImagePart:
 # ---- snapshots: events u64, versions u32, parts u16; parts x (name, words u32); all words u64 -----------------------
 def encode_snapshot(snapshot: Snapshot, versions: int) -> bytes:
     """Encode a snapshot; `versions` is the number of page versions up to here."""
-    parts = [_SNAPSHOT.pack(snapshot.events, versions, len(snapshot.state))]
-    parts += [text(name) + struct.pack("<I", len(words)) for name, words in snapshot.state.items()]
-    parts += [np.ascontiguousarray(words, "<u8").tobytes() for words in snapshot.state.values()]
-    return b"".join(parts)
+    state = snapshot.state
+    return b"".join(
+        (
+            _SNAPSHOT.pack(snapshot.events, versions, len(state)),
+            _names(tuple(state), tuple(map(len, state.values()))),
+            *(words.astype("<u8", copy=False).tobytes() for words in state.values()),
+        )
+    )
+
+
+@lru_cache(4)
+def _names(names: tuple[str, ...], sizes: tuple[int, ...]) -> bytes:
+    return b"".join([text(name) + struct.pack("<I", size) for name, size in zip(names, sizes, strict=True)])
 
 
 def decode_snapshot_head(payload: bytes) -> tuple[int, int]:
@@ -158,17 +169,29 @@ def decode_end(payload: bytes, icount: int) -> tuple[int, Ending]:
 # ---- index: see docs/format.md ---------------------------------------------------------------------------------------
 def encode_index(epoch: EpochIndex) -> bytes:
     """Encode the index of an epoch."""
-    parts = [varint.encode(epoch.exceptions), varint.encode(epoch.interrupts)]
-    for pages in (epoch.written, epoch.read, epoch.executed):
-        parts += [varint.encode_one(len(pages)), ascending(pages)]
-    parts += [
-        np.ascontiguousarray(epoch.written_lines, "<u8").tobytes(),
-        epoch.written_words.tobytes(),
-        *_console(epoch),
-        np.ascontiguousarray(epoch.executed_lines, "<u8").tobytes(),
-        np.ascontiguousarray(epoch.executed_halves, "<u4").tobytes(),
-    ]
-    return b"".join(parts)
+    return b"".join(
+        (
+            _count(epoch.exceptions),
+            _count(epoch.interrupts),
+            *(_column(pages.tobytes()) for pages in (epoch.written, epoch.read, epoch.executed)),
+            epoch.written_lines.astype("<u8", copy=False).tobytes(),
+            epoch.written_words.tobytes(),
+            *_console(epoch),
+            epoch.executed_lines.astype("<u8", copy=False).tobytes(),
+            epoch.executed_halves.astype("<u4", copy=False).tobytes(),
+        )
+    )
+
+
+def _count(traps: npt.NDArray[np.uint32]) -> bytes:
+    return _NOT_ANY if traps is NO_TRAPS else varint.encode(traps)
+
+
+@lru_cache(32)
+def _column(pages: bytes) -> bytes:
+    """Encode page numbers, u32. One epoch mostly touches the pages of the one before."""
+    numbers = np.frombuffer(pages, np.uint32)
+    return varint.encode_one(len(numbers)) + ascending(numbers)
 
 
 def _console(epoch: EpochIndex) -> list[bytes]:

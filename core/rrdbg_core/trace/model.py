@@ -21,6 +21,9 @@ CHECK_PERIOD = 1 << 16
 """Steps between check words."""
 BINS = 64
 """Parts of a window of steps in which an index counts traps."""
+NO_TRAPS = np.zeros(BINS, np.uint32)
+"""The counts of an epoch without traps. Most are, and what is the same array is known to be encoded alike."""
+NO_TRAPS.flags.writeable = False
 MIN_WINDOW = 1 << 24
 """Steps of the smallest window."""
 
