@@ -125,6 +125,9 @@ class Hunt(Points):
         start = self._engine.icount
         while self._engine.icount < limit:
             targets, behind = targets_of(active, goal.targets() if goal else None, count=True)
+            if not targets.any:  # nothing can stop it: by the snapshots
+                self._engine.seek(limit)
+                break
             found = self._engine.run(limit, targets)
             self._passed(behind)
             hits: list[Hit] = []

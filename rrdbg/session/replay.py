@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
 
+from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.replay.replayer import Replayer
-from rrdbg_core.trace import Trace
+from rrdbg_core.replay.search import Sought
+from rrdbg_core.trace import EPOCH, Trace
 
 from rrdbg.session.api import Progress, ProgressCallback, TraceInfo, VerifyResult
 from rrdbg.session.engine import Engine, Found, Targets, Words
@@ -17,6 +20,7 @@ from rrdbg.session.symbol_files import read_symbol_files
 from rrdbg.session.userdata import UserData
 from rrdbg.symbols.table import SymbolFile, SymbolTable
 
+Stretch = tuple[int, int]
 Parts = tuple[Engine, TraceSource, SymbolTable, UserData]
 
 
@@ -69,8 +73,46 @@ class ReplayEngine:
         self._replayer.seek(icount)
 
     def run(self, limit: int, targets: Targets) -> Found | None:
-        """Run forwards to the first hit, or to a position."""
-        return self._replayer.run(limit, targets)
+        """Run forwards to the first hit, or to a position; epochs in which nothing can hit are skipped.
+
+        The epoch at hand is run through in any case: what is near is found without asking the index.
+        """
+        replayer = self._replayer
+        limit = min(limit, self.end)
+        stop = self.icount - self.icount % EPOCH + EPOCH
+        if limit <= stop or any(gated.ignore for gated in targets.gated):  # which hits are passed over must be counted
+            return replayer.run(limit, targets)
+        sought, breaks = Sought(targets.open()), set(targets.open().breaks)
+        found = replayer.run(stop, targets)
+        while found is None:
+            here = self.icount
+            stretch = self._next_stretch(here, limit, sought)
+            if stretch is None:
+                replayer.seek(limit)
+                break
+            start, stop = stretch
+            if start > here + 1:
+                replayer.seek(start - 1)
+            elif int(self.hart[L.PC]) in breaks:  # a run does not look at where it ends, nor at where it starts
+                replayer.seek(here - 1)
+            found = replayer.run(stop, targets)
+        return found
+
+    def _next_stretch(self, at: int, limit: int, sought: Sought) -> Stretch | None:
+        """Return the first steps at <= n < limit that the index does not rule out, of one epoch at most."""
+        trace = self._replayer.trace
+        spans, epochs = trace.epoch_spans, trace.epochs
+        for number in range(bisect_right(spans, at, key=lambda span: span[1]), len(spans)):
+            start, stop = spans[number]
+            if at >= limit:
+                return None
+            if at < start:
+                return at, min(start, limit)
+            self.poll(at)
+            if sought.may_hit(epochs[number], at, min(stop, limit)):
+                return at, min(stop, limit)
+            at = stop
+        return (at, limit) if at < limit else None
 
     def last_hit(self, lo: int, hi: int, targets: Targets) -> int | None:
         """Return the number of the last step in lo <= n < hi that hits."""

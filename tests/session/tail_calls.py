@@ -75,14 +75,14 @@ def random_source(seed: int, *, circles: bool, functions: int = 12) -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
-def recorded(text: str, compiler: str, options: str, folder: Path) -> Path:
+def recorded(text: str, compiler: str, options: str, folder: Path, limit: int = LIMIT) -> Path:
     """Compile and record a program, and return the trace."""
     source, other, elf = folder / "tails.c", folder / "tails.o", folder / "tails.elf"
     source.write_text(text)
     command = [need(compiler), *_OWN.get(compiler, ()), *OPTIONS.split(), *options.split()]
     subprocess.run([*command, "-o", str(other), str(source)], check=True)
     subprocess.run([need(GCC), *LINK.split(), "-o", str(elf), str(other), "-lgcc"], check=True)
-    return record(elf, folder, until=LIMIT)
+    return record(elf, folder, until=limit)
 
 
 def activations(session: TraceSession) -> list[list[tuple[int, ...]]]:
