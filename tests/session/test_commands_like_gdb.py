@@ -154,6 +154,9 @@ def test_many_frames(tmp_path: Path) -> None:
         assert ours.ask("show backtrace limit") == "An upper bound on the number of stack frames in a backtrace is 5."
         ours.ask("set backtrace limit unlimited")
         assert len(ours.ask("bt").splitlines()) == 1202
+        here = ours.session.icount
+        ours.ask("frame apply 5 stepi")  # the others would be frames of another position
+        assert ours.session.icount == here + 1
 
 
 def test_a_loop_of_traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,15 @@ async def test_playing_moves_and_pauses(monkeypatch: pytest.MonkeyPatch) -> None
         await run.stands(stopped)
 
 
+async def test_playing_moves_at_once() -> None:
+    async with running() as run:
+        await run.settle()
+        assert not run.app.engine.busy
+        run.app.action_play(1)
+        assert run.app.engine.busy  # nothing was awaited: no clock has ticked
+        await run.until(lambda: run.position > 0)
+
+
 async def test_long_work_shows_progress_stays_alive_and_cancels() -> None:
     async with running() as run:
         run.session.slow.set()
