@@ -55,6 +55,7 @@ REAL_SLOT = 266  # what stands at a breakpoint that is passed over, or in an arm
 REGION_STEPS = 267  # statistics: steps made in regions; how often one was entered; left for a single step outside
 REGION_VISITS = 268
 REGION_LEAVES = 269
+STORED = 270  # what a region wants to store where it asks for the place
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0

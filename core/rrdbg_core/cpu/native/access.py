@@ -61,7 +61,7 @@ from rrdbg_core.cpu.native.names import (
 )
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
 from rrdbg_core.cpu.native.traps import fault
-from rrdbg_core.cpu.native.watch import is_watched, log_access, seen
+from rrdbg_core.cpu.native.watch import is_unseen, is_watched, log_access, seen
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -324,8 +324,9 @@ def resolve(c, address, what):
     """Return the offset in RAM of an access that missed the TLB, for a compiled region, which then makes it.
 
     All that the access does beside moving bytes is done here. If it is more than a plain access to one page (a device,
-    a fault, something that is watched or looked at, a store to code), nothing is done: NOWHERE.
+    a fault, something that a watch has to see or that is looked at, a store to code), nothing is done: NOWHERE.
     """
+    h = words_at(c, HART)
     m = words_at(c, MACH)
     size = what & SIZE_BITS
     if (address & OFFSET) + size > PAGE or m[L.STEPPING] != U(0):
@@ -334,27 +335,36 @@ def resolve(c, address, what):
         return NOWHERE
     reads = what & FOR_READ != U(0)
     writes = what & FOR_WRITE != U(0)
+    offset = address - m[L.RAM_BASE]
     if writes and not reads and write_tlb_knows(c, address):
         # it is misaligned: a region passes only such stores that change one word
-        mark_dirty(c, address - m[L.RAM_BASE], size)
-        return address - m[L.RAM_BASE]
-    if writes and not watched_tlb_knows(c, address, size, WRITE_TLB) and check_access(c, address, size, WRITE) != DONE:
-        return NOWHERE
-    if reads and not watched_tlb_knows(c, address, size, U(0)) and check_access(c, address, size, READ) != DONE:
-        return NOWHERE
+        mark_dirty(c, offset, size)
+        return offset
+    known = (not writes or watched_tlb_knows(c, address, size, WRITE_TLB)) and (
+        not reads or watched_tlb_knows(c, address, size, U(0))
+    )
+    if not known:
+        if writes and check_access(c, address, size, WRITE) != DONE:
+            return NOWHERE
+        if reads and check_access(c, address, size, READ) != DONE:
+            return NOWHERE
     if is_watched(c, address, size):
-        return NOWHERE
-    offset = address - m[L.RAM_BASE]
-    page = offset >> U(12)
+        old = load_ram(bytes_at(c, RAM), offset, size)
+        if not is_unseen(c, reads, writes, address, size, old, h[L.STORED]):
+            return NOWHERE
     if writes:
         if holds_code(c, offset, size):
             return NOWHERE
-        u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
         mark_dirty(c, offset, size)
+    m[L.TLB_MISSES] += U(1)
+    m[L.RESOLVED] += U(1)
+    if known:
+        return offset
+    page = offset >> U(12)
+    if writes:
+        u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
         fill_tlb(c, address, WRITE, WATCHED_W | CODE)
     if reads:
         u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
         fill_tlb(c, address, READ, WATCHED_R)
-    m[L.TLB_MISSES] += U(1)
-    m[L.RESOLVED] += U(1)
     return offset

@@ -93,6 +93,38 @@ def seen(c, kind, address, size, old, new, left):
 
 
 @njit
+def is_unseen(c, reads, writes, address, size, old, new):
+    """Return True if no watch has anything to see of an access to a watched line.
+
+    Args:
+        reads: Whether it reads; what one stores that does is not known before it has read.
+        writes: Whether it writes.
+        address: Of its bytes, which lie in one page of RAM.
+        size: Number of bytes.
+        old: What they are.
+        new: What is stored, if it does not read.
+    """
+    m = words_at(c, MACH)
+    rows = words_at(c, WATCHES)
+    i = U(0)
+    while i < m[L.WATCHES]:
+        row = i * U(L.WATCH_WORDS)
+        start = rows[row]
+        end = start + rows[row + U(1)]
+        kinds = rows[row + U(2)]
+        if address < end and start < address + size:
+            if reads and (writes or kinds & U(L.WATCH_READ) != U(0)):
+                return False
+            if writes:
+                if kinds & U(L.WATCH_TRACKED | L.WATCH_WRITE) != U(0):
+                    return False
+                if kinds & U(L.WATCH_CHANGE) != U(0) and changed_in(start, end, address, size, old, new):
+                    return False
+        i += U(1)
+    return True
+
+
+@njit
 def log_step(c, icount, pc, insn, priv, cause, value):
     """Append one row to the step log."""
     m = words_at(c, MACH)

@@ -459,7 +459,7 @@ class _Region(Emitter):
                 self.set(decoded.rd, self._load(place, size, signed=signed))
             case Store(addr, size, value):
                 address, stored = self.value(addr, step), self.value(value, step)
-                self._store(*self._place(step, address, size, _FOR_WRITE), size, stored)
+                self._store(*self._place(step, address, size, _FOR_WRITE, stored), size, stored)
             case Helper("lr"):
                 self._load_reserved(step)
             case Helper("sc"):
@@ -477,8 +477,16 @@ class _Region(Emitter):
         self.store(f"i{8 * size}", value, place, "ram")
         self._set_dirty(offset)
 
-    def _place(self, step: Step, address: str, size: int, what: int) -> tuple[str, str]:
-        """Return a pointer to `size` bytes of RAM and their offset; leave the region where that is not all."""
+    def _place(self, step: Step, address: str, size: int, what: int, stored: str = "") -> tuple[str, str]:
+        """Return a pointer to `size` bytes of RAM and their offset; leave the region where that is not all.
+
+        Args:
+            step: The instruction.
+            address: Of the bytes.
+            size: Number of bytes.
+            what: The kind of access, as `resolve` is asked for it.
+            stored: What is stored, if that is known before the bytes are read.
+        """
         index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
         # loads may be misaligned within a page; stores that are may change two words, and are for `resolve`
         wanted = self._page_of_last(address, size)
@@ -494,6 +502,8 @@ class _Region(Emitter):
         hit, miss, found, slow, place = (self.fresh(name) for name in ("hit", "miss", "found", "slow", "place"))
         self.do(f"br i1 {known}, label %{hit}, label %{miss}, !prof !1")
         self.label(miss)
+        if stored:
+            self.store("i64", stored, self.word(L.STORED), "hart")
         resolved = self.let(f"call preserve_mostcc i64 %resolve(ptr %h, i64 {address}, i64 {size | what})")
         self.do(f"br i1 {self.let(f'icmp eq i64 {resolved}, -1')}, label %{slow}, label %{found}, !prof !0")
         self.label(slow)
@@ -543,7 +553,7 @@ class _Region(Emitter):
         self._leave_at(step)
         self._mark = mark  # the other way out at this instruction has the same
         self.label(good)
-        self._store(*self._place(step, address, size, _FOR_WRITE | _ALIGNED), size, value)
+        self._store(*self._place(step, address, size, _FOR_WRITE | _ALIGNED, value), size, value)
         for word in (L.RES_VALID, L.RES_ADDR):
             self.store("i64", "0", self.word(word), "hart")
         self.set(step.decoded.rd, "0")
