@@ -42,13 +42,19 @@ class Emitter:
         """Return the function."""
         return "\n".join([*self.lines, "}", ""])
 
+    def comparison(self, op: str, a: str, b: str) -> str:
+        """Emit one of those operations of the vocabulary that give 0 or 1, as an i1."""
+        return self.let(f"icmp {_COMPARE[op]} i64 {a}, {b}")
+
     def operation(self, op: str, args: list[str]) -> str:
         """Emit one operation of the vocabulary."""
         a, b = args[0], args[-1]
+        if op in ("add", "or") and "0" in args:
+            return b if a == "0" else a
         if op in _INFIX:
             return self.let(f"{_INFIX[op]} i64 {a}, {b}")
         if op in _COMPARE:
-            return self.let(f"zext i1 {self.let(f'icmp {_COMPARE[op]} i64 {a}, {b}')} to i64")
+            return self.let(f"zext i1 {self.comparison(op, a, b)} to i64")
         if op in _INTRINSIC:
             last = ", i1 false" if op in ("clz", "ctz") else ""
             return self.let(f"call i64 @llvm.{_INTRINSIC[op]}.i64(i64 {a}{last})")
@@ -73,6 +79,13 @@ class Emitter:
                 return self.let(f"trunc i128 {self.let(f'lshr i128 {product}, 64')} to i64")
             case "divu" | "remu" | "divs" | "rems":
                 return self.division(op, a, b)
+            case "ror":
+                return self.let(f"call i64 @llvm.fshr.i64(i64 {a}, i64 {a}, i64 {b})")
+            case "ror32":
+                low, count = (self.let(f"trunc i64 {x} to i32") for x in (a, b))
+                return self.let(
+                    f"zext i32 {self.let(f'call i32 @llvm.fshr.i32(i32 {low}, i32 {low}, i32 {count})')} to i64"
+                )
             case "orcb":
                 return self.or_combine(a)
         raise AssertionError(f"{op} is not in the vocabulary")

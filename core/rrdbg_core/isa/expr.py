@@ -88,6 +88,8 @@ clz = _function("clz", "Leading zeros of 64 bits; 64 for 0.")
 ctz = _function("ctz", "Trailing zeros of 64 bits; 64 for 0.")
 cpop = _function("cpop", "Number of ones.")
 orcb = _function("orcb", "Each byte: 0xff where any bit is set.")
+ror = _function("ror", "Rotated right, by the second operand modulo 64.")
+ror32 = _function("ror32", "Low 32 bits rotated right, by the second operand modulo 32; zero-extended.")
 rev8 = _function("rev8", "The eight bytes in reverse order.")
 
 

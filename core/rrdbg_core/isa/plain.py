@@ -35,6 +35,11 @@ def _orcb(a: int) -> int:
     return int.from_bytes(bytes(0xFF if byte else 0 for byte in a.to_bytes(8, "little")), "little")
 
 
+def _ror(a: int, b: int, bits: int) -> int:
+    low = a & (1 << bits) - 1
+    return (low >> b % bits | low << -b % bits) & (1 << bits) - 1
+
+
 FORMS: dict[str, str] = {
     "add": "({0} + {1} & M64)",
     "sub": "({0} - {1} & M64)",
@@ -65,6 +70,8 @@ FORMS: dict[str, str] = {
     "ctz": "ctz({0})",
     "cpop": "{0}.bit_count()",
     "orcb": "orcb({0})",
+    "ror": "ror({0}, {1}, 64)",
+    "ror32": "ror({0}, {1}, 32)",
     "rev8": 'int.from_bytes({0}.to_bytes(8, "little"), "big")',
 }
 """Each operation as a Python expression over plain ints, its arguments to be filled in."""
@@ -80,5 +87,6 @@ NAMES: dict[str, object] = {
     "remu": lambda a, b: a % b if b else a,
     "ctz": lambda a: (a & -a).bit_length() - 1 if a else 64,
     "orcb": _orcb,
+    "ror": _ror,
 }
 """What the forms name."""

@@ -13,6 +13,8 @@ from rrdbg_core.isa.expr import (
     neg,
     orcb,
     rev8,
+    ror,
+    ror32,
     select,
     sext8,
     sext16,
@@ -102,12 +104,12 @@ def _(rs1: Ex, rs2: Ex) -> Ex:
 
 @insn("rol", "Zbb", "R", "0110000 ..... ..... 001 ..... 0110011")
 def _(rs1: Ex, rs2: Ex) -> Ex:
-    return (rs1 << (rs2 & 63)) | (rs1 >> (neg(rs2) & 63))
+    return ror(rs1, neg(rs2))
 
 
 @insn("ror", "Zbb", "R", "0110000 ..... ..... 101 ..... 0110011")
 def _(rs1: Ex, rs2: Ex) -> Ex:
-    return (rs1 >> (rs2 & 63)) | (rs1 << (neg(rs2) & 63))
+    return ror(rs1, rs2)
 
 
 @insn("clz", "Zbb", "R", "0110000 00000 ..... 001 ..... 0010011")
@@ -167,22 +169,22 @@ def _(rs1: Ex) -> Ex:
 
 @insn("rori", "Zbb", "SH6", "011000. ..... ..... 101 ..... 0010011")
 def _(rs1: Ex, imm: Ex) -> Ex:
-    return (rs1 >> imm) | (rs1 << (neg(imm) & 63))
+    return ror(rs1, imm)
 
 
 @insn("rolw", "Zbb", "R", "0110000 ..... ..... 001 ..... 0111011")
 def _(rs1: Ex, rs2: Ex) -> Ex:
-    return sext32(zext32(rs1) << (rs2 & 31) | zext32(rs1) >> (neg(rs2) & 31))
+    return sext32(ror32(rs1, neg(rs2)))
 
 
 @insn("rorw", "Zbb", "R", "0110000 ..... ..... 101 ..... 0111011")
 def _(rs1: Ex, rs2: Ex) -> Ex:
-    return sext32(zext32(rs1) >> (rs2 & 31) | zext32(rs1) << (neg(rs2) & 31))
+    return sext32(ror32(rs1, rs2))
 
 
 @insn("roriw", "Zbb", "SH5", "0110000 ..... ..... 101 ..... 0011011")
 def _(rs1: Ex, imm: Ex) -> Ex:
-    return sext32(zext32(rs1) >> imm | zext32(rs1) << (neg(imm) & 31))
+    return sext32(ror32(rs1, imm))
 
 
 @insn("bclr", "Zbs", "R", "0100100 ..... ..... 001 ..... 0110011")
