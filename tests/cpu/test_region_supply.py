@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.regions import supply
 from rrdbg_core.cpu.regions.client import Stats
-from rrdbg_core.cpu.regions.supply import START_STEPS, Supply
+from rrdbg_core.cpu.regions.supply import SHOWN_PAGES, START_STEPS, Supply
 
 SLICE = 1 << 21
 
@@ -21,13 +22,15 @@ class Notes:
     def __init__(self) -> None:
         self.sent: list[int] = []
         """Words of each message with samples."""
+        self.pages: list[tuple[int, int]] = []
+        """Pages sent, and behind how many messages with samples."""
         self.stats = Stats()
 
     def send_samples(self, samples: bytes) -> None:
         self.sent.append(len(samples) // 8)
 
-    def send_pages(self, pages: object) -> None:
-        assert not pages
+    def send_pages(self, pages: dict[int, bytes]) -> None:
+        self.pages += [(address, len(self.sent)) for address in pages]
 
     def take(self) -> list[Any]:
         return []
@@ -48,8 +51,9 @@ class Run:
         regions = SimpleNamespace(
             take_gone=list, take_changed=set, look_again=lambda: None, suspend=lambda suspended: None
         )
+        memory = SimpleNamespace(contains=lambda address, _: address >= RAM_BASE, read=lambda _, size: bytes(size))
         self.core: Any = SimpleNamespace(
-            mach=self.mach, hart=self.hart, samples=np.zeros(L.SAMPLE_BUFFER, np.uint64), regions=regions
+            mach=self.mach, hart=self.hart, samples=np.zeros(L.SAMPLE_BUFFER, np.uint64), regions=regions, memory=memory
         )
         self.supply = Supply(self.core, b"")
         self.steps = 0
@@ -121,3 +125,19 @@ def test_samples_are_taken_where_time_is_lost(run: Run) -> None:
     assert run.period == 0
     run.go(4 * SLICE, inside=0)
     assert run.period == 0
+
+
+def test_the_first_samples_bring_their_pages(run: Run) -> None:
+    run.core.samples[:4] = RAM_BASE + 0x1004, RAM_BASE + 0x1008, 0, 0x100
+    run.go(START_STEPS + SLICE, inside=0)
+    behind = len(run.sent)
+    run.core.samples[:4] = RAM_BASE + 0x1FFE, RAM_BASE + 0x5000, 0, RAM_BASE + 0x2000
+    run.go(8 * SLICE, inside=0)
+    # each once, and before the samples of it; none that is not RAM
+    assert run.clients[0].pages == [(RAM_BASE + 0x1000, 0), (RAM_BASE + 0x2000, behind), (RAM_BASE + 0x5000, behind)]
+
+
+def test_not_all_pages_are_sent_unasked(run: Run) -> None:
+    run.core.samples[:] = RAM_BASE + 0x1000 * np.arange(L.SAMPLE_BUFFER, dtype=np.uint64)
+    run.go(START_STEPS + 8 * SLICE, inside=0)
+    assert len(run.clients[0].pages) == SHOWN_PAGES

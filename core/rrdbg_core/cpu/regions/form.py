@@ -64,6 +64,8 @@ DENSE_IN_A_HURRY, DENSE = 0.75, 0.2
 much is lost, and many regions are to be made."""
 INSNS_IN_A_HURRY = 100
 """Instructions of a region that is made then."""
+GROWTH = 0.5
+"""Most instructions of another one, as a share of those of all before it: it keeps smaller ones waiting."""
 HURRY = 0.2
 """Share of time lost from which on much is lost."""
 RECENT_STEPS = 1 << 12
@@ -126,6 +128,7 @@ class Profile:
         self._holders: dict[int, Live] = {}  # newest region that an instruction is in
         self._setbacks: dict[int, int] = {}  # by page
         self._tries: dict[int, int] = {}  # by root
+        self._planned = 0  # instructions of all plans so far
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
     def add_samples(self, pcs: Sequence[int]) -> None:
@@ -271,6 +274,7 @@ class Profile:
             self._tries[root] = self._tries.get(root, 0) + 1
             if self._is_new(plan):
                 room -= region.insns
+                self._planned += region.insns
                 self._take_over(plan)
                 plans.append(plan)
         longer = min(self._patience * 3 // 2, MAX_STEPS_BETWEEN_LOOKS)
@@ -302,7 +306,9 @@ class Profile:
         weights: dict[int, float] = {}
         frontier: list[tuple[float, int]] = []
         cold = COLD * root.runs
-        limit = INSNS_IN_A_HURRY if self._hurry else MAX_INSNS
+        limit = INSNS_IN_A_HURRY
+        if not self._hurry:
+            limit = min(max(limit, int(GROWTH * self._planned)), MAX_INSNS)
         misfits = 0
         node = root
         sizes = [(insns, lost, leaving)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
@@ -19,12 +22,14 @@ START_STEPS = 1 << 23
 
 A guest that is soon over needs none, nor does one whose regions are on disk.
 """
-EARLY_STEPS = 1 << 27
+EARLY_STEPS = 1 << 26
 """Steps outside of regions up to which windows of samples are close to each other."""
 EARLY_PERIOD, LATE_PERIOD, MAX_PERIOD = 1 << 16, 1 << 18, 1 << 22
 """Steps outside of regions between two windows, and most steps of all kinds."""
 ENOUGH_SAMPLES = 512
 """Samples that are worth a message."""
+SHOWN_PAGES = 64
+"""Pages that are sent unasked with the first samples of them, so that the first regions do not wait for an answer."""
 LOOK_STEPS = 1 << 20
 """Steps between two attempts to install regions whose pages were not decoded yet."""
 
@@ -44,6 +49,7 @@ class Supply:
         self._next = QUIET_STEPS
         self._seen = 0, 0  # steps, and those of them outside of regions, when last looked at
         self._flushes = 0
+        self._shown: set[int] = set()  # pages sent unasked
         self._program = program
 
     @property
@@ -95,13 +101,24 @@ class Supply:
     def _send(self, client: Client, outside: int) -> None:
         core, mach = self._core, self._core.mach
         if mach[L.SAMPLES] >= ENOUGH_SAMPLES and outside >= START_STEPS:
-            client.send_samples(core.samples[: int(mach[L.SAMPLES])].tobytes())
+            samples = core.samples[: int(mach[L.SAMPLES])]
+            if len(self._shown) < SHOWN_PAGES:
+                seen = {page * PAGE_BYTES for page in np.unique(samples // np.uint64(PAGE_BYTES)).tolist()}
+                pages = sorted(seen - self._shown - {0})[: SHOWN_PAGES - len(self._shown)]
+                self._send_pages(client, pages)
+                self._shown.update(pages)
+            client.send_samples(samples.tobytes())
             mach[L.SAMPLES] = 0
         elif mach[L.SAMPLES] > L.SAMPLE_BUFFER * 3 // 4:
             mach[L.SAMPLES] = 0  # nobody needs them, and later ones may be needed
         gone = core.regions.take_gone()
         if gone:
             client.forget(gone)
-        wanted = {*client.wanted(), *(RAM_BASE + page * PAGE_BYTES for page in core.regions.take_changed())}
-        pages = [address for address in sorted(wanted) if core.memory.contains(address, PAGE_BYTES)]
+        changed = (RAM_BASE + page * PAGE_BYTES for page in core.regions.take_changed())
+        self._send_pages(client, {*client.wanted(), *changed})
+
+    def _send_pages(self, client: Client, addresses: Iterable[int]) -> None:
+        """Send those pages that lie in RAM."""
+        core = self._core
+        pages = [address for address in sorted(addresses) if core.memory.contains(address, PAGE_BYTES)]
         client.send_pages({address: core.memory.read(address, PAGE_BYTES) for address in pages})
