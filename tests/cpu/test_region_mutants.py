@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import sys
 from types import ModuleType
 
 import pytest
+from rrdbg_core.cpu.regions import accesses, flow, reach, text, translate
 from rrdbg_core.cpu.regions import compile as compiler
-from rrdbg_core.cpu.regions import translate
+from rrdbg_core.cpu.regions.flow import MAX_BUDGET
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
 from tests.cpu.guest import asm
@@ -25,23 +27,41 @@ MUTANTS = {
     "a block sees to the shortest way behind it": ("max(budgets[only[pc]], length)", "min(budgets[only[pc]], length)"),
     "a step of a block is not counted": ("sub i64 {before}, {len(code)}", "sub i64 {before}, {len(code) - 1}"),
     "a step more at the entry": ("self.let('add i64 %n, 1')", "self.let('add i64 %n, 2')"),
-    "a way out forgets a step": ("(step, self._still)", "(step, self._still - 1)"),
+    "a way out forgets a step": ("len(self._code) - number)}", "len(self._code) - number - 1)}"),
     "a way out has another's row": ("len(self._tails) - 1, len(self._rows)))", "len(self._tails) - 1, max(len(self._rows) - 1, 0)))"),
     "what a block has changed is not written back": ("self._write_back(self._tails[number] - self._tails[number - 1])", "pass"),
-    "what had changed before is not written back": ("            self._write_back(changed)\n", ""),
+    "what had changed before is not written back": ("            self._write_back(changed - less)\n", ""),
+    "an end leaves what has changed to one that does not know of it": ("if other < changed)", "if other != changed)"),
     "nothing is written back before a jump to anywhere": ("        self._write_back(self._changed)\n", ""),
     "a way out for which all blocks have the same end": ("self._ends.setdefault(self._tails[0], len(self._ends))", "self._ends.setdefault(frozenset(), len(self._ends))"),
     "branches the other way": ("return last.pc + decoded.imm, block.end", "return block.end, last.pc + decoded.imm"),
     "changes before a block forgotten": ("after = changed[block.pc].union(", "after = frozenset().union("),
-    "changes within a block forgotten": ("            self._changed |= writes(step.decoded)\n", ""),
+    "changes within a block forgotten": ("for step in self._code[:number])", "for step in self._code[:0])"),
+    "a way out writes back what has not changed yet": ("self._changed = self._changed_before(number)", "self._changed = self._changed_before(number + 1)"),
     "registers of a way out not kept": ("return alive | self.changed[block.pc]", "return alive"),
     "a register loaded from its neighbour": (
         "self.load(\"i64\", self.word(register), \"hart\")", "self.load(\"i64\", self.word(register ^ 1), \"hart\")"
     ),
-    "crossing accesses pass the TLB": ("{PAGE_MASK | size - 1}", "{PAGE_MASK}"),
+    "misaligned stores pass the TLB": ("if reach.align > 1 else", "if reach.align > 8 else"),
     "stores look at the TLB of loads": ("_WRITE_TLB_BYTES = 8 * 1024", "_WRITE_TLB_BYTES = 0"),
+    "what is stored is not looked for": ("(reach.writes, _WRITE_TLB_BYTES)", "(reach.writes and not reach.reads, _WRITE_TLB_BYTES)"),
+    "what is loaded is not looked for": ("(reach.reads, 0)", "(reach.reads and not reach.writes, 0)"),
+    "the page of the lowest byte alone is looked for": ('page = self.let(f"and i64 {high}, {PAGE_MASK}")', 'page = self.let(f"and i64 {low}, {PAGE_MASK}")'),
+    "the page of the highest byte is not looked for": ('both = self.let(f"and i1 {first}, {last}")', 'both = self.let(f"and i1 {first}, {first}")'),
+    "the lowest byte of a reach is its first": ("min(self.low, offset)", "self.low"),
+    "the highest byte of a reach is its first": ("max(self.high, offset + effect.size - 1)", "max(self.high, effect.size - 1)"),
+    "a reach forgets what is loaded": ("            self.reads = True\n", "            pass\n"),
+    "a reach forgets what is stored": ("            self.writes = True\n", "            pass\n"),
+    "a reach takes stores that may be misaligned": ("if (offset - self.aligned) % min(self.align, effect.size):", "if False:"),
+    "a reach is aligned as its first store": ("if effect.size > self.align:", "if self.align == 1:"),
+    "a register stays what it was": ("roots[register], fresh = (fresh, 0), fresh + 1", "pass"),
+    "a register becomes what it was made of": ("roots[register] = root, distance + source[1]", "roots[register] = root, distance"),
+    "an access lies where the first does": ("ptr {place}, i64 {offset}", "ptr {place}, i64 0"),
+    "the mark of a store is its neighbour's": ("{offset - reach.aligned >> 3}", "{(offset - reach.aligned >> 3) + 1}"),
+    "the mark of a store is the first one's": ("{offset - reach.aligned >> 3}", "0"),
+    "a careful look at the wrong place": ("size | what, stored)", "8 | what, stored)"),
     "the wrong word gets dirty": ("self.let(f'lshr i64 {offset}, 3')", "self.let(f'lshr i64 {offset}, 4')"),
-    "no word gets dirty": ('        self.store("i8", "1", word, "dirty")\n', ""),
+    "no word gets dirty": ('        self.store("i8", "1", mark, "dirty")\n', ""),
     "loads extended the wrong way": ("'sext' if signed else 'zext'", "'zext' if signed else 'sext'"),
     "words loaded as unsigned": ("'sext' if signed else 'zext'", "'sext' if signed and size < 4 else 'zext'"),
     "jalr links before it looks": (
@@ -57,7 +77,7 @@ MUTANTS = {
         "case Jump():\n                self.set(last.decoded.rd, str(last.pc))",
     ),
     "lr reserves nothing": ('self.store("i64", "1", self.word(L.RES_VALID), "hart")', "pass"),
-    "lr reserves another address": ('self.store("i64", address, self.word(L.RES_ADDR)', 'self.store("i64", "8", self.word(L.RES_ADDR)'),
+    "lr reserves another address": ('self.store("i64", self.get(step.decoded.rs1), self.word(L.RES_ADDR)', 'self.store("i64", "8", self.word(L.RES_ADDR)'),
     "sc keeps the reservation": ('            self.store("i64", "0", self.word(word), "hart")\n', "            pass\n"),
     "sc without a look at the address": ("and i1 {valid}, {same}", "and i1 {valid}, {valid}"),
     "sc says that it failed": ('self.set(step.decoded.rd, "0")', 'self.set(step.decoded.rd, "1")'),
@@ -67,15 +87,17 @@ MUTANTS = {
     "an AMO takes the whole operand": ('operand("rs2") if size == 8 else sext32(operand("rs2"))', 'operand("rs2")'),
     "atomics may be misaligned": ("_ALIGNED = 1 << 4, 1 << 5, 1 << 6", "_ALIGNED = 1 << 4, 1 << 5, 0"),
     "runs are not marked": ('        self.store("i8", "1", f"getelementptr (i8, ptr @{MARKS}', '        f"" or (lambda *a: 0)("i8", "1", f"getelementptr (i8, ptr @{MARKS}'),
-    "runs up to a side exit are not marked": ("        if self._early:\n            self._set_mark(self._mark)", "        if self._early:\n            pass"),
+    "runs up to a side exit are not marked": ("            self._set_mark(self._early[number])\n", "            pass\n"),
     "a side exit is one step off": ("LEAVE, still, step.pc,", "LEAVE, still, step.pc + 2,"),
     "a side exit runs another instruction": ("step.pc, step.slot)", "step.pc, self._flow.blocks[min(self._flow.blocks)][0].slot)"),
+    "branches on what is not less": ('return self.let(f"xor i1 {self.condition(left, step)}, true")', "return self.condition(left, step)"),
+    "the careful copy starts over": ("range(first, len(code))", "range(0, len(code))"),
     "pc is that of the next instruction": ("return str(step.pc)", "return str(step.pc + 4)"),
     "immediates are unsigned": ("return str(step.decoded.imm)", "return str(step.decoded.imm & 0xFFFFFFFF)"),
     "known targets are mixed up": (
         "label %{self._edge_label(pc)}\" for pc in known)", "label %{self._edge_label(known[0])}\" for pc in known)"
     ),
-    "the last entry is the first": ("label %entry{number}\" for number in range(1,", "label %entry0\" for number in range(1,"),
+    "all entries are the first": ("label %block{pc:x}\" for number, pc in enumerate(others, 1)", "label %block{first:x}\" for number, pc in enumerate(others, 1)"),
 }  # fmt: skip
 """What is wrong, and the source that makes it so."""
 BUDGET_MUTANTS = {
@@ -88,20 +110,25 @@ BUDGET_MUTANTS = {
     "what a block wants is without bounds": (" and length <= MAX_BUDGET", ""),
 }  # fmt: skip
 """The same, of what blocks want to be left; with such a one a guest may run on for ever."""
+PARTS = (reach, flow, text, accesses, translate)
+"""The translator's modules, each before those that need it."""
 PROGRAMS = 40
 STEPS = 6_000
 
 
 def mutate(name: str) -> ModuleType:
     """Return the translator with something wrong."""
-    assert translate.__file__ is not None
-    with open(translate.__file__, encoding="utf-8") as file:
-        source = file.read()
     old, new = (MUTANTS | BUDGET_MUTANTS)[name]
-    assert source.count(old) >= 1, f"{name}: the translator has changed, and the mutant must"
-    module = ModuleType("mutant")
-    sys.modules["mutant"] = module  # dataclasses look there
-    exec(compile(source.replace(old, new), "mutant", "exec"), module.__dict__)
+    sources = {part.__name__: inspect.getsource(part) for part in PARTS}
+    changed = [part for part, source in sources.items() if old in source]
+    assert len(changed) == 1, f"{name}: the translator has changed, and the mutant must"
+    for part, source in sources.items():
+        # each part takes what it needs from the others of this translator
+        for other in sources:
+            source = source.replace(f"from {other} import", f"from mutant.{other} import")
+        module = ModuleType(f"mutant.{part}")
+        sys.modules[module.__name__] = module
+        exec(compile(source.replace(old, new), module.__name__, "exec"), module.__dict__)
     return module
 
 
@@ -118,7 +145,7 @@ def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 def check_budgets(translator: ModuleType, plan: Plan) -> None:
     """Check that however a block of a plan is come to, somebody has seen to it that its steps are left."""
-    flow = translator._Flow(plan)
+    flow = translator.Flow(plan)
     preds: dict[int, set[int]] = {pc: set() for pc in flow.blocks}
     for block in plan.blocks:
         for target in translator.successors(block, flow.blocks[block.pc][-1]):
@@ -131,7 +158,7 @@ def check_budgets(translator: ModuleType, plan: Plan) -> None:
             assert pc not in plan.entries
             [pc] = preds[pc]
             length += len(flow.blocks[pc])
-        assert length <= flow.budgets[pc] <= max(translator.MAX_BUDGET, len(flow.blocks[pc]))
+        assert length <= flow.budgets[pc] <= max(MAX_BUDGET, len(flow.blocks[pc]))
 
 
 def drawn_plans(seed: int) -> list[Plan]:

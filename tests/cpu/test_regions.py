@@ -11,7 +11,7 @@ import random
 import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
-from rrdbg_core.cpu.regions.translate import is_translatable, leaves_early
+from rrdbg_core.cpu.regions.flow import is_translatable, leaves_early
 from rrdbg_core.isa.expr import Helper, Load, Store
 from rrdbg_core.isa.table import INSNS, decode
 

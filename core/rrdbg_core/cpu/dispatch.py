@@ -379,9 +379,39 @@ def _regions(names: Mapping[str, str]) -> str:
     entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
-    resolve = _Handler("region_resolve", convention="preserve_mostcc", args="ptr %h, i64 %address, i64 %what")
-    resolve.do(f"ret i64 {resolve.helper(names, 'resolve', ['%address', '%what'])}")
-    return "\n".join(f.text() for f in (enter, go, leave, resolve))
+    return "\n".join([*(f.text() for f in (enter, go, leave)), _resolve(names)])
+
+
+def _resolve(names: Mapping[str, str]) -> str:
+    """Return `region_resolve` and what it does on a TLB miss.
+
+    A region looks for itself first, but at several accesses at a time: one alone may well pass.
+    """
+    f = _Handler("region_resolve", convention="preserve_mostcc", args=f"{_RESOLVE_ARGS}, ptr %tlb")
+    only = f.let("and i64 %what, 112")
+    write, read = (f.let(f"icmp eq i64 {only}, {kind}") for kind in (32, 16))
+    f.do(f"br i1 {f.let(f'or i1 {write}, {read}')}, label %plain, label %miss")
+    f.label("plain")
+    rest = f.let(f"sub i64 {f.let('and i64 %what, 15')}, 1")
+    bank = f.let(f"select i1 {write}, i64 {_WRITE_TLB_BYTES}, i64 0")
+    entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {255 << 4}")
+    tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {f.let(f'add i64 {entry}, {bank}')}")
+    of_load = f.let(f"and i64 {f.let(f'add i64 %address, {rest}')}, {_PAGE_MASK}")
+    of_store = f.let(f"and i64 %address, {f.let(f'or i64 {rest}, {_PAGE_MASK}')}")
+    wanted = f.let(f"select i1 {write}, i64 {of_store}, i64 {of_load}")
+    tag = f.let(f"load i64, ptr {tag_at}")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {wanted}')}, label %hit, label %miss")
+    f.label("hit")
+    addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
+    f.do(f"ret i64 {f.let(f'add i64 %address, {addend}')}")
+    f.label("miss")
+    f.do(f"ret i64 {f.let('tail call preserve_mostcc i64 @resolve_miss(ptr %h, i64 %address, i64 %what)')}")
+    slow = _Handler("resolve_miss", "noinline cold", convention="preserve_mostcc", args=_RESOLVE_ARGS)
+    slow.do(f"ret i64 {slow.helper(names, 'resolve', ['%address', '%what'])}")
+    return f.text() + slow.text()
+
+
+_RESOLVE_ARGS = "ptr %h, i64 %address, i64 %what"
 
 
 def _slot_index(f: _Handler) -> str:

@@ -25,6 +25,8 @@ SCRATCH = (5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29)
 COUNTERS = (18, 19, 20, 21)
 """Of nested loops, outermost first."""
 ADDRESS, VALUE = 30, 31
+NEIGHBOURS = (9, 22)
+"""Pointers near ADDRESS."""
 ALU = (
     *("add", "sub", "sll", "slt", "sltu", "xor", "srl", "sra", "or", "and", "addw", "subw", "sllw", "srlw", "sraw"),
     *("mul", "mulh", "mulhsu", "mulhu", "div", "divu", "rem", "remu", "mulw", "divw", "divuw", "remw", "remuw"),
@@ -126,7 +128,7 @@ class Flow:
         for _ in range(count):
             if len(self._code) > PAGES * 4096 - 1500:
                 return
-            kinds = {"alu": 10, "memory": 8, "if": 5, "atomic": 2, "switch": 2, "fence": 1, "far": 1}
+            kinds = {"alu": 10, "memory": 8, "if": 5, "reach": 5, "atomic": 2, "switch": 2, "fence": 1, "far": 1}
             if depth < len(COUNTERS):
                 kinds["loop"] = 6
             if function > 0:
@@ -186,6 +188,40 @@ class Flow:
                 self._emit(rng.choice(LOADS), rd=self._scratch(), rs1=ADDRESS, imm=imm)
             else:
                 self._emit(rng.choice(STORES), rs1=ADDRESS, rs2=self._scratch(), imm=imm)
+
+    def _make_reach(self, depth: int, function: int) -> None:
+        """Access a few places that lie close together, through pointers made of one another; often at a page's end."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            self._emit("lui", rd=ADDRESS, imm=rng.randrange(1, 4) << 12)
+            self._emit("andi", rd=VALUE, rs1=self._scratch(), imm=rng.choice((0x78, 0x78, 0x7C, 0x7F)))
+            self._emit("add", rd=ADDRESS, rs1=ADDRESS, rs2=VALUE)
+            self._emit("add", rd=ADDRESS, rs1=ADDRESS, rs2=DATA_AT)
+            self._emit("addi", rd=ADDRESS, rs1=ADDRESS, imm=-rng.choice((16, 64, 100)))
+        else:
+            self._point()
+            self._emit("addi", rd=ADDRESS, rs1=ADDRESS, imm=256)
+        for pointer in NEIGHBOURS:
+            self._emit("addi", rd=pointer, rs1=ADDRESS, imm=rng.choice((0, 8, -24)))
+        step = rng.choice((8, 8, 4, 1))
+        for _ in range(rng.randrange(2, 12)):
+            pointer, other = rng.choice((ADDRESS, *NEIGHBOURS)), rng.choice((ADDRESS, *NEIGHBOURS))
+            kind = rng.random()
+            imm = rng.randrange(-64 // step, 64 // step) * step
+            if kind < 0.35:
+                self._emit(rng.choice(LOADS), rd=self._scratch(), rs1=pointer, imm=imm)
+            elif kind < 0.7:
+                self._emit(rng.choice(STORES), rs1=pointer, rs2=self._scratch(), imm=imm)
+            elif kind < 0.8:
+                self._emit("addi", rd=pointer, rs1=pointer, imm=rng.choice((8, -8, step)))
+            elif kind < 0.9:
+                self._emit("add", rd=pointer, rs1=rng.choice((0, other)), rs2=rng.choice((0, other)))
+            elif kind < 0.95:
+                self._code += struct.pack("<H", 0x8002 | pointer << 7 | other << 2)
+            else:
+                self._emit("xori", rd=pointer, rs1=pointer, imm=rng.choice((8, 16)))
+            if rng.random() < 0.2:
+                self._emit("andi", rd=pointer, rs1=other, imm=-step)
 
     def _make_atomic(self, depth: int, function: int) -> None:
         rng = self.rng

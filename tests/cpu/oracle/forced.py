@@ -8,8 +8,8 @@ from collections import OrderedDict
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.regions.compile import compile_plans
+from rrdbg_core.cpu.regions.flow import is_translatable
 from rrdbg_core.cpu.regions.plan import Block, Plan
-from rrdbg_core.cpu.regions.translate import is_translatable
 from rrdbg_core.isa.expr import Branch, Jump
 from rrdbg_core.isa.table import Decoded, decode
 

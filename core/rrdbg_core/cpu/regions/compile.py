@@ -35,8 +35,6 @@ def optimise(module: Any) -> None:
     manager.add_sroa_pass()
     manager.add_instruction_combine_pass()
     manager.add_simplify_cfg_pass()
-    manager.add_new_gvn_pass()
-    manager.add_simplify_cfg_pass()
     builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
     manager.run(module, builder)
 

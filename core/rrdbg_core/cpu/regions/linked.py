@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu.dispatch import FIRST_REGION, MAX_REGIONS
 from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, RAM_BASE
+from rrdbg_core.cpu.regions.flow import marks
 from rrdbg_core.cpu.regions.plan import Plan
-from rrdbg_core.cpu.regions.translate import MARKS, marks, symbol
+from rrdbg_core.cpu.regions.translate import MARKS, symbol
 
 if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]

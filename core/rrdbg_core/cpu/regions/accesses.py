@@ -1,0 +1,222 @@
+"""The instructions of a block that accesses memory: one copy that runs straight through, and a careful one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.memory import PAGE_BYTES
+from rrdbg_core.cpu.regions.flow import Step
+from rrdbg_core.cpu.regions.reach import Reach, reaches
+from rrdbg_core.cpu.regions.text import RegionText
+from rrdbg_core.isa.expr import Helper, Load, SetRd, Store, operand, sext32
+from rrdbg_core.isa.rv64a import AMO
+
+PAGE_MASK = -PAGE_BYTES
+_WRITE_TLB_BYTES = 8 * 1024
+_FOR_READ, _FOR_WRITE, _ALIGNED = 1 << 4, 1 << 5, 1 << 6  # see native/names.py
+
+
+class Accesses(RegionText):
+    """Emits instructions one after another, jumps apart.
+
+    Args:
+        head: What stands before the function's body.
+    """
+
+    def __init__(self, head: str) -> None:
+        super().__init__(head)
+        self._careful = False
+        """Whether the copy that expects nothing is being written."""
+        self._looks: dict[int, str] = {}
+        """Labels in that copy, by the number of the instruction at which a look at the TLB may fail."""
+        self._reaches: dict[int, Reach] = {}
+        self._reached: dict[int, tuple[str, str, str]] = {}
+        """By the number of a reach's first access: where it is in RAM, a pointer to it, and one to its store's mark."""
+
+    @abstractmethod
+    def leave_at(self, number: int) -> None:
+        """Leave the region before an instruction of a block that has begun."""
+
+    def instructions(self, code: Sequence[Step]) -> None:
+        """Emit what a block does: twice, if it accesses memory."""
+        self._reaches, self._reached, self._looks = reaches(code), {}, {}
+        for number, step in enumerate(code):
+            self._step(step, number)
+        if not self._looks:
+            return
+        end = self.fresh("end")
+        self.do(f"br label %{end}")
+        self._careful = True
+        first = min(self._looks)
+        for number in range(first, len(code)):
+            if number in self._looks:
+                if number > first:
+                    self.do(f"br label %{self._looks[number]}")
+                self.label(self._looks[number])
+            self._step(code[number], number)
+        self._careful = False
+        self.do(f"br label %{end}")
+        self.label(end)
+
+    def _step(self, step: Step, number: int) -> None:
+        decoded = step.decoded
+        match decoded.insn.effect:
+            case SetRd(value):
+                self.set(decoded.rd, self.value(value, step))
+            case Load(_, size, signed):
+                place = self._place(step, number, size, _FOR_READ)[0]
+                self.set(decoded.rd, self._load(place, size, signed=signed))
+            case Store(_, size, value):
+                stored = self.value(value, step)
+                self._store(*self._place(step, number, size, _FOR_WRITE, stored), size, stored)
+            case Helper("lr"):
+                self._load_reserved(step, number)
+            case Helper("sc"):
+                self._store_conditional(step, number)
+            case Helper("amo"):
+                self._amo(step, number)
+
+    def _load(self, place: str, size: int, *, signed: bool) -> str:
+        value = self.load(f"i{8 * size}", place, "ram")
+        return value if size == 8 else self.let(f"{'sext' if signed else 'zext'} i{8 * size} {value} to i64")
+
+    def _store(self, place: str, mark: str, size: int, value: str) -> None:
+        if size < 8:
+            value = self.let(f"trunc i64 {value} to i{8 * size}")
+        self.store(f"i{8 * size}", value, place, "ram")
+        self.store("i8", "1", mark, "dirty")
+
+    def _place(self, step: Step, number: int, size: int, what: int, stored: str = "") -> tuple[str, str]:
+        """Return a pointer to `size` bytes of RAM, and one to the mark of their word.
+
+        Args:
+            step: The instruction.
+            number: Its number.
+            size: Number of bytes.
+            what: The kind of access, as `resolve` is asked for it.
+            stored: What is stored, if that is known before the bytes are read.
+        """
+        effect = step.decoded.insn.effect
+        if self._careful:
+            at = self._resolved(number, self._address(step), size | what, stored)
+            return self._in_ram(at), self._mark_of(at) if what & _FOR_WRITE else ""
+        if not isinstance(effect, Load | Store):
+            kinds = bool(what & _FOR_READ), bool(what & _FOR_WRITE)
+            at = self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
+            return self._in_ram(at), self._mark_of(at)
+        reach = self._reaches[number]
+        if number == reach.first:
+            at = self._looked_up(number, self._address(step), reach)
+            aligned = self.let(f"add i64 {at}, {reach.aligned}") if reach.aligned else at
+            self._reached[number] = at, self._in_ram(at), self._mark_of(aligned) if reach.align == 8 else ""
+        at, place, mark = self._reached[reach.first]
+        offset = reach.offsets[number]
+        place = self.let(f"getelementptr i8, ptr {place}, i64 {offset}")
+        if what & _FOR_WRITE and mark:
+            mark = self.let(f"getelementptr i8, ptr {mark}, i64 {offset - reach.aligned >> 3}")
+        elif what & _FOR_WRITE:
+            mark = self._mark_of(self.let(f"add i64 {at}, {offset}"))
+        return place, mark
+
+    def _address(self, step: Step) -> str:
+        effect = step.decoded.insn.effect
+        return self.value(effect.addr, step) if isinstance(effect, Load | Store) else self.get(step.decoded.rs1)
+
+    def _in_ram(self, offset: str) -> str:
+        return self.let(f"getelementptr i8, ptr %ram, i64 {offset}")
+
+    def _mark_of(self, offset: str) -> str:
+        """Return a pointer to the mark of the word at an offset in RAM."""
+        return self.let(f"getelementptr i8, ptr %dirty, i64 {self.let(f'lshr i64 {offset}, 3')}")
+
+    def _look(self, number: int) -> str:
+        """Return where to go on in the careful copy if the TLB does not know what an instruction wants."""
+        return self._looks.setdefault(number, self.fresh("careful"))
+
+    def _looked_up(self, number: int, address: str, reach: Reach) -> str:
+        """Return the offset in RAM of a reach's first access; be careful if the TLB does not know all of the reach."""
+        low, high, aligned = (self._moved(address, offset) for offset in (reach.low, reach.high, reach.aligned))
+        page = self.let(f"and i64 {high}, {PAGE_MASK}")
+        # loads may be misaligned; stores that are may change two words, and are for `resolve`
+        odd = self.let(f"and i64 {aligned}, {reach.align - 1}") if reach.align > 1 else "0"
+        known, addend_at = self._tags(reach, low, self.operation("or", [page, odd]))
+        passes = self.fresh("passes")
+        if len(reach.offsets) > 1:
+            # it may end in the next page, in RAM as well
+            wide = self.fresh("wide")
+            self.do(f"br i1 {known}, label %{passes}, label %{wide}, !prof !1")
+            self.label(wide)
+            first, _ = self._tags(reach, low, self.operation("or", [self.let(f"and i64 {low}, {PAGE_MASK}"), odd]))
+            last, other_at = self._tags(reach, high, page)
+            addends = [self.load("i64", place, "tlb") for place in (addend_at, other_at)]
+            both = self.let(f"and i1 {first}, {last}")
+            known = self.let(f"and i1 {both}, {self.let(f'icmp eq i64 {addends[0]}, {addends[1]}')}")
+        self.do(f"br i1 {known}, label %{passes}, label %{self._look(number)}, !prof !1")
+        self.label(passes)
+        return self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
+
+    def _moved(self, address: str, offset: int) -> str:
+        return self.let(f"add i64 {address}, {offset}") if offset else address
+
+    def _tags(self, reach: Reach, address: str, wanted: str) -> tuple[str, str]:
+        """Return whether the TLB has what is wanted for each kind of access of a reach, and where it has its addend."""
+        index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
+        known = ""
+        for asked, bank in ((reach.reads, 0), (reach.writes, _WRITE_TLB_BYTES)):
+            if asked:
+                tag_at = self.let(f"getelementptr i8, ptr %tlb, i64 {self._moved(index, bank)}")
+                same = self.let(f"icmp eq i64 {self.load('i64', tag_at, 'tlb')}, {wanted}")
+                known = self.let(f"and i1 {known}, {same}") if known else same
+        return known, self.let(f"getelementptr i8, ptr {tag_at}, i64 8")
+
+    def _resolved(self, number: int, address: str, what: int, stored: str) -> str:
+        """Return the offset in RAM of an access; leave the region where it is more than a plain one."""
+        if stored:
+            self.store("i64", stored, self.word(L.STORED), "hart")
+        asked = f"call preserve_mostcc i64 %resolve(ptr %h, i64 {address}, i64 {what}, ptr %tlb)"
+        offset = self.let(asked)
+        slow, found = self.fresh("slow"), self.fresh("found")
+        self.do(f"br i1 {self.let(f'icmp eq i64 {offset}, -1')}, label %{slow}, label %{found}, !prof !0")
+        self.label(slow)
+        self.leave_at(number)
+        self.label(found)
+        return offset
+
+    def _load_reserved(self, step: Step, number: int) -> None:
+        size = _atomic_size(step)
+        place = self._place(step, number, size, _FOR_READ | _ALIGNED)[0]
+        self.store("i64", "1", self.word(L.RES_VALID), "hart")
+        self.store("i64", self.get(step.decoded.rs1), self.word(L.RES_ADDR), "hart")
+        self.set(step.decoded.rd, self._load(place, size, signed=True))
+
+    def _store_conditional(self, step: Step, number: int) -> None:
+        """Emit what succeeds; a failure is left to the dispatch loop."""
+        size, address, value = _atomic_size(step), self.get(step.decoded.rs1), self.get(step.decoded.rs2)
+        valid = self.let(f"icmp ne i64 {self.load('i64', self.word(L.RES_VALID), 'hart')}, 0")
+        same = self.let(f"icmp eq i64 {self.load('i64', self.word(L.RES_ADDR), 'hart')}, {address}")
+        good = self.fresh("good")
+        bad = self.fresh("bad") if self._careful else self._look(number)
+        self.do(f"br i1 {self.let(f'and i1 {valid}, {same}')}, label %{good}, label %{bad}, !prof !1")
+        if self._careful:
+            self.label(bad)
+            self.leave_at(number)
+        self.label(good)
+        self._store(*self._place(step, number, size, _FOR_WRITE | _ALIGNED, value), size, value)
+        for word in (L.RES_VALID, L.RES_ADDR):
+            self.store("i64", "0", self.word(word), "hart")
+        self.set(step.decoded.rd, "0")
+
+    def _amo(self, step: Step, number: int) -> None:
+        size = _atomic_size(step)
+        place, mark = self._place(step, number, size, _FOR_READ | _FOR_WRITE | _ALIGNED)
+        self._old = self._load(place, size, signed=True)
+        right = operand("rs2") if size == 8 else sext32(operand("rs2"))
+        result = AMO[step.decoded.insn.name.split(".")[0]](operand("old"), right)
+        self._store(place, mark, size, self.value(result, step))
+        self.set(step.decoded.rd, self._old)
+
+
+def _atomic_size(step: Step) -> int:
+    return 8 if step.decoded.insn.name.endswith(".d") else 4
