@@ -32,11 +32,17 @@ class Pair:
         self.subjects = self.plain, self.forced
         self.cores = self.plain.core, self.forced.core
         self.steps = self.in_regions = 0
+        self._start()
 
     def load(self, case: Case) -> None:
         for subject in self.subjects:
             subject.load(case)
             subject.core.take_run(), subject.core.take_written()
+        self._start()
+
+    def _start(self) -> None:
+        """Note since when pages count as touched."""
+        self.since = [int(core.mach[L.GENERATION]) for core in self.cores]
 
     def step(self, count: int) -> None:
         before = int(self.forced.core.hart[L.REGION_STEPS])
@@ -52,10 +58,14 @@ class Pair:
         assert a.memory.ram.data == b.memory.ram.data, where
         assert a.take_checks().tolist() == b.take_checks().tolist(), where
         assert a.take_traps().tolist() == b.take_traps().tolist(), where
+        touched = [core.touched(since) for core, since in zip(self.cores, self.since, strict=True)]
+        for mine, theirs, kind in zip(*touched, ("read", "executed"), strict=True):
+            assert mine.tolist() == theirs.tolist(), f"{where}: {kind}"
         for mine, theirs in zip(a.take_written(), b.take_written(), strict=True):
             assert mine.tolist() == theirs.tolist(), f"{where}: written"
         for mine, theirs in zip(a.take_run(), b.take_run(), strict=True):
             assert mine.tolist() == theirs.tolist(), f"{where}: run"
+        self._start()
 
     def disturb(self, rng: random.Random) -> None:
         """Do to both cores what may happen between two runs, and to one what must not show."""

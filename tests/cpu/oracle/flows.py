@@ -192,6 +192,14 @@ class Flow:
     def _make_reach(self, depth: int, function: int) -> None:
         """Access a few places that lie close together, through pointers made of one another; often at a page's end."""
         rng = self.rng
+        if self._patchable and rng.random() < 0.15:
+            # code, with what it is; nothing else there is written
+            self._fix("la", ADDRESS, rng.choice(self._patchable), 8)
+            self._emit("andi", rd=ADDRESS, rs1=ADDRESS, imm=-8)
+            for imm in rng.sample((-16, -8, 0, 8, 16), rng.randrange(1, 4)):
+                self._emit("ld", rd=VALUE, rs1=ADDRESS, imm=imm)
+                self._emit("sd", rs1=ADDRESS, rs2=VALUE, imm=imm)
+            return
         if rng.random() < 0.5:
             self._emit("lui", rd=ADDRESS, imm=rng.randrange(1, 4) << 12)
             self._emit("andi", rd=VALUE, rs1=self._scratch(), imm=rng.choice((0x78, 0x78, 0x7C, 0x7F)))
