@@ -7,20 +7,25 @@ caches are dropped, devices write into code and data, regions are suspended, bre
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.regions.compile import compile_plans
 from rrdbg_core.cpu.regions.flow import is_translatable, leaves_early
+from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.isa.expr import Helper, Load, Store
 from rrdbg_core.isa.table import INSNS, decode
 
+from tests.cpu.oracle.close import close, whole
 from tests.cpu.oracle.flows import PAGES, Flow
 from tests.cpu.oracle.forced import ForcedSubject
 from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, Case, Generator
 from tests.cpu.oracle.subjects import CoreSubject
 
 HART, MACH = L.state_words("hart"), L.state_words("mach")
+CLOSE_SLICES = (20, 30, 300)
 SLICES = (1, 2, 3, 20, 300, 3_000, 20_000)
 
 
@@ -103,12 +108,14 @@ def pair() -> Pair:
     return Pair()
 
 
-def run(pair: Pair, case: Case, rng: random.Random) -> None:
-    """Run a case in random slices on both."""
+def run(pair: Pair, case: Case, rng: random.Random, plans: Sequence[Plan] = (), slices: Sequence[int] = SLICES) -> None:
+    """Run a case in random slices on both, one of them with certain regions beside those that are drawn."""
     pair.load(case)
+    if plans:
+        pair.forced.core.regions.add(plans, compile_plans(plans))
     done = 0
     while done < case.steps:
-        count = min(rng.choice(SLICES), case.steps - done)
+        count = min(rng.choice(slices), case.steps - done)
         pair.step(count)
         done += count
         pair.check(f"{case.name} after step {done}")
@@ -121,6 +128,13 @@ def test_programs_that_stay_hot(pair: Pair, seed: int) -> None:
     before = pair.in_regions
     run(pair, Flow(seed).case(str(seed), 40_000), random.Random(seed))
     assert pair.in_regions > before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
+    for number in range(10 * seed, 10 * seed + 10):
+        case = close(number, 1000)
+        run(pair, case, random.Random(number), [whole(case)], CLOSE_SLICES)
 
 
 def test_random_programs(pair: Pair) -> None:

@@ -202,10 +202,10 @@ class Flow:
             return
         if rng.random() < 0.5:
             self._emit("lui", rd=ADDRESS, imm=rng.randrange(1, 4) << 12)
-            self._emit("andi", rd=VALUE, rs1=self._scratch(), imm=rng.choice((0x78, 0x78, 0x7C, 0x7F)))
+            self._emit("andi", rd=VALUE, rs1=self._scratch(), imm=rng.choice((0x78, 0x78, 0x78, 0x7F)))
             self._emit("add", rd=ADDRESS, rs1=ADDRESS, rs2=VALUE)
             self._emit("add", rd=ADDRESS, rs1=ADDRESS, rs2=DATA_AT)
-            self._emit("addi", rd=ADDRESS, rs1=ADDRESS, imm=-rng.choice((16, 64, 100)))
+            self._emit("addi", rd=ADDRESS, rs1=ADDRESS, imm=-rng.choice((16, 64, 104)))
         else:
             self._point()
             self._emit("addi", rd=ADDRESS, rs1=ADDRESS, imm=256)
@@ -215,7 +215,7 @@ class Flow:
         for _ in range(rng.randrange(2, 12)):
             pointer, other = rng.choice((ADDRESS, *NEIGHBOURS)), rng.choice((ADDRESS, *NEIGHBOURS))
             kind = rng.random()
-            imm = rng.randrange(-64 // step, 64 // step) * step
+            imm = 8 * rng.randrange(-8, 8) + rng.choice((0, 0, 0, step, 4, 4, 2))
             if kind < 0.35:
                 self._emit(rng.choice(LOADS), rd=self._scratch(), rs1=pointer, imm=imm)
             elif kind < 0.7:

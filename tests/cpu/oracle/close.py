@@ -1,0 +1,58 @@
+"""Random loops whose loads and stores lie close together: at every alignment, and across the ends of pages."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+from rrdbg_core.cpu.regions.plan import Block, Plan
+
+from tests.cpu.guest import asm
+from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, HANDLER, MTVEC, Case
+
+LOADS = ("lb", "lbu", "lh", "lhu", "lw", "lwu", "ld")
+STORES = ("sb", "sh", "sw", "sd", "sd", "sd")
+POINTER, OFFSET, STEP, MASK, BASE = 8, 9, 18, 19, 20
+NEIGHBOURS = (21, 22)
+"""Pointers made of POINTER."""
+NEAR = 23
+"""A pointer to the half of a page that POINTER is in, of which nobody can tell."""
+
+
+def close(seed: int, steps: int) -> Case:
+    """Return a loop that walks through the data; it never ends."""
+    rng = random.Random(seed)
+    odd = rng.choice(((0,), (0, 0, 4), (0, 0, 4, 2, 1)))
+    # most of what follows is in a page that has been accessed
+    body = [asm(rng.choice(("ld", "sd")), rd=10, rs1=NEAR, rs2=10, imm=8 * rng.randrange(8))] * rng.randrange(2)
+    for _ in range(rng.randrange(4, 16)):
+        pointer, other = (rng.choice((POINTER, POINTER, POINTER, *NEIGHBOURS)) for _ in range(2))
+        imm, value = 8 * rng.randrange(-6, 6) + rng.choice(odd), rng.randrange(10, 18)
+        kind = rng.random()
+        if kind < 0.3:
+            body.append(asm(rng.choice(LOADS), rd=value, rs1=pointer, imm=imm))
+        elif kind < 0.85:
+            body.append(asm(rng.choice(STORES), rs1=pointer, rs2=value, imm=imm))
+        elif kind < 0.92:
+            body.append(asm("addi", rd=pointer, rs1=pointer, imm=rng.choice((8, -8, 16, rng.choice(odd)))))
+        else:
+            body.append(asm("addi", rd=rng.choice(NEIGHBOURS), rs1=other, imm=8 * rng.randrange(-2, 3)))
+    # a step on, and round at the end
+    body += [asm("add", rd=OFFSET, rs1=OFFSET, rs2=STEP), asm("and", rd=OFFSET, rs1=OFFSET, rs2=MASK)]
+    body += [asm("add", rd=POINTER, rs1=BASE, rs2=OFFSET)]
+    body += [asm("addi", rd=register, rs1=POINTER, imm=rng.choice((0, 8, -16))) for register in NEIGHBOURS]
+    body.append(asm("andi", rd=NEAR, rs1=POINTER, imm=-2048))
+    code = struct.pack(f"<{len(body) + 1}I", *body, asm("jal", imm=-4 * len(body)))
+    x = [0] + [rng.getrandbits(64) for _ in range(31)]
+    base = DATA + rng.choice((512, 0x1000 - 16, 0x2000 - 24))
+    x[POINTER] = x[BASE] = x[NEIGHBOURS[0]] = x[NEIGHBOURS[1]] = base
+    x[NEAR] = base & -2048
+    x[OFFSET], x[STEP], x[MASK] = 0, rng.choice((0, 8, 64, 64, 136, rng.randrange(200))), DATA_BYTES // 4 - 1
+    handler = struct.pack("<I", asm("jal"))
+    memory = {HANDLER: handler, CODE: code, DATA: rng.randbytes(DATA_BYTES)}
+    return Case(f"close {seed}", CODE, 3, tuple(x), {MTVEC: HANDLER}, memory, steps)
+
+
+def whole(case: Case) -> Plan:
+    """Return a plan of the loop, all of it one block."""
+    return Plan((Block(CODE, case.memory[CODE]),), (CODE,))
