@@ -25,6 +25,7 @@ from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, Case, Generator
 from tests.cpu.oracle.subjects import CoreSubject
 
 HART, MACH = L.state_words("hart"), L.state_words("mach")
+TOUCHED = ("written", "written_lines", "written_words", "read", "executed", "executed_lines", "executed_halves")
 CLOSE_SLICES = (20, 30, 300)
 SLICES = (1, 2, 3, 20, 300, 3_000, 20_000)
 
@@ -37,17 +38,11 @@ class Pair:
         self.subjects = self.plain, self.forced
         self.cores = self.plain.core, self.forced.core
         self.steps = self.in_regions = 0
-        self._start()
 
     def load(self, case: Case) -> None:
         for subject in self.subjects:
             subject.load(case)
-            subject.core.take_run(), subject.core.take_written()
-        self._start()
-
-    def _start(self) -> None:
-        """Note since when pages count as touched."""
-        self.since = [int(core.mach[L.GENERATION]) for core in self.cores]
+            subject.core.take_touched()
 
     def step(self, count: int) -> None:
         before = int(self.forced.core.hart[L.REGION_STEPS])
@@ -63,14 +58,9 @@ class Pair:
         assert a.memory.ram.data == b.memory.ram.data, where
         assert a.take_checks().tolist() == b.take_checks().tolist(), where
         assert a.take_traps().tolist() == b.take_traps().tolist(), where
-        touched = [core.touched(since) for core, since in zip(self.cores, self.since, strict=True)]
-        for mine, theirs, kind in zip(*touched, ("read", "executed"), strict=True):
-            assert mine.tolist() == theirs.tolist(), f"{where}: {kind}"
-        for mine, theirs in zip(a.take_written(), b.take_written(), strict=True):
-            assert mine.tolist() == theirs.tolist(), f"{where}: written"
-        for mine, theirs in zip(a.take_run(), b.take_run(), strict=True):
-            assert mine.tolist() == theirs.tolist(), f"{where}: run"
-        self._start()
+        mine, theirs = (core.take_touched() for core in self.cores)
+        for kind in TOUCHED:
+            assert getattr(mine, kind).tolist() == getattr(theirs, kind).tolist(), f"{where}: {kind}"
 
     def disturb(self, rng: random.Random) -> None:
         """Do to both cores what may happen between two runs, and to one what must not show."""

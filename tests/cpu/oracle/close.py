@@ -15,12 +15,14 @@ STORES = ("sb", "sh", "sw", "sd", "sd", "sd")
 POINTER, OFFSET, STEP, MASK, BASE = 8, 9, 18, 19, 20
 NEIGHBOURS = (21, 22)
 """Pointers made of POINTER."""
+LEFT, ROUNDS = 24, 100
+"""A count of rounds; then there is a trap, and the loop is begun again: a region that has lost count of its steps ends, too."""
 NEAR = 23
 """A pointer to the half of a page that POINTER is in, of which nobody can tell."""
 
 
 def close(seed: int, steps: int) -> Case:
-    """Return a loop that walks through the data; it never ends."""
+    """Return a loop that walks through the data."""
     rng = random.Random(seed)
     odd = rng.choice(((0,), (0, 0, 4), (0, 0, 4, 2, 1)))
     # most of what follows is in a page that has been accessed
@@ -42,17 +44,19 @@ def close(seed: int, steps: int) -> Case:
     body += [asm("add", rd=POINTER, rs1=BASE, rs2=OFFSET)]
     body += [asm("addi", rd=register, rs1=POINTER, imm=rng.choice((0, 8, -16))) for register in NEIGHBOURS]
     body.append(asm("andi", rd=NEAR, rs1=POINTER, imm=-2048))
-    code = struct.pack(f"<{len(body) + 1}I", *body, asm("jal", imm=-4 * len(body)))
+    body += [asm("addi", rd=LEFT, rs1=LEFT, imm=-1), asm("bne", rs1=LEFT, imm=-4 * len(body) - 4)]
+    code = struct.pack(f"<{len(body) + 1}I", *body, asm("ecall"))
     x = [0] + [rng.getrandbits(64) for _ in range(31)]
     base = DATA + rng.choice((512, 0x1000 - 16, 0x2000 - 24))
     x[POINTER] = x[BASE] = x[NEIGHBOURS[0]] = x[NEIGHBOURS[1]] = base
+    x[LEFT] = ROUNDS
     x[NEAR] = base & -2048
     x[OFFSET], x[STEP], x[MASK] = 0, rng.choice((0, 8, 64, 64, 136, rng.randrange(200))), DATA_BYTES // 4 - 1
-    handler = struct.pack("<I", asm("jal"))
+    handler = struct.pack("<2I", asm("addi", rd=LEFT, imm=ROUNDS), asm("jal", imm=CODE - HANDLER - 4))
     memory = {HANDLER: handler, CODE: code, DATA: rng.randbytes(DATA_BYTES)}
     return Case(f"close {seed}", CODE, 3, tuple(x), {MTVEC: HANDLER}, memory, steps)
 
 
 def whole(case: Case) -> Plan:
     """Return a plan of the loop, all of it one block."""
-    return Plan((Block(CODE, case.memory[CODE]),), (CODE,))
+    return Plan((Block(CODE, case.memory[CODE][:-4]),), (CODE,))
