@@ -16,7 +16,7 @@ POINTER, OFFSET, STEP, MASK, BASE = 8, 9, 18, 19, 20
 NEIGHBOURS = (21, 22)
 """Pointers made of POINTER."""
 LEFT, ROUNDS = 24, 100
-"""A count of rounds; then there is a trap, and the loop is begun again: a region that has lost count of its steps ends, too."""
+"""A count of rounds; then a trap begins the loop again, which ends regions that have lost count of their steps."""
 NEAR = 23
 """A pointer to the half of a page that POINTER is in, of which nobody can tell."""
 
