@@ -29,15 +29,15 @@ Words = npt.NDArray[np.uint64]
 
 POLL_S = 0.008
 """Host time between two calls of `poll`."""
-MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 21
+MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 23
 """Steps between two chances to call it; as many as take half of that time."""
 SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20), (1 << 24, 1 << 22))
 """Rungs on the way to a target: up to so far from it, so far apart; beyond, at the ends of epochs. A rung costs a
 millisecond if the guest writes much. Going back by one step from a target finds one within 2^20 steps, and makes those
 that are 2^18 apart, where the next steps back start."""
-RUN_SPACING, MAX_STRETCH = 1 << 21, 2
+RUN_SPACING, MAX_STRETCH = 1 << 21, 4
 """Rungs behind a run or a search that stops nobody knows where; how often that is doubled where it costs too much."""
-RUNG_SHARE = 16
+RUNG_SHARE = 32
 """Such rungs may cost one in so much time of the run."""
 LOG_ROWS = 4096
 RESTORE_STEPS = 1 << 18
