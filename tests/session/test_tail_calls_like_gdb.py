@@ -16,7 +16,7 @@ from tests.symbols.compilers import GCC
 
 from .oracle import Ours
 from .tail_calls import CLANG, HEAD, activations, random_source, recorded
-from .test_guests_like_gdb import SETTINGS, compare_at
+from .test_guests_like_gdb import SETTINGS, Theirs, compare_at
 
 pytestmark = [needs_gdb, needs_gcc, pytest.mark.oracle]
 
@@ -81,7 +81,7 @@ def like_gdb(trace: Path, seed: int, positions: int) -> tuple[list[str], int]:
     rng = random.Random(seed)
     found: list[str] = []
     count = 0
-    with Gdb(trace, settings=SETTINGS) as gdb, Ours(trace) as ours:
+    with Theirs(trace) as gdb, Ours(trace) as ours:
         end = ours.session.position("end")
         for position in rng.sample(range(20, end), min(positions, end - 20)):
             found += compare_at(gdb, ours, position, rng)

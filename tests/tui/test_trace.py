@@ -182,10 +182,10 @@ async def test_lines_frames_and_changes_of_a_real_program(shell: Path, judge: Se
 
 
 async def test_an_index_that_cannot_be_read_is_told(shell: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(self: object, lo: int, hi: int) -> None:
+    def damaged(self: object, lo: int, hi: int, gaps: object) -> None:
         raise RrdbgError("chunk 4 (index) does not say what it should", hint="rrdbg verify tells more")
 
-    monkeypatch.setattr(Overview, "_epochs", damaged)
+    monkeypatch.setattr(Overview, "_console", damaged)
     async with over_trace(shell) as run:
         await run.sees("⚠ not known: chunk 4 (index)")
         await run.sees("the output is not known: chunk 4 (index)")
