@@ -85,20 +85,24 @@ def record(elf: str, trace: str) -> dict[str, Any]:
 
 
 def replay(trace: str) -> dict[str, Any]:
-    """Replay a trace from start to end, as `continue` does, everything in it compared."""
+    """Replay a trace from start to end, as a search does that finds nothing: all of it is run and compared."""
+    from rrdbg_core.replay.replayer import Replayer
+    from rrdbg_core.replay.targets import Targets
+    from rrdbg_core.trace.reader import Trace
+
     import rrdbg
 
-    with rrdbg.open(trace) as session:
-        end = session.info().end
-        session.goto("start")
+    with Trace.open(Path(trace)) as opened:
+        replayer = Replayer(opened)
         meter = Meter()
         meter.start()
-        session.continue_()
-        times = meter.stop()
-        if session.icount != end:
-            sys.exit(f"the replay stopped at {session.icount}, the trace ends at {end}")
-        console = b"".join(chunk.data for chunk in session.console())
-        return {**times, "steps": end, "exit_code": 0, "output": digest(console)}
+        replayer.run(replayer.end, Targets())
+        times, steps = meter.stop(), replayer.stats().machine.steps
+        if not steps == replayer.icount == replayer.end:
+            sys.exit(f"{steps} steps led to {replayer.icount}, the trace ends at {replayer.end}")
+    with rrdbg.open(trace) as session:
+        console = b"".join(chunk.data for chunk in session.console(0, steps))
+        return {**times, "steps": steps, "exit_code": 0, "output": digest(console)}
 
 
 def digest(output: bytes | bytearray) -> str:
