@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.arrays import distinct
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.trace.reader import Trace
@@ -58,7 +59,7 @@ class PageIds:
         stale = ids == UNKNOWN
         if in_memory.any():
             blocks = ids[in_memory] // _MEMORY
-            dead = [block for block in np.unique(blocks).tolist() if block not in self._blocks]
+            dead = [block for block in distinct(blocks).tolist() if block not in self._blocks]
             stale[in_memory] |= np.isin(blocks, dead)
         targets = pages[stale]
         if not len(targets):
@@ -104,7 +105,7 @@ class PageIds:
         if on_file.any():
             content[on_file] = self._trace.load_pages(pages[on_file].astype(np.uint32), ids[on_file].astype(np.uint32))
         blocks, rows = np.divmod(ids, _MEMORY)
-        for block in np.unique(blocks[in_memory]).tolist():
+        for block in distinct(blocks[in_memory]).tolist():
             chosen = blocks == block
             content[chosen] = self._blocks[block][rows[chosen]]
         return content
@@ -112,4 +113,4 @@ class PageIds:
 
 def blocks_of(ids: Ids) -> list[int]:
     """Return the blocks that some ids lie in."""
-    return [int(block) for block in np.unique(ids[ids >= _MEMORY] // _MEMORY)]
+    return [int(block) for block in distinct(ids[ids >= _MEMORY] // _MEMORY)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.arrays import distinct
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import pagepack
 from rrdbg_core.trace.frame import Chunk
@@ -191,7 +192,8 @@ class PageStore:
             begin += len(part)
         used = wanted != 0
         row, masks, wanted, starts = row[used], masks[used], wanted[used], starts[used]
-        keys, group = np.unique(groups[used], return_inverse=True)
+        keys = distinct(groups[used])
+        group = np.searchsorted(keys, groups[used])
         parts = self._groups(keys)
         sizes = np.array([len(part) // LINE_BYTES for part in parts], np.int64)
         starts += (np.cumsum(sizes) - sizes)[group]
