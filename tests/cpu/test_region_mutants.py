@@ -110,7 +110,7 @@ BUDGET_MUTANTS = {
 """The same, of what blocks want to be left; with such a one a guest may run on for ever."""
 PARTS = (reach, flow, text, accesses, translate)
 """The translator's modules, each before those that need it."""
-LOOPS, PROGRAMS = 60, 40
+LOOPS, PROGRAMS = 150, 40
 STEPS = 6_000
 
 

@@ -26,7 +26,8 @@ def close(seed: int, steps: int) -> Case:
     rng = random.Random(seed)
     odd = rng.choice(((0,), (0, 0, 4), (0, 0, 4, 2, 1)))
     # most of what follows is in a page that has been accessed
-    body = [asm(rng.choice(("ld", "sd")), rd=10, rs1=NEAR, rs2=10, imm=8 * rng.randrange(8))] * rng.randrange(2)
+    near = 8 * rng.randrange(8)
+    body = [asm("ld", rd=10, rs1=NEAR, imm=near), asm("sd", rs1=NEAR, rs2=10, imm=near)] * rng.randrange(2)
     for _ in range(rng.randrange(4, 16)):
         pointer, other = (rng.choice((POINTER, POINTER, POINTER, *NEIGHBOURS)) for _ in range(2))
         imm, value = 8 * rng.randrange(-6, 6) + rng.choice(odd), rng.randrange(10, 18)
