@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
-from rrdbg_core.cpu.regions.code import decode_word
+from rrdbg_core.cpu.regions.code import TRANSLATED_HELPERS, decode_word
 from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.isa.expr import Branch, Helper, Jump, Load, Store
 from rrdbg_core.isa.table import Decoded, reads, writes
@@ -30,10 +30,6 @@ class Step:
 
 class Untranslatable(ValueError):
     """A plan holds what no region may hold."""
-
-
-TRANSLATED_HELPERS = ("nop", "lr", "sc", "amo")
-"""Instructions without a tree that regions can hold."""
 
 
 def is_translatable(decoded: Decoded) -> bool:
