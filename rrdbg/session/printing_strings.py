@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator
 
 _NAMED = {7: r"\a", 8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 27: r"\033", 92: r"\\"}
 
@@ -41,59 +41,74 @@ def string_text(data: bytes, *, elements: int = 0, repeats: int = 0, ellipsis: b
     """
     if not data:
         return '""' + ("..." if ellipsis else "")
-    characters, rest = _characters(data)
     pieces: list[str] = []
     open_string = ""
-    shown = taken = 0
-    for character, group in groupby(characters):
+    shown, whole = 0, True
+    for character, count in _runs(data):
         if elements and shown >= elements:
+            whole = False
             break
-        count = sum(1 for _ in group)
         shown += count
-        taken += count
-        text = _between_quotes(character)
-        if repeats and count > repeats:
-            if open_string:
-                pieces.append(f'"{open_string}"')
-                open_string = ""
-            pieces.append(f"'{text}' <repeats {count} times>")
-        else:
+        is_cut, text = isinstance(character, bytes), _between_quotes(character)
+        if not is_cut and not (repeats and count > repeats):
             open_string += text * count
+            continue
+        if open_string:
+            pieces.append(f'"{open_string}"')
+            open_string = ""
+        pieces.append(f"<incomplete sequence {text}>" if is_cut else f"'{text}' <repeats {count} times>")
     if open_string:
         pieces.append(f'"{open_string}"')
-    whole = taken == len(characters) and not (rest and elements and shown >= elements)
-    if rest and whole:
-        pieces.append(f"<incomplete sequence {_octal(rest)}>")
     return ", ".join(pieces) + ("" if whole and not ellipsis else "...")
 
 
-def _characters(data: bytes) -> tuple[Sequence[int | str], bytes]:
-    """Return bytes as characters, what is none as single bytes; and the start of one whose end is missing."""
-    if data.isascii():
-        return data, b""
-    found: list[int | str] = []
-    at = 0
+def _runs(data: bytes) -> Iterator[tuple[int | str | bytes, int]]:
+    """Yield characters with how often each stands in a row; little is read of a large array of which little is shown.
+
+    What is no character comes as single bytes, and the start of one whose end is missing as `bytes`.
+    """
+    last: int | str | bytes = b""
+    count = at = 0
     while at < len(data):
         lead = data[at]
         size = next(size for size, limit in _LEADS if lead < limit)
+        character: int | str | bytes = lead
+        single = size == 1
         if at + size > len(data) and all(byte & 0xC0 == 0x80 for byte in data[at + 1 :]):
-            return found, data[at:]
-        try:
-            text = data[at : at + size].decode()
-        except UnicodeDecodeError:
-            size, text = 1, ""
-        found.append(text if size > 1 else lead)
-        at += size
-    return found, b""
+            character, size = data[at:], len(data) - at
+        elif not single:
+            try:
+                character = data[at : at + size].decode()
+            except UnicodeDecodeError:
+                size = 1
+        end = _end_of_run(data, at, size)
+        if size == 1 and not single:  # the last of them may begin a character
+            end = max(end - 1, at + 1)
+        if character != last:
+            if count:
+                yield last, count
+            last, count = character, 0
+        count += (end - at) // size
+        at = end
+    if count:
+        yield last, count
+
+
+def _end_of_run(data: bytes, at: int, size: int) -> int:
+    """Return where a piece stops to be repeated."""
+    found = re.compile(b"(?:%b)+" % re.escape(data[at : at + size]), re.DOTALL).match(data, at)
+    return at if found is None else found.end()
 
 
 _LEADS = ((1, 0xC2), (2, 0xE0), (3, 0xF0), (4, 0xF8), (5, 0xFC), (6, 0xFE), (1, 0x100))
 """Bytes of a character by its first one, which is less than that; those of UTF-8 as it once was count, as in gdb."""
 
 
-def _between_quotes(character: int | str) -> str:
+def _between_quotes(character: int | str | bytes) -> str:
     if isinstance(character, int):
         return escaped(character, '"')
+    if isinstance(character, bytes):
+        return _octal(character)
     # what only formats text, and may reverse it, is not let through
     shown = character.isprintable() or unicodedata.category(character) in ("Zs", "Co")
     return character if shown else _octal(character.encode())

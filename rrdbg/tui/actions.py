@@ -39,7 +39,7 @@ class Actions(OwnCommands):
         self.keys: tuple[Key, ...] = KEYS
         """The keys as they are bound now."""
         self._interrupted = 0.0
-        self._theme = ""
+        self._restyling = False
 
     # moving
 
@@ -424,12 +424,17 @@ class Actions(OwnCommands):
         self.set_keymap({key: names or "none" for key, names in keymap.items()})
 
     def action_next_theme(self) -> None:
-        """Take the next theme."""
+        """Take the next theme: the line that tells its name wears it at once; all of it takes longer than a key may."""
         names = sorted(self.available_themes)
-        self._theme = names[(names.index(self._theme or self.theme) + 1) % len(names)]
-        self.say(f"theme {self._theme}")  # at once: to style every widget anew takes longer than a key may
-        self.call_after_refresh(self._change_theme)
+        self.set_reactive(Actions.theme, names[(names.index(self.theme) + 1) % len(names)])
+        self.say(f"theme {self.theme}")
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.stylesheet.reparse()
+        self.stylesheet.update(self.status)
+        if not self._restyling:
+            self._restyling = True
+            self.call_after_refresh(self._restyle)
 
-    def _change_theme(self) -> None:
-        if self._theme:
-            self.theme, self._theme = self._theme, ""
+    def _restyle(self) -> None:
+        self._restyling = False
+        self.mutate_reactive(Actions.theme)

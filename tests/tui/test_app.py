@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from rrdbg_core.errors import ExitCode, RrdbgError
 from textual import events
+from textual.color import Color
 
 from rrdbg.session import api
 from rrdbg.session.api import ProgressCallback, When
@@ -320,6 +321,26 @@ async def test_themes(theme: str) -> None:
         if theme not in run.app.available_themes:
             theme = next(iter(run.app.available_themes))
         run.app.theme = theme
+        await run.press("s")
+        await run.sees("▶80000004")
+
+
+async def test_the_next_theme_is_worn_by_all() -> None:
+    """First by the line that tells its name; of several that are asked for at once the last one stays."""
+    async with running() as run:
+        app = run.app
+        names = sorted(app.available_themes)
+        for count in (1, 3, len(names)):
+            names = [*names[names.index(app.theme) :], *names[: names.index(app.theme)]]
+            for _ in range(count):
+                app.action_next_theme()
+            assert app.theme == names[count % len(names)]
+            assert app.status.message == ("reason", f"theme {app.theme}")
+            colours = app.get_css_variables()
+            assert app.status.styles.background == Color.parse(colours["panel"])
+            await run.until(lambda: app.screen.styles.background == Color.parse(app.get_css_variables()["background"]))
+            await run.until(lambda: app.has_class(f"-theme-{app.theme}"))
+            assert app.deck.source.styles.background == app.screen.styles.background
         await run.press("s")
         await run.sees("▶80000004")
 
