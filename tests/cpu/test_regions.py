@@ -15,10 +15,11 @@ from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.regions.compile import compile_plans
 from rrdbg_core.cpu.regions.flow import is_translatable, leaves_early
 from rrdbg_core.cpu.regions.plan import Plan
+from rrdbg_core.cpu.stops import Gate, Watch, WatchKind
 from rrdbg_core.isa.expr import Helper, Load, Store
 from rrdbg_core.isa.table import INSNS, decode
 
-from tests.cpu.oracle.close import close, whole
+from tests.cpu.oracle.close import BASE, MASK, STEP, close, whole
 from tests.cpu.oracle.flows import PAGES, Flow
 from tests.cpu.oracle.forced import ForcedSubject
 from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, Case, Generator
@@ -89,7 +90,8 @@ class Pair:
         """Undo what `disturb` has left."""
         core = self.forced.core
         core.set_breakpoints([])
-        core.search(False)
+        for each in self.cores:
+            each.search(False)
         core.regions.suspend(suspended=False)
 
 
@@ -125,6 +127,39 @@ def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
     for number in range(10 * seed, 10 * seed + 10):
         case = close(number, 1000)
         run(pair, case, random.Random(number), [whole(case)], CLOSE_SLICES)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_watches_of_some_words(pair: Pair, seed: int) -> None:
+    """Searches see the same hits, and pass over the same ones, wherever the watched words lie."""
+    rng = random.Random(seed)
+    seen = 0
+    for number in range(10 * seed, 10 * seed + 10):
+        case = close(number, 1000)
+        pair.load(case)
+        pair.forced.core.regions.add([whole(case)], compile_plans([whole(case)]))
+        pair.step(100)
+        near = case.x[BASE] + (rng.randrange(8) * case.x[STEP] & case.x[MASK])
+        kinds = [WatchKind.CHANGE, WatchKind.WRITE, WatchKind.READ, WatchKind.ACCESS]
+        watches = [
+            Watch(near + 4 * rng.randrange(-14, 14), rng.choice((1, 4, 8, 8, 40)), rng.choice(kinds), gate)
+            for gate in range(1, rng.choice((2, 2, 3, 5)))
+        ]
+        for core in pair.cores:
+            core.set_gates([Gate()] * len(watches))
+            core.set_watches(watches)
+            core.search(True)
+        for slice_ in range(9):
+            pair.step(100)
+            pair.check(f"{case.name}, slice {slice_}, {watches}")
+            counts = [core.gate_counts for core in pair.cores]
+            assert counts[0] == counts[1], f"{case.name}, {watches}"
+            seen += sum(count.passed for count in counts[0])
+        for core in pair.cores:
+            core.set_watches(())
+            core.set_gates(())
+        pair.calm()
+    assert seen > 100
 
 
 def test_random_programs(pair: Pair) -> None:

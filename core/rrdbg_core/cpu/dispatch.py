@@ -36,17 +36,9 @@ def passed(ip: str, n: str, w: str, pcb: str = "%pcb") -> str:
 
 _PAGE_MASK = -4096
 _DONE, _DONE_OUT = 0, 1
-_HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _DIRTY, _RUN = (
-    0,
-    1,
-    2,
-    3,
-    6,
-    7,
-    18,
-    24,
-)  # in the table of pointers, see native/names.py
-_WRITE_TLB_BYTES = 8 * 1024
+# in the table of pointers, see native/names.py
+_HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _LINES, _DIRTY, _WATCHED, _RUN = (0, 1, 2, 3, 6, 7, 12, 18, 23, 24)
+_WRITE_TLB_BYTES, _WATCHED_TLB_BYTES = 8 * 1024, 8 * 2048
 _FETCH_PAGE_BYTES = 8 * 2056
 
 HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -385,7 +377,8 @@ def _regions(names: Mapping[str, str]) -> str:
 def _resolve(names: Mapping[str, str]) -> str:
     """Return `region_resolve` and what it does on a TLB miss.
 
-    A region looks for itself first, but at several accesses at a time: one alone may well pass.
+    A region looks for itself first, but at several accesses at a time: one alone may well pass. So may one to a page of
+    which some lines are watched or hold code, if it is to others, or beside all that is watched.
     """
     f = _Handler("region_resolve", convention="preserve_mostcc", args=f"{_RESOLVE_ARGS}, ptr %tlb")
     only = f.let("and i64 %what, 112")
@@ -397,13 +390,35 @@ def _resolve(names: Mapping[str, str]) -> str:
     entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {255 << 4}")
     tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {f.let(f'add i64 {entry}, {bank}')}")
     of_load = f.let(f"and i64 {f.let(f'add i64 %address, {rest}')}, {_PAGE_MASK}")
-    of_store = f.let(f"and i64 %address, {f.let(f'or i64 {rest}, {_PAGE_MASK}')}")
-    wanted = f.let(f"select i1 {write}, i64 {of_store}, i64 {of_load}")
+    of_aligned = f.let(f"and i64 %address, {f.let(f'or i64 {rest}, {_PAGE_MASK}')}")
+    wanted = f.let(f"select i1 {write}, i64 {of_aligned}, i64 {of_load}")
     tag = f.let(f"load i64, ptr {tag_at}")
-    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {wanted}')}, label %hit, label %miss")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {wanted}')}, label %hit, label %partly")
     f.label("hit")
     addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
     f.do(f"ret i64 {f.let(f'add i64 %address, {addend}')}")
+
+    f.label("partly")
+    partly_at = f.let(f"getelementptr i8, ptr {tag_at}, i64 {_WATCHED_TLB_BYTES}")
+    tag = f.let(f"load i64, ptr {partly_at}")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {of_aligned}')}, label %looked_at, label %miss")
+    f.label("looked_at")
+    addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {partly_at}, i64 8')}")
+    offset = f.let(f"add i64 %address, {addend}")
+    page, line = f.let(f"lshr i64 {offset}, 12"), f.let(f"and i64 {f.let(f'lshr i64 {offset}, 6')}, 63")
+
+    def lines(table: int) -> str:
+        found = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
+        return f.let(f"trunc i64 {f.let(f'lshr i64 {found}, {line}')} to i1")
+
+    behind = f.let(f"icmp ugt i64 %address, {f.mach(L.WATCH_LAST)}")
+    before = f.let(f"icmp ult i64 {f.let(f'add i64 %address, {rest}')}, {f.mach(L.WATCH_FIRST)}")
+    watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i1 false, i1 {lines(_WATCHED)}")
+    code = f.let(f"and i1 {write}, {lines(_LINES)}")
+    f.do(f"br i1 {f.let(f'or i1 {watched}, {code}')}, label %miss, label %passes")
+    f.label("passes")
+    f.do(f"ret i64 {offset}")
+
     f.label("miss")
     f.do(f"ret i64 {f.let('tail call preserve_mostcc i64 @resolve_miss(ptr %h, i64 %address, i64 %what)')}")
     slow = _Handler("resolve_miss", "noinline cold", convention="preserve_mostcc", args=_RESOLVE_ARGS)

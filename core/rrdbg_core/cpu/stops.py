@@ -168,6 +168,8 @@ class Stops(Marks):
         rows += [(mask, 0, L.WATCH_TRAP, gate) for mask, gate in self._catches]
         self._watch_rows = np.array([*rows, (0, 0, 0, 0)], np.uint64)
         self.mach[L.WATCHES], self.mach[L.WATCH_ROWS] = len(table), len(rows)
+        self.mach[L.WATCH_FIRST] = min((watch.address for watch in table), default=ALL)
+        self.mach[L.WATCH_LAST] = min(max((watch.address + watch.size - 1 for watch in table), default=0), ALL)
         self._point()
         self.flush_tlb()
 

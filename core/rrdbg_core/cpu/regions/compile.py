@@ -9,11 +9,17 @@ from typing import Any
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.translate import module_source
 
+_OPTIONS = ("-fast-isel", "-enable-misched=false", "-disable-post-ra", "-disable-lsr")
+"""Of LLVM's code generator: without what hardly makes such code better, it takes half the time. The host schedules by
+itself, and strength reduction makes more values live than there are registers."""
+
 
 @cache
 def _target() -> Any:
     import llvmlite.binding as llvm
 
+    for option in _OPTIONS:  # they count for the whole process: it is the compiler's own
+        llvm.set_option("rrdbg", option)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(

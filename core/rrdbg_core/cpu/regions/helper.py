@@ -284,6 +284,7 @@ def serve(former: Callable[[], Former], compile_plans: Compile) -> NoReturn:
         inbox = Inbox(read, lambda: os._exit(0))
         compiler = Compiler(former(), compile_plans, Store(payload[8 + size :], version=version), send)
         send(frame(Kind.READY, protocol.to_bytes(4, "little") + version))
+        compile_plans(())  # the first time takes 20 ms longer, and there is nothing to do yet
         busy = False
         while os.getppid() == parent:
             compiler.take(inbox.take(0.0 if busy else LOOK_S))
