@@ -52,7 +52,7 @@ SAMPLES_WAITING = 32
 LOOK_S = 5.0
 """Time between two looks at whether the parent is there; a copy of it may keep the pipe open."""
 WARM_UP = Plan((Block(0, bytes.fromhex("03350500 23b0a500 e31cb5fe")),), (0,))
-"""0: ld a0,(a0); sd a0,(a1); bne a0,a1,0. Compiled when there is nothing to do yet: the first time takes 25 ms longer."""
+"""0: ld a0,(a0); sd a0,(a1); bne a0,a1,0. Compiled when there is nothing to do yet: the first one takes 25 ms more."""
 MAX_REFUSED = 4096
 """Plans remembered that cannot be compiled."""
 
