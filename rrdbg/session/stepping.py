@@ -145,6 +145,8 @@ class Stepping(Motion):
             if way.entered:
                 return self._into_body()
             pc = self.pc
+            if inside(ranges, pc):
+                continue  # returned within the line, as a recursive function may: as in gdb it goes on in the caller
             row = self._symbols.line(pc)
             if row is None:
                 return self._stop(StopReason.STEP, ())

@@ -41,7 +41,7 @@ class SteppingOut(SteppingBack):
 
         def run() -> Stop:
             outcome = self._out_of(level)
-            stop = self._stepped(outcome, None)
+            stop = self._arrived(outcome)
             if outcome.hits or not outcome.goal:
                 return stop
             scope = level.scope
@@ -202,7 +202,13 @@ class SteppingOut(SteppingBack):
             lambda: any(self.pc in goal.addresses and goal.test() for goal in (first, second)),
             condition=_either(first, second),
         )
-        return self._stepped(self._forward(self.end, goal), None)
+        return self._arrived(self._forward(self.end, goal))
+
+    def _arrived(self, outcome: Outcome) -> Stop:
+        """Return the stop of a run to a place: as in gdb it comes before inlined calls that begin there."""
+        if outcome.goal and not outcome.hits:
+            self._hide(self._beginning())
+        return self._stepped(outcome, None)
 
     # ranges
 

@@ -37,7 +37,9 @@ def compare(trace: Path, positions: Sequence[int], extra: Sequence[str], frames:
     with Gdb(trace) as gdb, Ours(trace) as ours:
         for position in positions:
             ours.session.goto(position)
-            commands = ["info args", "info locals", *questions(ours, extra), *(f"output {name}" for name in REGISTERS)]
+            # in assembly within a C file gdb takes everything that the file defines for locals
+            rows = ("info args", "info locals") if ours.session.when().location.line else ("info args",)
+            commands = [*rows, *questions(ours, extra), *(f"output {name}" for name in REGISTERS)]
             for number in range(1, min(frames, len(ours.session.backtrace(frames + 1)) - 1) + 1):
                 commands += [f"frame {number}", "info args", "info locals", "output $sp", "output $pc"]
             theirs, answers = gdb.at(position, *commands), ours.at(position, *commands)

@@ -118,6 +118,17 @@ def test_circles(tmp_path: Path) -> None:
         assert count
 
 
+def both_walk(gdb: Gdb, ours: Ours, position: int, walk: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return where each command ends, in gdb and in rrdbg."""
+    asked = [text for command in walk for text in (command, 'printf "%lu", $icount')]
+    theirs, mine = gdb.at(position, *asked)[1::2], []
+    ours.session.goto(position)
+    for command in walk:
+        ours.ask(command)
+        mine.append(str(ours.session.icount))
+    return theirs, mine
+
+
 def walked(seed: int, options: str, folder: Path, count: int) -> list[str]:
     """Return where commands end elsewhere than gdb's, from positions with frames of tail calls."""
     trace = recorded(random_source(seed, circles=False), GCC, options, folder)
@@ -132,12 +143,7 @@ def walked(seed: int, options: str, folder: Path, count: int) -> list[str]:
             if not outer:
                 continue
             walk = rng.choice(((f"frame {rng.choice(outer)}", "finish", "next"), ("step", "next", "step"), ("finish",)))
-            asked = [text for command in walk for text in (command, 'printf "%lu", $icount')]
-            theirs, mine = gdb.at(position, *asked)[1::2], []
-            session.goto(position)
-            for command in walk:
-                ours.ask(command)
-                mine.append(str(session.icount))
+            theirs, mine = both_walk(gdb, ours, position, walk)
             if theirs != mine:
                 found.append(f"@{position} {walk}: gdb {theirs}, rrdbg {mine}")
             count -= 1
@@ -149,6 +155,23 @@ def walked(seed: int, options: str, folder: Path, count: int) -> list[str]:
 def test_steps_out_of_tail_calls(tmp_path: Path) -> None:
     found = walked(3, "-O2", tmp_path, 20)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("seed", "options", "walks"),
+    [
+        # back to where an inlined call begins: before it
+        (63, "-Os", {631: ("frame 1", "finish", "next"), 253: ("frame 1", "finish", "next")}),
+        # a recursive function returns into the line that is stepped over
+        (66, "-O2", {117: ("step", "next", "step"), 134: ("step", "next", "step")}),
+    ],
+)
+def test_where_a_call_returns_to(seed: int, options: str, walks: dict[int, Sequence[str]], tmp_path: Path) -> None:
+    trace = recorded(random_source(seed, circles=False), GCC, options, tmp_path)
+    with Gdb(trace, settings=SETTINGS) as gdb, Ours(trace) as ours:
+        for position, walk in walks.items():
+            theirs, mine = both_walk(gdb, ours, position, walk)
+            assert theirs == mine, position
 
 
 @pytest.mark.slow
