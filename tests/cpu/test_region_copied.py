@@ -15,14 +15,14 @@ PATIENCE_S = 60.0
 """Longer than anything here takes; only a hang meets it."""
 BEGIN = """
 import os, signal, subprocess, sys, threading, time
-from rrdbg_core.cpu.regions import client, helper
+from rrdbg_core.cpu.regions import helper, link
 from tests.cpu import region_compiler as compiler
 from tests.cpu.test_region_helper import *
 
 execs = []
 popen = subprocess.Popen
-client.subprocess.Popen = lambda *a, **k: execs.append(a) or popen(*a, **k)
-client._COMMAND, client.PAUSE_S, helper.main = COMPILER, 0.0, compiler.main
+link.subprocess.Popen = lambda *a, **k: execs.append(a) or popen(*a, **k)
+link.COMMAND, link.PAUSE_S, helper.main = COMPILER, 0.0, compiler.main
 
 def childless():
     try:

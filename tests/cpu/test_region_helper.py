@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rrdbg_core.cpu.regions import client, wire
-from rrdbg_core.cpu.regions.client import Client, Result, Stats
+from rrdbg_core.cpu.regions import client, link, wire
+from rrdbg_core.cpu.regions.client import Client
+from rrdbg_core.cpu.regions.link import Result, Stats
 from rrdbg_core.cpu.regions.store import key
 
 from tests.cpu import region_compiler as compiler
@@ -33,7 +34,7 @@ PATIENCE_S = 60.0
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let every test begin without regions, and restart without pauses."""
     monkeypatch.setenv("RRDBG_CACHE", str(tmp_path))
-    monkeypatch.setattr(client, "PAUSE_S", 0.0)
+    monkeypatch.setattr(link, "PAUSE_S", 0.0)
     key.cache_clear()  # somebody may be working on the sources
     return tmp_path / "regions"
 
@@ -198,7 +199,7 @@ def test_a_page_is_asked_for_once() -> None:
 
 
 def test_pages_that_were_asked_for_are_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "UNASKED_WAITING", 0)
+    monkeypatch.setattr(link, "UNASKED_WAITING", 0)
     wanted = [GOOD + 0x1000 * n for n in range(400)]
     with Client(command=COMPILER) as regions:
         regions.send_samples(pcs(*wanted))
@@ -305,7 +306,7 @@ def test_which_deaths_are_a_plans_own_fault() -> None:
         (1, False),
         (0, False),
     ):
-        assert client._crashed(code) is own
+        assert link._crashed(code) is own
 
 
 # ---- deaths ----------------------------------------------------------------------------------------------------------
@@ -331,12 +332,12 @@ def test_a_compiler_that_dies_at_any_message(at: int, tmp_path: Path) -> None:
 )
 def test_a_compiler_that_is_mad(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that it says is believed, and it is not started for ever."""
-    monkeypatch.setattr(client, "STARTS", 2)
+    monkeypatch.setattr(link, "STARTS", 2)
     with Client(b"p", command=(*FAKE, "mad", kind)) as regions:
         results = drive(regions, GOOD, until=lambda *_: regions.given_up, repeat=True)
         assert results == []
         assert regions.wanted() == []
-        assert regions.stats.starts == client.STARTS
+        assert regions.stats.starts == link.STARTS
         regions.send_samples(pcs(GOOD))
         regions.send_pages({GOOD: page(GOOD)})
         regions.forget([plan_at(GOOD, page(GOOD))])
@@ -346,7 +347,7 @@ def test_a_compiler_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> N
     for command in (("/does/not/exist",), ("/",), (sys.executable, "-c", "raise SystemExit(3)"), ("a\0b",)):
         with Client(b"p", command=command) as regions:
             assert drive(regions, GOOD, until=lambda *_, r=regions: r.given_up, repeat=True) == []
-            assert regions.stats.starts == client.STARTS
+            assert regions.stats.starts == link.STARTS
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(24, "Too many open files")
@@ -389,7 +390,7 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
 
 
 def test_starts_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PAUSE_S", 1000.0)
+    monkeypatch.setattr(link, "PAUSE_S", 1000.0)
     with Client(b"p", command=("/does/not/exist",)) as regions:
         drive(regions, GOOD, until=lambda stats, _: stats.starts == 1)
         for _ in range(100):
@@ -400,8 +401,8 @@ def test_starts_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sources_that_change_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiler that is started then is of another version: its code is not taken."""
-    monkeypatch.setattr(client, "key", lambda: b"of other sources")
-    monkeypatch.setattr(client, "STARTS", 2)
+    monkeypatch.setattr(link, "key", lambda: b"of other sources")
+    monkeypatch.setattr(link, "STARTS", 2)
     with Client(b"p", command=COMPILER) as regions:
         assert drive(regions, GOOD, until=lambda *_: regions.given_up, repeat=True) == []
 
@@ -423,7 +424,7 @@ def test_a_stopped_compiler_is_not_waited_for() -> None:
         regions.send_samples(many)
     regions.send_pages({GOOD: page(GOOD)})
     regions.forget([plan_at(GOOD, page(GOOD))])
-    assert regions.stats.dropped >= 200 - client.SAMPLES_WAITING - 2
+    assert regions.stats.dropped >= 200 - link.SAMPLES_WAITING - 2
     assert regions.take() == []
     regions.close()
 
@@ -467,7 +468,7 @@ def test_a_client_that_is_forgotten() -> None:
 
 
 def test_results_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RESULTS_BYTES", 3000)
+    monkeypatch.setattr(link, "RESULTS_BYTES", 3000)
     with Client(command=COMPILER) as regions:
         regions.send_samples(pcs(*range(GOOD, GOOD + 8 * 100, 8)))
         assert regions.wait(PATIENCE_S)

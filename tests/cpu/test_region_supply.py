@@ -10,7 +10,7 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.regions import supply
-from rrdbg_core.cpu.regions.client import Stats
+from rrdbg_core.cpu.regions.link import Stats
 from rrdbg_core.cpu.regions.supply import SHOWN_PAGES, START_STEPS, Supply
 
 SLICE = 1 << 21

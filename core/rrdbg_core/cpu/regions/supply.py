@@ -10,7 +10,8 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
-from rrdbg_core.cpu.regions.client import Client, Stats, enabled
+from rrdbg_core.cpu.regions.client import Client, enabled
+from rrdbg_core.cpu.regions.link import Stats
 
 if TYPE_CHECKING:
     from rrdbg_core.cpu.core import Core
