@@ -19,6 +19,9 @@ _TYPE = {
     PointKind.CATCH: "catchpoint",
 }
 
+_MOST_CONSOLE = 1 << 16
+"""Bytes of console output that are shown: a guest may print megabytes without a line end."""
+
 
 @command("info breakpoints", Group.POINTS, "list breakpoints, watchpoints and catchpoints", aliases=("b",))
 def _breakpoints(interpreter: Interpreter, call: Call) -> Output:
@@ -151,6 +154,20 @@ def _console(interpreter: Interpreter, call: Call) -> Output:
 
     count = interpreter.evaluate(call.args).number if call.args else 20
     data = interpreter.session.console().data
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    lines = text.split("\n")[-max(count, 1) - 1 :]
-    return Output("\n".join(map(harmless, lines)).rstrip("\n"), text)
+    shown, more = _last_lines(data, max(count, 1) + 1)
+    lines = [harmless(line) for line in _text(shown).split("\n")]
+    return Output(("..." if more else "") + "\n".join(lines).rstrip("\n"), _text(data))
+
+
+def _last_lines(data: bytes, count: int) -> tuple[bytes, bool]:
+    """Return the last lines of some output, and whether the first of them is cut: a line may be endless."""
+    at = len(data)
+    while count and at >= 0:
+        at = data.rfind(b"\n", 0, at)
+        count -= 1
+    start, least = at + 1, len(data) - _MOST_CONSOLE
+    return data[max(start, least) :], start < least
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")

@@ -12,6 +12,7 @@ from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg.commands import CommandError, Interpreter, Output
 from rrdbg.commands.plain import as_json
 from rrdbg.session.errors import NotFound, UsageError
+from rrdbg.session.values import ConsoleChunk, ConsoleOutput
 
 TALK = r"""
 > b bump
@@ -263,6 +264,24 @@ def test_a_mistake_in_a_file_is_placed(gdb: Interpreter, tmp_path: Path) -> None
     loop.write_text(f"source {loop}\n")
     with pytest.raises(RrdbgError, match="nested"):
         gdb.run_file(str(loop), lambda output: None)
+
+
+@pytest.mark.parametrize(
+    ("printed", "command", "shown"),
+    [
+        (b"one\r\ntwo\r\nthree", "info console 1", "two\nthree"),
+        (b"one\ntwo\n", "info console 1", "two"),
+        (b"\none\n", "info console", "\none"),
+        (b"", "info console", ""),
+        (b"one\n" + bytes(1 << 20) + b"\ntwo", "info console", "..." + r"\x00" * ((1 << 16) - 4) + "\ntwo"),
+    ],
+)
+def test_the_last_lines_of_the_console(
+    printed: bytes, command: str, shown: str, gdb: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = ConsoleOutput.of([ConsoleChunk(1, printed)])
+    monkeypatch.setattr(gdb.session, "console", lambda: output)
+    assert gdb.run(command).text == shown
 
 
 def test_answers_for_programs(gdb: Interpreter) -> None:

@@ -25,6 +25,8 @@ from rrdbg_core.trace import (
     journal,
     varint,
 )
+from rrdbg_core.trace.contents import image_digest
+from rrdbg_core.trace.frame import MAX_CHUNK_BYTES
 from rrdbg_core.trace.model import BINS, MIN_WINDOW, window
 from rrdbg_core.trace.printed import Printed
 
@@ -39,6 +41,24 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert trace.size == (tmp_path / "t.rrt").stat().st_size == written.writer.size
         assert len(trace.events) == 5
         assert list(trace.digests) == [synthetic.MIDDLE + 70_000]
+
+
+def test_an_epoch_that_prints_more_than_a_chunk_holds_has_no_index(tmp_path: Path) -> None:
+    path = tmp_path / "t.rrt"
+    written = synthetic.build(path)
+    large = replace(synthetic.an_epoch(0, EPOCH, 1), console=((7, bytes(MAX_CHUNK_BYTES)),))
+    with TraceWriter(
+        path, synthetic.manifest(), {image_digest(synthetic.IMAGE): synthetic.IMAGE}, force=True
+    ) as writer:
+        writer.snapshot(Snapshot(0, 0, {}), (), None, np.zeros((0, 4096), np.uint8))
+        writer.index(large)
+        writer.progress(EPOCH)
+        writer.index(synthetic.an_epoch(EPOCH, EPOCH + 9, 2))
+        writer.end(replace(written.ending, icount=EPOCH + 9))
+    assert path.stat().st_size < 1 << 16
+    with Trace.open(path) as trace:
+        assert [(epoch.start, epoch.stop) for epoch in trace.epochs] == [(EPOCH, EPOCH + 9)]
+        assert (trace.damage, trace.end_icount) == ("", EPOCH + 9)
 
 
 @given(st.lists(st.one_of(st.integers(0, 300), st.integers(0, (1 << 64) - 1)), max_size=200), st.binary(max_size=3))

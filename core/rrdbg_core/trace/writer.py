@@ -195,7 +195,7 @@ class TraceWriter:
         self._check_size()
 
     def index(self, epoch: EpochIndex) -> None:
-        """Add the index of an epoch.
+        """Add the index of an epoch; one that no chunk can hold, since so much was printed, is left to replay.
 
         Raises:
             TraceFull: It does not fit and is not in the file; nothing else is lost.
@@ -206,6 +206,8 @@ class TraceWriter:
         payload = contents.encode_index(epoch)
         self._check_size(len(payload))
         self._index_stop = epoch.stop
+        if len(payload) > MAX_CHUNK_BYTES:
+            return
         self._add(ChunkKind.INDEX, payload, epoch.start, epoch.stop)
         last = self._promises[-1] if self._promises else self._safe
         if last and last[1] >= epoch.stop and last[2] == self._event_count:
