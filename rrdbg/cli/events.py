@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rrdbg_core.errors import ExitCode, RrdbgError
 
+from rrdbg.cli.host import say
 from rrdbg.cli.info import say_damage
 from rrdbg.cli.terminal import count, virtual
 from rrdbg.symbols.escape import harmless
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         start, until = _bounds(args, trace, source)
         _check_device(args.device, trace)
         show = _json if args.json else _text
+        shown = 0
         for number, event in enumerate(trace.events):
             if event.icount > until:
                 break
@@ -59,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
                 continue
             virtual_ns = (event.icount << trace.manifest.config.shift) + event.warp_ns
             print(show(number, event, virtual_ns))
+            shown += 1
+        if not shown and not args.json:
+            say(f"rrdbg: {'no such events' if trace.events else 'no events: nothing reached the guest from outside'}")
         return say_damage(trace)
 
 

@@ -206,6 +206,10 @@ def test_some_events(cli: Call, path: Path, arguments: list[str], wanted: list[i
     assert [json.loads(line)["number"] for line in out.splitlines()] == wanted
 
 
+def test_no_events_are_said_to_be_none(cli: Call, path: Path) -> None:
+    assert cli("events", path, "--kind", "detach") == (0, "", "rrdbg: no such events\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
