@@ -27,11 +27,11 @@ from rrdbg_core.trace.reader import Trace
 
 Words = npt.NDArray[np.uint64]
 
-POLL_S = 0.008
+POLL_S = 0.016
 """Host time between two calls of `poll`."""
 MIN_CHUNK, MAX_CHUNK = 1 << 12, 1 << 23
 """Steps between two chances to call it; as many as take half of that time."""
-SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20), (1 << 24, 1 << 22))
+SPACINGS = ((1 << 20, 1 << 18), (1 << 22, 1 << 20))
 """Rungs on the way to a target: up to so far from it, so far apart; beyond, at the ends of epochs. A rung costs a
 millisecond if the guest writes much. Going back by one step from a target finds one within 2^20 steps, and makes those
 that are 2^18 apart, where the next steps back start."""
