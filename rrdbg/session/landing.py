@@ -14,6 +14,7 @@ The rules, in this order:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
@@ -43,6 +44,7 @@ LOOP_TRAPS = 8
 LOOP_SPACING = 1 << 16
 """Steps between two traps of a loop, at most."""
 TRAP_REACH = 1 << 26
+"""Steps in which the first trap of a loop is looked for, where the index does not tell."""
 
 
 class _Landing(Frozen):
@@ -109,6 +111,11 @@ class Landing(Returning):
         """Return the first of the equal traps that go on to a step, with no other trap between them."""
         cause, pc = key
         floor = max(step - TRAP_REACH, 0)
+        window = self._beginning_of_loop(step)
+        if window is not None and window[1] < step:
+            near = self._engine.last_hit(*window, Targets(exceptions=True))
+            if near is not None and self._trap_key(near) == key:
+                floor, step = window[0], near
         other = Condition(expr.ne(hart(L.MCAUSE), cause) | expr.ne(hart(L.MEPC), pc))
         different = Gated(Targets(exceptions=True, interrupts=True), other)
         before = self._engine.last_hit(floor, step, Targets(gated=(different,)))
@@ -120,6 +127,34 @@ class Landing(Returning):
                 break
             first = position
         return first
+
+    def _beginning_of_loop(self, step: int) -> tuple[int, int] | None:
+        """Return between which positions a loop of traps began that goes on to a step; None where no index tells.
+
+        While it goes on they are equally frequent, and nothing has to be replayed: a run may end with an hour of them.
+        """
+        low, size, frequency = step + 1, 0, 0.0
+        for lo, hi, exceptions, interrupts in self._counted_before(step):
+            here = exceptions / (hi - lo)
+            if not size:
+                if step - hi > hi - lo:
+                    return None
+                frequency = here
+            elif hi != low:
+                break
+            if interrupts or abs(here - frequency) > frequency / 16:
+                break
+            low, size = lo, hi - lo
+        return (max(low - size, 0), low + size) if size else None
+
+    def _counted_before(self, step: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield parts of the index before a step, newest first: where each begins and stops, exceptions, interrupts."""
+        for epoch in reversed(self._source.epochs()):
+            base, size = epoch.window
+            for number in reversed(range(len(epoch.exceptions))):
+                lo = base + number * size
+                if epoch.start <= lo and lo + size <= min(epoch.stop, step):
+                    yield lo, lo + size, int(epoch.exceptions[number]), int(epoch.interrupts[number])
 
     def _panic(self, end: int) -> _Landing | None:
         """Return the call of a function that says by its name that something went wrong, if the run ended with it."""

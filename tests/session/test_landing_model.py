@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rrdbg.session.landing import LOOP_SPACING, LOOP_TRAPS, PANICS
+from rrdbg.session.overview import BIN
 from tests.source.walks import Steps, opened
 
 from .programs import Guest, guest
@@ -178,3 +179,63 @@ def test_it_lands_where_the_rules_say(seed: int, tmp_path: Path) -> None:
         why, where = expected(steps, session.info().exit_code)
         stop = session.land()
         assert (stop.what.startswith(why), stop.when.icount) == (True, where), (why, where, stop.what)
+
+
+LONG = """
+_start:
+    la t0, back
+    csrw mtvec, t0
+    li s0, {rounds}
+    li s1, {spread}
+work:
+    addi s2, s1, 0
+rest:
+    addi s2, s2, -1
+    bnez s2, rest
+    ebreak
+    addi s0, s0, -1
+    bnez s0, work
+    la t0, {handler}
+    csrw mtvec, t0
+last:
+    ld a0, 1(zero)
+    j last
+back:
+    csrr t0, mepc
+    addi t0, t0, 4
+    csrw mepc, t0
+    mret
+again:
+    addi a1, a1, 1
+    addi a1, a1, 1
+    mret
+broken:
+    .dword 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("rounds", "spread", "handler"),
+    [
+        (30_000, 40, "broken"),  # traps, then nothing but traps
+        (500_000, 1, "again"),  # about as frequent before as then
+        (1, 5 * BIN, "again"),  # none, then a loop with some steps between
+        (1, 1, "broken"),  # from the first part on
+    ],
+)
+def test_a_loop_may_be_long(
+    rounds: int, spread: int, handler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beginning is found by the index, however far from the end."""
+    monkeypatch.setattr("rrdbg.session.landing.TRAP_REACH", BIN)
+    program = guest(LONG.format(rounds=rounds, spread=spread, handler=handler), functions=("_start", "last"))
+    make_trace(program.elf, tmp_path / "run.rrt", until=(32 if rounds < 100_000 else 64) * BIN + 1234)
+    with opened(tmp_path / "run.rrt") as session:
+        session.add_break("last")
+        session.goto(0)
+        session.continue_()
+        begun = session.icount + (handler == "broken")  # of the loop of another trap that follows
+        session.goto("end")
+        stop = session.land()
+        assert stop.what.startswith("A trap loop")
+        assert stop.when.icount == begun
