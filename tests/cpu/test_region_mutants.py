@@ -16,7 +16,7 @@ from rrdbg_core.cpu.regions.flow import MAX_BUDGET
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
 from tests.cpu.guest import asm
-from tests.cpu.oracle.close import close, whole
+from tests.cpu.oracle.close import atomics, close, whole
 from tests.cpu.oracle.flows import Flow
 from tests.cpu.oracle.forced import random_plans
 from tests.cpu.oracle.programs import CODE
@@ -110,7 +110,7 @@ BUDGET_MUTANTS = {
 """The same, of what blocks want to be left; with such a one a guest may run on for ever."""
 PARTS = (reach, flow, text, accesses, translate)
 """The translator's modules, each before those that need it."""
-LOOPS, PROGRAMS = 150, 40
+LOOPS, ATOMICS, PROGRAMS = 150, 10, 40
 STEPS = 6_000
 
 
@@ -133,7 +133,7 @@ def mutate(name: str) -> ModuleType:
 def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(compiler, "module_source", mutate(name).module_source)
     pair = Pair()
-    loops = [close(seed, 1000) for seed in range(LOOPS)]
+    loops = [*(close(seed, 1000) for seed in range(LOOPS)), *(atomics(seed, 1000) for seed in range(ATOMICS))]
     cases = [(case, [whole(case)]) for case in loops]
     cases += [(Flow(seed).case(f"{seed}", STEPS), []) for seed in range(PROGRAMS)]
     for number, (case, plans) in enumerate(cases):

@@ -19,7 +19,7 @@ from rrdbg_core.cpu.stops import Gate, Watch, WatchKind
 from rrdbg_core.isa.expr import Helper, Load, Store
 from rrdbg_core.isa.table import INSNS, decode
 
-from tests.cpu.oracle.close import BASE, MASK, STEP, close, whole
+from tests.cpu.oracle.close import BASE, MASK, STEP, atomics, close, whole
 from tests.cpu.oracle.flows import PAGES, Flow
 from tests.cpu.oracle.forced import ForcedSubject
 from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, Case, Generator
@@ -127,6 +127,12 @@ def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
     for number in range(10 * seed, 10 * seed + 10):
         case = close(number, 1000)
         run(pair, case, random.Random(number), [whole(case)], CLOSE_SLICES)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_atomics(pair: Pair, seed: int) -> None:
+    case = atomics(seed, 1000)
+    run(pair, case, random.Random(seed), [whole(case)], CLOSE_SLICES)
 
 
 @pytest.mark.parametrize("seed", range(8))

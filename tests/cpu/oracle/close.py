@@ -1,4 +1,4 @@
-"""Random loops whose loads and stores lie close together: at every alignment, and across the ends of pages."""
+"""Random loops of loads and stores close together, at every alignment and across the ends of pages; or of atomics."""
 
 from __future__ import annotations
 
@@ -46,16 +46,35 @@ def close(seed: int, steps: int) -> Case:
     body += [asm("addi", rd=register, rs1=POINTER, imm=rng.choice((0, 8, -16))) for register in NEIGHBOURS]
     body.append(asm("andi", rd=NEAR, rs1=POINTER, imm=-2048))
     body += [asm("addi", rd=LEFT, rs1=LEFT, imm=-1), asm("bne", rs1=LEFT, imm=-4 * len(body) - 4)]
-    code = struct.pack(f"<{len(body) + 1}I", *body, asm("ecall"))
     x = [0] + [rng.getrandbits(64) for _ in range(31)]
     base = DATA + rng.choice((512, 0x1000 - 16, 0x2000 - 24))
     x[POINTER] = x[BASE] = x[NEIGHBOURS[0]] = x[NEIGHBOURS[1]] = base
     x[LEFT] = ROUNDS
     x[NEAR] = base & -2048
     x[OFFSET], x[STEP], x[MASK] = 0, rng.choice((0, 8, 64, 64, 136, rng.randrange(200))), DATA_BYTES // 4 - 1
+    return _case(f"close {seed}", body, x, rng, steps)
+
+
+def atomics(seed: int, steps: int) -> Case:
+    """Return a loop of atomics, some of which are misaligned now and then: the trap begins the next round."""
+    rng = random.Random(seed)
+    body = [asm("add", rd=OFFSET, rs1=OFFSET, rs2=STEP), asm("andi", rd=OFFSET, rs1=OFFSET, imm=255)]
+    body += [asm("add", rd=POINTER, rs1=BASE, rs2=OFFSET), asm("addi", rd=NEAR, rs1=POINTER, imm=8)]
+    for _ in range(rng.randrange(1, 5)):
+        name = rng.choice(("amoadd", "amoswap", "amomaxu", "lr")) + rng.choice((".w", ".d"))
+        pointer, value = rng.choice((POINTER, NEAR)), rng.randrange(10, 18)
+        body.append(asm(name, rd=rng.randrange(10, 18), rs1=pointer, rs2=0 if name[0] == "l" else value))
+    body += [asm("addi", rd=LEFT, rs1=LEFT, imm=-1), asm("bne", rs1=LEFT, imm=-4 * len(body) - 4)]
+    x = [0] + [rng.getrandbits(64) for _ in range(31)]
+    x[BASE], x[LEFT], x[OFFSET], x[STEP] = DATA + 512, ROUNDS, 0, rng.choice((8, 8, 4, 4, 12, 2, 9))
+    return _case(f"atomics {seed}", body, x, rng, steps)
+
+
+def _case(name: str, body: list[int], x: list[int], rng: random.Random, steps: int) -> Case:
+    code = struct.pack(f"<{len(body) + 1}I", *body, asm("ecall"))
     handler = struct.pack("<2I", asm("addi", rd=LEFT, imm=ROUNDS), asm("jal", imm=CODE - HANDLER - 4))
     memory = {HANDLER: handler, CODE: code, DATA: rng.randbytes(DATA_BYTES)}
-    return Case(f"close {seed}", CODE, 3, tuple(x), {MTVEC: HANDLER}, memory, steps)
+    return Case(name, CODE, 3, tuple(x), {MTVEC: HANDLER}, memory, steps)
 
 
 def whole(case: Case) -> Plan:
