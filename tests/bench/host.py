@@ -22,7 +22,7 @@ except ImportError:  # Windows
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("rrdbg", "numba", "llvmlite", "numpy", "lz4", "xxhash")
-WATCH_S = 0.02
+WATCH_S = 0.005
 """Time between two looks for processes that a measured one has started."""
 
 
