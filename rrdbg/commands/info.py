@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rrdbg.commands.table import Arg, Call, Group, Output, command
-from rrdbg.session.api import Point, PointKind
+from rrdbg.session.api import Location, Point, PointKind
 from rrdbg.session.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ def _points(points: list[Point], interpreter: Interpreter) -> str:
     lines = ["Num     Type           Disp Enb Address            What"]
     for point in points:
         code = point.kind is PointKind.BREAK
-        address = f"{point.address:#018x}" if code and point.address is not None else " " * 18
-        where = point.location
-        what = point.what
-        if code and where is not None and where.text:
-            what = f"in {where.symbol or where.text}" + (f" at {where.source}" if where.source else "")
+        places = [point.location, *point.more] if code and point.location is not None else []
+        address, what = _place(places[0], point.what) if places else (" " * 18, point.what)
+        if point.more:
+            address, what = f"{'<MULTIPLE>':<18}", ""
         lines.append(
             f"{point.number:<7} {_TYPE[point.kind]:<14} {'del ' if point.temporary else 'keep'} "
             f"{'y' if point.enabled else 'n'}   {address} {what}".rstrip()
@@ -57,8 +56,19 @@ def _points(points: list[Point], interpreter: Interpreter) -> str:
             lines.append(f"\tbreakpoint already hit {point.hits} time{'s' * (point.hits != 1)}")
         if point.ignore:
             lines.append(f"\tignore next {point.ignore} hits")
+        if point.more:
+            for number, place in enumerate(places, 1):
+                address, what = _place(place, point.what)
+                enabled = "y" if point.enabled else "y-"
+                lines.append(f"{f'{point.number}.{number}':<28}{enabled:<4}{address} {what}".rstrip())
         lines += [f"        {line}" for line in interpreter.point_commands.get(point.number, ())]
     return "\n".join(lines)
+
+
+def _place(place: Location, otherwise: str) -> tuple[str, str]:
+    """Return the address of a place, and what is there."""
+    what = f"in {place.symbol or place.text}" if place.text else otherwise
+    return f"{place.address:#018x}", f"{what} at {place.source}" if place.text and place.source else what
 
 
 @command("info display", Group.DATA, "list the expressions shown at each stop")

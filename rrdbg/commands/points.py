@@ -27,6 +27,8 @@ def describe(point: Point) -> str:
     where = f" at {point.address:#x}" if point.kind is PointKind.BREAK and point.address is not None else ""
     what = f": {point.what}" if point.kind is not PointKind.BREAK else ""
     at = point.location
+    if where and point.more:
+        return f"{kind} {point.number}{where}: {point.what}. ({1 + len(point.more)} locations)"
     source = f": file {at.file}, line {at.line}." if where and at is not None and at.line else ""
     return f"{kind} {point.number}{where}{what}{source}"
 

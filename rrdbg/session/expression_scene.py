@@ -182,6 +182,8 @@ class FrameScene:
         if variable is not None:
             return variable
         functions = self.debug.function_named(name)
+        if "::" not in name:  # a class has the name of its constructors
+            functions = tuple(function for function in functions if not function.name.endswith(f"{name}::{name}"))
         return functions[0] if functions else None
 
     def variable(self, variable: DebugVariable) -> CValue:

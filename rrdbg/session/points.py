@@ -60,9 +60,13 @@ class PointState:
     """Hits to pass over."""
     hits: int = 0
     """Hits so far."""
+    locations: tuple[Location, ...] = ()
+    """The addresses by name, once somebody has asked."""
 
-    def value(self, location: Location | None) -> Point:
-        """Return the point as faces see it."""
+    def value(self, locate: Callable[[int], Location]) -> Point:
+        """Return the point as faces see it; `locate` names addresses."""
+        if len(self.locations) != len(self.addresses):
+            self.locations = tuple(map(locate, self.addresses))
         return Point(
             self.number,
             self.kind,
@@ -70,12 +74,13 @@ class PointState:
             self.addresses[0] if self.addresses else None,
             self.length,
             ABI[self.register] if self.register else "",
-            location,
+            self.locations[0] if self.locations else None,
             self.condition.text if self.condition else "",
             self.enabled,
             self.temporary,
             self.ignore,
             self.hits,
+            self.locations[1:],
         )
 
     @property
@@ -331,7 +336,7 @@ class Points(Locations):
         return [self._points[number]]
 
     def _public(self, point: PointState) -> Point:
-        return point.value(self.locate(point.addresses[0]) if point.addresses else None)
+        return point.value(self.locate)
 
 
 def _causes(what: str) -> frozenset[int] | None:

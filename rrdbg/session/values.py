@@ -325,6 +325,8 @@ class Point(Frozen):
     """Hits still to be passed over."""
     hits: int = 0
     """Times it was hit, ignored ones included."""
+    more: tuple[Location, ...] = ()
+    """Where else it stops: a line, or a function that was inlined, may have several copies."""
 
 
 class SymbolInfo(Frozen):

@@ -83,9 +83,10 @@ class View(Frozen):
     def breakpoints(self) -> dict[int, bool]:
         """Addresses with a breakpoint, and whether it is enabled."""
         return {
-            point.address: point.enabled
+            address: point.enabled
             for point in self.points
             if point.kind is PointKind.BREAK and point.address is not None
+            for address in (point.address, *(place.address for place in point.more))
         }
 
 

@@ -291,7 +291,7 @@ def _written(path: str) -> bool:
 
 def _is_at(point: Point, place: int | str) -> bool:
     if isinstance(place, int):
-        return point.address == place
+        return place in (point.address, *(other.address for other in point.more))
     return point.what == place or (point.location is not None and point.location.source == place)
 
 

@@ -268,6 +268,20 @@ def test_classes(compiler: str, level: str, dwarf: int, tmp_path: Path) -> None:
     assert not found, "\n".join(found)
 
 
+def test_a_line_in_several_copies(tmp_path: Path) -> None:
+    """Breakpoints at all of them; and a class is not its constructor."""
+    trace = cpp_recorded("copies.cpp", "g++", "-O0", 5, tmp_path)
+    asked = ["break copies.cpp:9", "break feed", "info breakpoints", "continue", "continue", "disable 1"]
+    asked += ["info breakpoints", "output sizeof(zoo::Cow)", "output sizeof(Cow)", "whatis Cow"]
+    with Gdb(trace, settings=SETTINGS) as gdb, Ours(trace) as ours:
+        for command in asked:
+            theirs, mine = gdb.ask(command)[0], ours.ask(command)
+            if command == "continue":  # gdb tells which copy
+                theirs = re.sub(r"^Continuing\.\n+|(?<=Breakpoint \d)\.\d", "", theirs)
+            assert [line.rstrip() for line in mine.splitlines()] == [line.rstrip() for line in theirs.splitlines()]
+            assert str(ours.session.icount) == gdb.ask('printf "%lu", $icount')[0]
+
+
 @pytest.mark.parametrize("elf", sorted(PROGRAMS.glob("*.elf")), ids=lambda path: path.stem)
 def test_programs_by_clang(elf: Path, tmp_path: Path) -> None:
     """Debug information as another compiler writes it; the programs were compiled from `sources` with -Ddouble=long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,9 @@ def compare(trace: Path, positions: Sequence[int], extra: Sequence[str], frames:
             # in assembly within a C file gdb takes everything that the file defines for locals
             rows = ("info args", "info locals") if ours.session.when().location.line else ("info args",)
             commands = [*rows, *questions(ours, extra), *(f"output {name}" for name in REGISTERS)]
-            for number in range(1, min(frames, len(ours.session.backtrace(frames + 1)) - 1) + 1):
+            # gdb's stack ends with the handler of a trap, rrdbg's goes on with what it interrupted
+            stack = itertools.takewhile(lambda frame: not frame.trap, ours.session.backtrace(frames + 1)[1:])
+            for number in range(1, 1 + len(list(stack))):
                 commands += [f"frame {number}", "info args", "info locals", "output $sp", "output $pc"]
             theirs, answers = gdb.at(position, *commands), ours.at(position, *commands)
             for command, expected, answer in zip(commands, theirs, answers, strict=True):

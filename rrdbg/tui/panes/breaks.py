@@ -49,6 +49,8 @@ class BreaksPane(Pane):
                 where += f" {point.location.file.rsplit('/', 1)[-1]}:{point.location.line}"
         elif point.address is not None:
             where = f"{point.address:x}"
+        if point.more:
+            where += f" and {len(point.more)} more"
         extra = "".join(
             (
                 f" if {point.condition}" if point.condition else "",

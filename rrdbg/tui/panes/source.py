@@ -103,9 +103,11 @@ class SourcePane(Pane):
         self._all_points = points
         name = self.file.file if self.file is not None else ""
         self._points = {
-            point.location.line: point.enabled
+            place.line: point.enabled
             for point in points
-            if point.kind is PointKind.BREAK and point.location is not None and point.location.file == name
+            if point.kind is PointKind.BREAK and point.location is not None
+            for place in (point.location, *point.more)
+            if place.file == name
         }
         self.redraw()
 
