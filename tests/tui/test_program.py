@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rrdbg.session.program import LineVisit
@@ -142,6 +144,22 @@ async def test_watch_expressions_follow_and_lead_to_their_changes() -> None:
         await run.type("undisplay")
         await known(run)
         assert not run.app.watches
+
+
+async def test_a_breakpoint_in_several_places() -> None:
+    """All of them are marked, and the list tells how many there are."""
+    async with running((120, 40), debug=True) as run:
+        await known(run)
+        session, deck = run.session, run.app.deck
+        first = session.add_break(f"{FILE}:6")
+        others = [session.locate(first.address + distance) for distance in (16, 32)]
+        session.breaks = [replace(first, more=tuple(others))]
+        run.app.show_points(session.points())
+        deck.reveal("breaks", focus=False)
+        await run.sees("3 places: ")
+        assert run.app.view is not None
+        assert run.app.view.breakpoints == dict.fromkeys((first.address, *(place.address for place in others)), True)
+        assert deck.source._points == dict.fromkeys((6, *(place.line for place in others)), True)
 
 
 async def test_breakpoints_are_listed_edited_and_shown() -> None:

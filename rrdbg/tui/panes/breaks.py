@@ -50,7 +50,7 @@ class BreaksPane(Pane):
         elif point.address is not None:
             where = f"{point.address:x}"
         if point.more:
-            where += f" and {len(point.more)} more"
+            where = f"{1 + len(point.more)} places: {where}"
         extra = "".join(
             (
                 f" if {point.condition}" if point.condition else "",
