@@ -10,7 +10,7 @@ from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.translate import module_source
 
 _OPTIONS = ("-enable-misched=false", "-disable-post-ra", "-disable-lsr")
-"""Of LLVM's code generator: without what hardly makes such code better, it takes a sixth less time. The host schedules by
+"""Of LLVM's code generator: a sixth of the time goes into what hardly makes such code better. The host schedules by
 itself, and strength reduction makes more values live than there are registers. (`-fast-isel` would take a quarter less
 again, but the code is up to a sixth slower.)"""
 
