@@ -270,6 +270,25 @@ def test_a_sink_that_fails_in_the_middle_of_a_step_does_no_harm(storm_trace: Pat
     assert here.machine.digest() == expected[700_000]
 
 
+@pytest.mark.parametrize("chunk", [1 << 12, 1 << 20, 1 << 23, 1 << 30])
+def test_rungs_are_near_wherever_one_goes(chunk: int, heap_trace: Path) -> None:
+    """However many steps are made at once on the way."""
+    with Trace.open(heap_trace) as trace:
+        replayer = Replayer(trace)
+        rng = random.Random(chunk)
+        for _ in range(20):
+            here = rng.randrange(1 << 26)
+            target = here + (1 << 23) + rng.randrange(1 << 26)
+            rungs = set()
+            while here < target:
+                boundary = replayer._next_rung(here, target, None)
+                here = min(boundary, here + chunk, target)
+                rungs |= {here} if here == boundary else set()
+            for least, most in ((0, 1 << 18), (1 << 18, 1 << 20), (1 << 20, 1 << 21), (1 << 21, 1 << 22)):
+                assert any(least <= target - rung <= most for rung in rungs), target
+            assert len(rungs) < 14
+
+
 def test_rungs_keep_their_budget_and_are_used(heap_trace: Path) -> None:
     with Trace.open(heap_trace) as trace:
         here = Replayer(trace, ladder_bytes=300_000)

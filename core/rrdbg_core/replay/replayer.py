@@ -346,8 +346,8 @@ class Replayer:
 
     def _next_rung(self, here: int, target: int, ladder: bool | None) -> int:
         """Return the next position at which a rung is made, or a snapshot passed."""
+        spacing = RUN_SPACING << self._stretch if ladder else EPOCH
+        rungs = [(here // spacing + 1) * spacing]
         if ladder is None:
-            spacing = next((spacing for near, spacing in SPACINGS if target - here <= near), EPOCH)
-        else:
-            spacing = RUN_SPACING << self._stretch if ladder else EPOCH
-        return (here // spacing + 1) * spacing
+            rungs += [(max(here, target - near) // spacing + 1) * spacing for near, spacing in SPACINGS]
+        return min(rungs)
