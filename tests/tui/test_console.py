@@ -181,9 +181,10 @@ async def test_much_output_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("width", [80, 120])
 async def test_the_guest_colours_its_text(width: int) -> None:
     async with running((width, 40), session=Printer(total=200_000)) as run:
+        console = run.app.deck.console
         await run.press("end")
-        await run.until(lambda: run.app.deck.console.complete and run.position == 200_000)
-        line = run.app.deck.console.line(0, 60)
+        await run.until(lambda: console.complete and console.count() and run.position == 200_000)
+        line = console.line(0, 60)
         assert [text for text, style in line if style.color == Color.from_ansi(1)] == ["red"]
 
 
