@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rrdbg_core.cpu.regions import client, link, wire
+from rrdbg_core.cpu.regions import client, link
 from rrdbg_core.cpu.regions.client import Client
 from rrdbg_core.cpu.regions.link import Result, Stats
 from rrdbg_core.cpu.regions.store import key
@@ -549,35 +549,7 @@ def test_a_copy_of_the_process_leaves_the_compiler_alone() -> None:
         assert regions.stats.starts == 1
 
 
-# ---- messages, switches, costs ---------------------------------------------------------------------------------------
-def test_messages_in_any_pieces() -> None:
-    message = wire.frame(wire.Kind.WANTED, b"12345678") + wire.frame(wire.Kind.NEVER, b"")
-    for size in range(1, len(message)):
-        at = [0]
-
-        def read(count: int, size: int = size, at: list[int] = at) -> bytes:
-            at[0] += min(count, size)
-            return message[at[0] - min(count, size) : at[0]]
-
-        assert wire.receive(read) == (wire.Kind.WANTED, b"12345678")
-        assert wire.receive(read) == (wire.Kind.NEVER, b"")
-        with pytest.raises(EOFError):
-            wire.receive(read)
-
-
-def test_blobs_and_words() -> None:
-    blobs = [b"", b"1", bytes(1000)]
-    assert wire.unpack_blobs(wire.pack_blobs(blobs)) == blobs
-    for cut in range(1, 1013):
-        data = wire.pack_blobs(blobs)[:cut]
-        try:
-            assert wire.pack_blobs(wire.unpack_blobs(data)) == data
-        except wire.BrokenMessage:
-            assert cut not in (4, 9)
-    with pytest.raises(wire.BrokenMessage):
-        wire.unpack_words(b"1234567")
-
-
+# ---- switches, costs -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("value", "on"), [(None, True), ("", True), ("1", True), ("0", False), ("Off", False)])
 def test_the_switch(value: str | None, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(client.SWITCH, raising=False)
