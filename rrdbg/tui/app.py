@@ -49,6 +49,9 @@ GROWTH_PERIOD = 2.0
 """Seconds between two looks at a trace whose recording was not ended: it may still grow."""
 
 
+UNUSED = 1.5
+"""Seconds without a key after which the next one is not expected to come at once."""
+
 PROMPTING = ("prompt(", "search")
 """Actions that open the prompt."""
 
@@ -138,7 +141,7 @@ class DebuggerApp(Actions):
         self.timeline.caption = f"rrdbg  {self.trace_name}"
         self.status.put(work=Work(f"opening {self.trace_name}"))
         self.set_interval(1 / PLAY_HZ, self.play_tick)
-        self.set_interval(GROWTH_PERIOD, self._look_for_growth)
+        self.set_interval(GROWTH_PERIOD, self._while_unused)
         self.engine.start()
 
     def _name_keys(self) -> None:
@@ -230,7 +233,7 @@ class DebuggerApp(Actions):
                 self._tell_reading(progress.share)
             return
         if self.view is None or self.engine.busy:
-            self.status.put(work=Work(progress.title, progress.share, progress.rate, progress.eta))
+            self.put_work(message.job, Work(progress.title, progress.share, progress.rate, progress.eta))
 
     @on(Rested)
     def _rested(self) -> None:
@@ -240,6 +243,8 @@ class DebuggerApp(Actions):
     def _opened(self, overview: Overview) -> None:
         time = TimeMap(overview.shift)
         self._take(overview, time)
+        if self.collector is not None:
+            self.collector.keep()
         self._read_events(0)
         self._read_console(0)
         if overview.damage and not overview.written:
@@ -259,6 +264,11 @@ class DebuggerApp(Actions):
         time.learn(overview.total, overview.virtual_ns)
         self.timeline.caption = f"rrdbg  {self.trace_name}{'' if overview.ended else '  ● not ended'}"
         self.timeline.open(overview.total, time)
+
+    def _while_unused(self) -> None:
+        self._look_for_growth()
+        if self.collector is not None and self.view is not None and self.unused > UNUSED and self.engine.idle:
+            self.collector.tidy()
 
     def _look_for_growth(self) -> None:
         known = self.overview
@@ -283,6 +293,8 @@ class DebuggerApp(Actions):
             for row in rows:
                 self.timeline.time.learn(row.icount, row.virtual_ns, jump=True)
             self.deck.events.extend(rows, total)
+            if self.collector is not None:
+                self.collector.keep()
             self.timeline.redraw()
             if self.view is not None:
                 self.deck.events.show(self.view.position)
@@ -440,7 +452,7 @@ class DebuggerApp(Actions):
         def then(candidates: Sequence[str]) -> None:
             self.prompt_line.complete(before, candidates)
 
-        self.engine.submit(Job("complete", "", lambda source: source.complete(before), then))
+        self.ask(Job("complete", "looking for what could follow", lambda source: source.complete(before), then))
 
     @on(Prompt.Left)
     def _close_prompt(self) -> None:

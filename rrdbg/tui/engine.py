@@ -31,9 +31,10 @@ Opener = Callable[[ProgressCallback], Source]
 PROGRESS_PERIOD = 0.08
 """Seconds between two progress messages: often enough to look alive."""
 
-SOON = 0.06
-"""Seconds after which it is told what the engine does: with the drawing, before a tenth of a second has passed, when
-users begin to wonder whether a key was heard. What is done by then shows itself, and nothing flickers."""
+SOON = 0.045
+"""Seconds from the key until it is told what the engine does: with the drawing that may be under way by then, and its
+own, before a tenth of a second has passed, when users begin to wonder whether a key was heard. What is done by then
+shows itself, and nothing flickers."""
 
 SWITCH = 0.001
 """Seconds for which a thread may keep the interpreter: while the screen is drawn the engine's answers are waiting, and

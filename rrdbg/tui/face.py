@@ -15,12 +15,14 @@ from rrdbg.session.program import SourceFile
 from rrdbg.session.values import Point
 from rrdbg.tui.deck import Deck
 from rrdbg.tui.engine import SHOWN, SOON, Engine, Job
+from rrdbg.tui.garbage import Collector
 from rrdbg.tui.jumps import Jumps
 from rrdbg.tui.model import Compared, Overview, Place, Program, Trail, View, Watch, Wish
 from rrdbg.tui.prompt import Prompt
 from rrdbg.tui.source import Answer, Source
 from rrdbg.tui.status import Status, Work
 from rrdbg.tui.text import visible
+from rrdbg.tui.themes import ThemedSheet
 from rrdbg.tui.timeline import Timeline
 
 STEPS = frozenset(
@@ -41,11 +43,16 @@ BACKLOG = 0.12
 """Seconds of steps that may be waiting while a key is held down: so long it goes on when the key is let go."""
 
 
+FRESH = 0.5
+"""Seconds after which what the user did cannot be what something is asked for."""
+
+
 class Face(App[int]):
     """The widgets, the engine, and what is known of the run."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.stylesheet = ThemedSheet(variables=self.get_css_variables())
         self.timeline = Timeline(id="timeline")
         self.deck = Deck(id="deck")
         self.status = Status(id="status")
@@ -72,19 +79,30 @@ class Face(App[int]):
         """Where the last seek goes while the engine has not arrived."""
         self.dead = False
         """Whether the engine has died and was not replaced yet."""
+        self.collector: Collector | None = None
+        """Searches for garbage; None: Python does when it likes to."""
         self._before: View | None = None
         self._pressed = ("", 0.0)
         self._repeats = 0
         self._telling: Timer | None = None
+        self._told_of: Job | None = None
+        self._heard = 0.0
 
     async def on_event(self, event: events.Event) -> None:
-        """Notice whether a key is held down."""
+        """Notice when the user did something, and whether a key is held down."""
+        if isinstance(event, events.Key | events.MouseDown | events.MouseUp):
+            self._heard = event.time
         if isinstance(event, events.Key):
             key, at = self._pressed
             if event.time != at:  # else it comes back from a widget that did not want it
                 self._repeats = self._repeats + 1 if key == event.key and event.time - at < REPEATED else 0
                 self._pressed = event.key, event.time
         await super().on_event(event)
+
+    @property
+    def unused(self) -> float:
+        """Seconds since a key was pressed."""
+        return time.monotonic() - self._pressed[1]
 
     def refresh_css(self, animate: bool = True) -> None:
         """Apply the styles of a theme. The first one is chosen before there is a screen: parsing them can wait."""
@@ -106,21 +124,36 @@ class Face(App[int]):
         if self.dead:
             self.say("the engine has ended: press r to reopen the trace", "error")
         else:
+            now = time.monotonic()
+            if 0 <= now - self._heard < FRESH:
+                job.asked, self._heard = self._heard, 0.0
             self.engine.submit(job)
             if job.title and self._telling is None:
-                self._telling = self.set_timer(SOON, self._tell)
+                self._tell_after(SOON - (now - job.asked))
+
+    def _tell_after(self, seconds: float) -> None:
+        # A key may have waited for the screen to be drawn: then it is time already.
+        if seconds > 0:
+            self._telling = self.set_timer(seconds, self._tell)
+        else:
+            self._tell()
 
     def _tell(self) -> None:
         """Say what the user waits for, if it takes long."""
         self._telling = None
         job = self.engine.awaited
-        if job is None or self.status.work is not None:
+        if job is None or self.view is None or (self.status.work is not None and self._told_of is job):
             return
         left = SOON - (time.monotonic() - job.asked)
         if left > 0:
-            self._telling = self.set_timer(left, self._tell)
+            self._tell_after(left)
         else:
-            self.status.put(work=Work(job.title))
+            self.put_work(job, Work(job.title))
+
+    def put_work(self, job: Job | None, work: Work) -> None:
+        """Say what the engine does, and for which job."""
+        self._told_of = job
+        self.status.put(work=work)
 
     def times(self, kind: str) -> int:
         """Return how often a step is to be made now: those of its kind that wait, and this one.
@@ -310,9 +343,11 @@ class Face(App[int]):
         def then(address: int) -> None:
             self.deck.memory.look(expression, address)
 
-        if not self.dead:
-            background = 0 if asked else SHOWN
-            self.engine.submit(Job("look", "", lambda source: source.evaluate(expression), then, background))
+        work: Callable[[Source], int] = lambda source: source.evaluate(expression)  # noqa: E731
+        if asked:
+            self.ask(Job("look", "looking at memory", work, then))
+        elif not self.dead:
+            self.engine.submit(Job("look", "", work, then, background=SHOWN))
 
     def run_line(self, line: str, *, echo: bool) -> None:
         """Run a command line; `echo` keeps it and its answer in the log."""

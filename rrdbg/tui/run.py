@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 from rrdbg.session.process import EngineProcess
+from rrdbg.tui.garbage import Collector, loading
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -100,17 +100,6 @@ def check_terminal(
 
 
 @contextlib.contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Do not look for garbage meanwhile, nor ever in what is there afterwards: modules stay, and there are many."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextlib.contextmanager
 def _signals_end(app: App[int]) -> Iterator[None]:
     """Let signals that end a program end the interface first, or the terminal would stay as it is: mouse, raw mode.
 
@@ -162,7 +151,7 @@ def run_tui(path: str, *, theme: str | None = None, symbols: Sequence[str] = (),
     with open(path, "rb"):  # told at once, not after the screen was taken
         pass
     opening = Opening(path, symbols)  # before anything that takes time
-    with _no_garbage():
+    with loading():
         from rrdbg.tui.config import load
 
         settings = load(config)
@@ -182,7 +171,7 @@ def show(app: DebuggerApp, *, theme: str | None = None, settings: Config | None 
 
     app.driver_class = continuing(quick(app.driver_class))
     app.configure(load() if settings is None else settings, theme)
-    with _signals_end(app):
+    with _signals_end(app), Collector() as app.collector:
         app.run()
     if app.failure is not None:
         raise app.failure

@@ -1,8 +1,9 @@
-"""The two themes of our own; Textual's come on top of them."""
+"""The two themes of our own; Textual's come on top of them. And how the styles of a theme are put into force."""
 
 from __future__ import annotations
 
 from rrdbg_core.errors import ExitCode, RrdbgError
+from textual.css.stylesheet import Stylesheet
 from textual.theme import BUILTIN_THEMES, Theme
 
 NIGHT = Theme(
@@ -35,6 +36,19 @@ DAY = Theme(
     dark=False,
 )
 """Light."""
+
+
+class ThemedSheet(Stylesheet):
+    """Styles that are parsed once for a theme: Textual parses them whenever it puts any into force."""
+
+    _parsed_of: object = None
+
+    def reparse(self) -> None:
+        """Parse the sources with the variables, unless that was done already."""
+        of = dict(self._variables), dict(self.source)
+        if of != self._parsed_of:
+            super().reparse()
+            self._parsed_of = of[0], dict(self.source)
 
 
 def check_theme(name: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 from textual import events
 
 from rrdbg.session.values import Stop, StopReason
+from rrdbg.tui import face
 from rrdbg.tui.face import REPEATS
 from tests.tui.fake import FakeSession
-from tests.tui.helpers import running
+from tests.tui.helpers import PATIENCE, running
 
 START = 5000
 PACE = 0.04
@@ -74,8 +75,9 @@ async def test_a_jump_is_not_piled_up() -> None:
         assert session.calls == ["reverse-finish"]
 
 
-async def test_what_takes_long_is_told_and_what_does_not_is_not() -> None:
+async def test_what_takes_long_is_told_and_what_does_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Slow()
+    monkeypatch.setattr(face, "SOON", PATIENCE)
     async with running(session=session) as run:
         titles: set[str] = set()
         put = run.app.status.put
@@ -87,6 +89,9 @@ async def test_what_takes_long_is_told_and_what_does_not_is_not() -> None:
         run.app.status.put = watch  # type: ignore[method-assign]
         await run.press("i")
         await run.stands(1)
+        assert titles == {""}
+        monkeypatch.setattr(face, "SOON", 0.0)
+        run.app._tell()
         assert titles == {""}
         await run.key("I")
         await run.sees("reverse-stepi")
