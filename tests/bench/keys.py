@@ -110,6 +110,8 @@ class Tried:
     """Seconds until it answered, by situation the best try."""
     busy: list[float] = field(default_factory=list)
     """Seconds of CPU of both processes until then."""
+    first: list[float] = field(default_factory=list)
+    """The same of the first try alone: nothing is known yet that it needs."""
     done: list[float] = field(default_factory=list)
     """Seconds until the screen was complete."""
     silence: list[float] = field(default_factory=list)
@@ -125,6 +127,7 @@ class Tried:
         told, answer = min(seen, key=lambda pair: pair[0].at if pair[0] is not None else 0.0)
         assert told is not None
         self.told.append(told.at)
+        self.first.append(seen[0][0].busy if seen[0][0] is not None else 0.0)
         self.busy.append(min(first.busy for first, _ in seen if first is not None))
         self.done.append(answer.done)
         self.silence.append(answer.silence)
@@ -223,12 +226,14 @@ def code_of(key: Key) -> bytes:
 def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[str]:
     """Return the table of one size."""
     rows = [
-        f"{size[0]}x{size[1]}, in ms: until the first part of the answer; CPU time until then; all of the answer",
-        f"{'':<28}{'min':>7}{'median':>7}{'max':>7}{'CPU':>7}{'all':>8}{'silent':>8}",
+        f"{size[0]}x{size[1]}, in ms: until the first part of the answer; CPU time until then, and in the first try; "
+        "all of the answer",
+        f"{'':<28}{'min':>7}{'median':>7}{'max':>7}{'CPU':>7}{'first':>7}{'all':>8}{'silent':>8}",
     ]
     for name, key in tried.items():
         if key.told:
-            ms = [1000 * value for value in (min(key.told), statistics.median(key.told), max(key.told), max(key.busy))]
+            ms = [1000 * value for value in (min(key.told), statistics.median(key.told), max(key.told))]
+            ms += [1000 * max(key.busy), 1000 * max(key.first)]
             rest = [1000 * max(key.done), 1000 * max(key.silence)]
             late = "  LATE: " + ", ".join(key.late[:3]) if key.late else ""
             rows.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,7 +55,8 @@ def working(run: FakeRun) -> bool:
 async def test_every_key_that_needs_the_engine_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face, "SOON", 0.0)
     session = Silent()
-    told, untold = set(), set()
+    told: set[str] = set()
+    untold: set[str] = set()
     async with running(session=session) as run:
         for key in KEYS:
             if key.id in ELSEWHERE:
@@ -118,7 +120,7 @@ async def test_the_sign_comes_in_time_and_not_before(monkeypatch: pytest.MonkeyP
     async with running(session=session) as run:
         kept = caught(run, monkeypatch)
         session.speaks.clear()
-        monkeypatch.setattr(face.time, "monotonic", lambda: 1_000.0)
+        monkeypatch.setattr(face, "time", SimpleNamespace(monotonic=lambda: 1_000.0))
         event = events.Key("i", "i")
         event.time = 1_000.0 - SOON / 3
         run.app.post_message(event)
@@ -127,7 +129,7 @@ async def test_the_sign_comes_in_time_and_not_before(monkeypatch: pytest.MonkeyP
         assert not working(run)
         [(delay, tell)] = kept
         assert delay == pytest.approx(SOON * 2 / 3)  # it counts from the key, not from when it was looked at
-        monkeypatch.setattr(face.time, "monotonic", lambda: 1_000.0 + SOON)
+        monkeypatch.setattr(face, "time", SimpleNamespace(monotonic=lambda: 1_000.0 + SOON))
         tell()
         await run.settle()
         assert working(run)
