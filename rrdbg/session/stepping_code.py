@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.decoding import Instruction, instruction
+from rrdbg.session.numbers import M64
 
 Ranges = tuple[tuple[int, int], ...]
 """Address ranges lo <= a < hi."""
@@ -123,7 +124,25 @@ def _ops(lo: int, hi: int, read: Callable[[int, int], bytes]) -> list[Op]:
         raw = data[at - lo : at - lo + 4]
         if raw[0] & 3 == 3 and len(raw) < 4:
             break
-        insn = instruction(int.from_bytes(raw, "little"), at)
-        found.append(Op(at, at + insn.length, kind_of(insn), insn.target))
-        at += insn.length
+        word = int.from_bytes(raw, "little")
+        length, kind, distance = _shape(word if word & 3 == 3 else word & 0xFFFF)
+        found.append(Op(at, at + length, kind, None if distance is None else at + distance & M64))
+        at += length
     return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _shape(word: int) -> tuple[int, Kind, int | None]:
+    """Return an instruction's length, what it does to the flow, and how far away it goes directly.
+
+    Functions have thousands of instructions, and a step looks at all of them: most are seen to do nothing at a glance.
+    """
+    if word & 3 == 3:
+        suspicious = word & 0x7F in (0x63, 0x67, 0x6F, 0x73)  # branches, jalr, jal, SYSTEM
+    else:
+        quadrant, funct3 = word & 3, word >> 13
+        suspicious = (quadrant == 1 and funct3 >= 5) or (quadrant == 2 and funct3 == 4)  # c.j, c.b*; c.jr, c.jalr
+    if not suspicious:
+        return 4 if word & 3 == 3 else 2, Kind.PLAIN, None
+    insn = instruction(word, 0)
+    return insn.length, kind_of(insn), insn.target
