@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
+import math
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rrdbg.cli.main import main as rrdbg
@@ -50,6 +52,9 @@ CODES = {
     "question_mark": b"?",
 }  # fmt: skip
 """What a terminal sends for the keys of the table."""
+
+OF_LISTS = {"remove", "enable", "edit", "next-write", "last-write"}
+"""Keys that do something else in a pane that has a list."""
 
 UNMEASURED = {"quit", "suspend", "reopen"}
 """They end the interface, or need a dead engine."""
@@ -102,37 +107,67 @@ QUICK = ("middle",)
 """And commands in these."""
 
 
-@dataclass
-class Tried:
-    """What was measured of one key."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a key did in one situation; times in seconds."""
 
-    told: list[float] = field(default_factory=list)
-    """Seconds until it answered, by situation the best try."""
-    busy: list[float] = field(default_factory=list)
-    """Seconds of CPU of both processes until then."""
-    first: list[float] = field(default_factory=list)
+    size: str
+    """Of the terminal: columns x rows."""
+    situation: str
+    """Where it was pressed."""
+    name: str
+    """Of the key, or the command line after a colon."""
+    told: float | None = None
+    """Until it answered, in the best of some tries: what the interface can do. None: there is nothing to answer."""
+    busy: float = 0.0
+    """CPU time of both processes until then."""
+    first: float = 0.0
     """The same of the first try alone: nothing is known yet that it needs."""
-    done: list[float] = field(default_factory=list)
-    """Seconds until the screen was complete."""
-    silence: list[float] = field(default_factory=list)
+    done: float = 0.0
+    """Until the screen was complete."""
+    silence: float = 0.0
     """Longest time without a sign of life."""
-    late: list[str] = field(default_factory=list)
-    """Situations in which no try was in time."""
 
-    def add(self, tries: Sequence[Answer], name: str) -> None:
-        """Take the tries in one situation: the best of them is what the interface can do."""
-        seen = [(answer.told, answer) for answer in tries if answer.told is not None]
+    @property
+    def late(self) -> bool:
+        """Whether no try was in time."""
+        return self.told is not None and self.told > GOAL_S
+
+    @classmethod
+    def of(cls, size: str, situation: str, name: str, tries: Sequence[Answer]) -> Measured:
+        """Return what some tries say."""
+        seen = [(told, answer) for answer in tries if (told := answer.told) is not None]
         if not seen:
-            return
-        told, answer = min(seen, key=lambda pair: pair[0].at if pair[0] is not None else 0.0)
-        assert told is not None
-        self.told.append(told.at)
-        self.first.append(seen[0][0].busy if seen[0][0] is not None else 0.0)
-        self.busy.append(min(first.busy for first, _ in seen if first is not None))
-        self.done.append(answer.done)
-        self.silence.append(answer.silence)
-        if told.at > GOAL_S:
-            self.late.append(f"{name} {told.at:.3f}")
+            return cls(size, situation, name)
+        told, answer = min(seen, key=lambda pair: pair[0].at)
+        busy = min(frame.busy for frame, _ in seen)
+        return cls(size, situation, name, told.at, busy, seen[0][0].busy, answer.done, answer.silence)
+
+
+class Results:
+    """What was measured so far: in a file, so that a long tour can be made in pieces."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.rows: list[Measured] = []
+        """In the order in which it was measured."""
+        if path is not None and path.exists():
+            self.rows = [Measured(**json.loads(line)) for line in path.read_text().splitlines()]
+
+    def add(self, row: Measured) -> None:
+        """Keep one more."""
+        self.rows.append(row)
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+
+    def has(self, size: str, situation: str, name: str) -> bool:
+        """Return whether a key was measured in a situation."""
+        return any((row.size, row.situation, row.name) == (size, situation, name) for row in self.rows)
+
+
+class TimeOver(Exception):
+    """The time for this piece of the tour is over."""
 
 
 class Tour:
@@ -141,18 +176,16 @@ class Tour:
     def __init__(
         self,
         screen: Interface,
-        tries: int,
+        results: Results,
         say: Callable[[str], None],
         *,
+        tries: int,
         only: Sequence[str] = (),
-        part: tuple[int, int] = (1, 1),
+        deadline: float = math.inf,
     ) -> None:
-        self._screen, self._tries, self._say = screen, tries, say
-        self._only = only
-        self._part, self._parts = part
-        self._met: dict[str, int] = {}
-        self.keys: dict[str, Tried] = {}
-        """By name of the key, or command line."""
+        self._screen, self._results, self._say = screen, results, say
+        self._tries, self._only, self._deadline = tries, only, deadline
+        self._size = spelled(screen.size)
         self._home = b""
 
     def line(self, text: str, patience: float = 20.0) -> Answer:
@@ -176,12 +209,10 @@ class Tour:
         self._screen.ask(back, patience=20.0, quiet=0.08)
 
     def measure(self, name: str, situation: Situation, press: Callable[[], Answer]) -> None:
-        """Try a key until it was in time, a few times at most."""
-        if self._only and name not in self._only:
-            return
-        if self._met.setdefault(name, len(self._met)) % self._parts != self._part - 1:
-            return
-        self._say(f"{self._screen.size[0]}x{self._screen.size[1]}, {situation.name}: {name}")
+        """Try a key until it was in time, a few times at most. Raises TimeOver."""
+        if time.monotonic() > self._deadline:
+            raise TimeOver
+        self._say(f"{self._size}, {situation.name}: {name}")
         tries: list[Answer] = []
         for _ in range(self._tries):
             self.again(situation)
@@ -191,7 +222,7 @@ class Tour:
                 self._screen.ask(CODES["escape"], patience=10.0)
             if (told := answer.told) is None or told.at <= GOAL_S:
                 break
-        self.keys.setdefault(name, Tried()).add(tries, situation.name)
+        self._results.add(Measured.of(self._size, situation.name, name, tries))
 
     def press(self, key: Key) -> Callable[[], Answer]:
         """Return what presses a key and watches."""
@@ -199,22 +230,33 @@ class Tour:
         return lambda: self._screen.ask(code, patience=PATIENCE_S)
 
     def run(self, situations: Sequence[Situation], panes: Sequence[str]) -> None:
-        """Try everything in some situations, and the keys of some panes."""
+        """Try everything in some situations, and the keys of some panes; unless measured before. Raises TimeOver."""
         for situation in situations:
-            self.stand(situation)
-            for key in KEYS:
-                if key.id not in UNMEASURED and (key.scope in ("", "pane")):
-                    self.measure(key.id, situation, self.press(key))
-            if situation.name in QUICK:
-                for text in COMMANDS:
-                    self.measure(f":{text}", situation, lambda text=text: self.line(text, PATIENCE_S))  # type: ignore[misc]
+            keys = [key for key in KEYS if key.id not in UNMEASURED and key.scope in ("", "pane")]
+            self._try(situation, keys, COMMANDS if situation.name in QUICK else ())
         own = {key.action.split("'")[1]: key.keys for key in KEYS if key.action.startswith("pane(")}
         for name in filter(None, panes):
-            situation = Situation(f"in {name}", "50%", pane=own[name].split(",")[0])
+            keys = [key for key in KEYS if key.scope in ("pane", name) or key.id in OF_LISTS]
+            self._try(Situation(f"in {name}", "50%", pane=own[name].split(",")[0]), keys, ())
+
+    def _try(self, situation: Situation, keys: Sequence[Key], commands: Sequence[str]) -> None:
+        wanted = {key.id: self.press(key) for key in keys}
+        for text in commands:
+            wanted[f":{text}"] = lambda text=text: self.line(text, PATIENCE_S)  # type: ignore[misc]
+        left = {
+            name: press
+            for name, press in wanted.items()
+            if (not self._only or name in self._only) and not self._results.has(self._size, situation.name, name)
+        }
+        if left:
             self.stand(situation)
-            for key in KEYS:
-                if key.scope in ("pane", name) or key.id in ("remove", "enable", "edit", "next-write", "last-write"):
-                    self.measure(key.id, situation, self.press(key))
+        for name, press in left.items():
+            self.measure(name, situation, press)
+
+
+def spelled(size: tuple[int, int]) -> str:
+    """Return a size as people write it."""
+    return f"{size[0]}x{size[1]}"
 
 
 def code_of(key: Key) -> bytes:
@@ -223,27 +265,33 @@ def code_of(key: Key) -> bytes:
     return CODES.get(name) or name.encode()
 
 
-def report(size: tuple[int, int], tried: dict[str, Tried]) -> list[str]:
+def report(size: str, rows: Sequence[Measured]) -> list[str]:
     """Return the table of one size."""
-    rows = [
-        f"{size[0]}x{size[1]}, in ms: until the first part of the answer; CPU time until then, and in the first try; "
-        "all of the answer",
+    by_name: dict[str, list[Measured]] = {}
+    for row in rows:
+        if row.size == size and row.told is not None:
+            by_name.setdefault(row.name, []).append(row)
+    lines = [
+        f"{size}, in ms: until the first part of the answer; CPU time until then, and in the first try; all of it",
         f"{'':<28}{'min':>7}{'median':>7}{'max':>7}{'CPU':>7}{'first':>7}{'all':>8}{'silent':>8}",
     ]
-    for name, key in tried.items():
-        if key.told:
-            ms = [1000 * value for value in (min(key.told), statistics.median(key.told), max(key.told))]
-            ms += [1000 * max(key.busy), 1000 * max(key.first)]
-            rest = [1000 * max(key.done), 1000 * max(key.silence)]
-            late = "  LATE: " + ", ".join(key.late[:3]) if key.late else ""
-            rows.append(
-                f"{name:<28}" + "".join(f"{value:7.0f}" for value in ms) + "".join(f"{v:8.0f}" for v in rest) + late
-            )
-    count = sum(bool(key.told) for key in tried.values())
-    lates = sum(bool(key.late) for key in tried.values())
-    slow = sum(max(key.busy, default=0.0) > GOAL_S for key in tried.values())
-    rows.append(f"{count} keys and commands, {lates} late, {slow} of them also by CPU time")
-    return rows
+    for name, found in by_name.items():
+        told = sorted(1000 * row.told for row in found if row.told is not None)
+        late = ", ".join(f"{row.situation} {1000 * row.told:.0f}" for row in found if row.told is not None and row.late)
+        lines.append(
+            f"{name:<28}{told[0]:7.0f}{statistics.median(told):7.0f}{told[-1]:7.0f}"
+            f"{1000 * max(row.busy for row in found):7.0f}{1000 * max(row.first for row in found):7.0f}"
+            f"{1000 * max(row.done for row in found):8.0f}{1000 * max(row.silence for row in found):8.0f}"
+            + (f"  LATE: {late}" if late else "")
+        )
+    tried = sum(row.size == size for row in rows)
+    answers = [row for found in by_name.values() for row in found]
+    lates, slow = sum(row.late for row in answers), sum(row.busy > GOAL_S for row in answers)
+    lines.append(
+        f"{len(by_name)} keys and commands in {tried} situations, {len(answers)} of them with an answer: "
+        f"{lates} late, {slow} by CPU time too"
+    )
+    return lines
 
 
 def _say(text: str) -> None:
@@ -263,12 +311,13 @@ def main() -> int:
     parser.add_argument("--situations", default=",".join(s.name for s in SITUATIONS), help="where, with commas between")
     parser.add_argument("--panes", default=",".join(PANES), help="panes whose keys are tried, with commas between")
     parser.add_argument("--only", metavar="NAME", action="append", help="this key or :command, more than once")
-    parser.add_argument("--part", metavar="K/N", default="1/1", help="only the K-th of N parts of the keys")
+    parser.add_argument("--results", metavar="FILE", type=Path, help="keep them there; what is there is not measured")
+    parser.add_argument("--seconds", metavar="N", type=float, default=math.inf, help="end after so long")
     args = parser.parse_args()
-    part, _, parts = args.part.partition("/")
+    results, deadline = Results(args.results), time.monotonic() + args.seconds
     sizes = [tuple(map(int, size.split("x"))) for size in args.size] if args.size else SIZES
     situations = [situation for situation in SITUATIONS if situation.name in args.situations.split(",")]
-    bad = False
+    whole = True
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "run.rrt"
         if args.trace:
@@ -279,13 +328,16 @@ def main() -> int:
         for columns, rows in sizes:
             with Interface(trace, (columns, rows), Path(folder)) as screen:
                 screen.settle(quiet=1.0)
-                tour = Tour(screen, args.tries, _say, only=args.only or (), part=(int(part), int(parts)))
-                with contextlib.suppress(KeyboardInterrupt):
+                tour = Tour(screen, results, _say, tries=args.tries, only=args.only or (), deadline=deadline)
+                try:
                     tour.run(situations, args.panes.split(","))
+                except (KeyboardInterrupt, TimeOver):
+                    whole = False
             _say("")
-            print(*report((columns, rows), tour.keys), sep="\n", flush=True)
-            bad |= any(max(key.busy, default=0.0) > GOAL_S for key in tour.keys.values())
-    return int(bad)
+            print(*report(spelled((columns, rows)), results.rows), sep="\n", flush=True)
+    if not whole:
+        print("not everything was measured", file=sys.stderr)
+    return int(any(row.busy > GOAL_S for row in results.rows))
 
 
 def long_run(folder: Path, trace: Path) -> None:
