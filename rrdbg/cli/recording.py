@@ -190,6 +190,7 @@ def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
     devices = device_refs(args.device)
     try:
         return MachineConfig(
+            isa="rv64gc",
             ram_bytes=args.memory,
             shift=args.shift,
             seed=args.seed,

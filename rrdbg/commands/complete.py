@@ -74,7 +74,7 @@ def _candidates(interpreter: Interpreter, row: Command, kind: Arg, typed: str) -
         pairs += [(f"${item.name}", "") for item in session.registers(["all"])]
     if kind is Arg.REGISTER:
         pairs += [(item.name, f"{item.value:#x}") for item in session.registers(["all"])]
-        pairs += [("csr", "all CSRs"), ("all", "everything")]
+        pairs += [("float", "f registers and fcsr"), ("csr", "all CSRs"), ("all", "everything")]
     if kind is Arg.POSITION or (kind is Arg.LOCATION and typed[:1] == "@"):
         pairs += [("start", "of the trace"), ("end", "of the trace")] if kind is Arg.POSITION else []
         pairs += [(f"@{mark.name}", mark.text or f"{mark.icount:_}") for mark in session.bookmarks()]

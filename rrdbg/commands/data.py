@@ -320,10 +320,10 @@ def regex(text: str) -> re.Pattern[str]:
     "info registers",
     Group.DATA,
     "show registers",
-    "[NAME...|csr|all]",
+    "[NAME...|float|csr|all]",
     aliases=("r", "reg"),
     args=(Arg.REGISTER,),
-    details="Without names: pc and x1 to x31. `csr` and `all` are groups.",
+    details="Without names: pc and x1 to x31. `float`, `csr` and `all` are groups.",
 )
 def _registers(interpreter: Interpreter, call: Call) -> Output:
     names = [word.removeprefix("$") for word in call.args.replace(",", " ").split()]
@@ -335,6 +335,12 @@ def _register_line(row: RegisterValue) -> str:
     signed = row.value - (1 << 64) if row.value >> 63 else row.value
     text = row.text or (str(signed) if row.group == "general" else "")
     return f"{row.name:<15}{row.value:<#19x}{text}".rstrip()
+
+
+@command("info float", Group.DATA, "show the floating-point registers")
+def _float_registers(interpreter: Interpreter, call: Call) -> Output:
+    registers = interpreter.session.registers(["float"])
+    return Output("\n".join(map(_register_line, registers)), {row.name: row.value for row in registers})
 
 
 @command("info all-registers", Group.DATA, "show every register, CSRs included")

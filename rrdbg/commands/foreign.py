@@ -36,7 +36,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "skip": ("functions cannot be left out of `step`", "`next` passes over calls, `advance LOCATION` goes into one"),
     "info inferiors info program info files info target": (_RUN, "`info trace` describes it"),
     "info signals info sharedlibrary info proc info auxv info os": ("a bare machine has none", "`info trace` tells"),
-    "info float info vector": ("the guest has no such registers", "`info registers all` shows what there is"),
+    "info vector": ("the guest has no such registers", "`info registers all` shows what there is"),
     "info macro info macros": ("macros are not known here", "`ptype` and `info types` describe types"),
     "info skip info checkpoints info tracepoints": ("there are none", "`info breakpoints`, `info bookmarks`"),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from rrdbg_core.isa.csr import NUMBERS, OTHER_NAMES
-from rrdbg_core.isa.registers import ABI
+from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 
 from rrdbg.session.api import NotFound, Session, TraceInfo, When
 
@@ -23,10 +23,6 @@ _PRIV = _FIRST_CSR + 4096
 ICOUNT = _PRIV + 1
 """gdb's number of the position, which is a register to it: `print $icount`."""
 _POINTERS = {"pc": "code_ptr", "ra": "code_ptr", "sp": "data_ptr", "gp": "data_ptr", "tp": "data_ptr"}
-_FLOATS = (
-    *(f"ft{n}" for n in range(8)), "fs0", "fs1", *(f"fa{n}" for n in range(8)),
-    *(f"fs{n}" for n in range(2, 12)), *(f"ft{n}" for n in range(8, 12)),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ def registers_of(session: Session) -> tuple[Register, ...]:
     )  # fmt: skip
     rows = [Register(n, name, cpu, _POINTERS.get(name, "int")) for n, name in enumerate((*ABI, "pc"))]
     if _has(session, "ft0"):
-        rows += [Register(_FIRST_F + n, name, fpu, "ieee_double") for n, name in enumerate(_FLOATS)]
+        rows += [Register(_FIRST_F + n, name, fpu, "ieee_double") for n, name in enumerate(FLOAT_ABI)]
     known = NUMBERS | OTHER_NAMES
     listed = {row.name for row in session.registers(["csr"])}
     names = listed | {name for name in ("cycle", "time", "instret", *known) if _has(session, name)}

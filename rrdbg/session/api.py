@@ -300,7 +300,7 @@ class Session(Protocol):
         """Return an expression's value with its type."""
 
     def registers(self, names: Sequence[str] | None = None) -> Sequence[RegisterValue]:
-        """Return registers: `names`, or pc and x1 to x31. "csr" and "all" are names of groups."""
+        """Return registers: `names`, or pc and x1 to x31. "float", "csr" and "all" are names of groups."""
 
     def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
         """Read memory without side effects; what cannot be read is missing from the block's end."""

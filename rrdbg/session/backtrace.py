@@ -315,8 +315,9 @@ class Backtrace(Frames):
 
     def _here_physical(self) -> _Physical:
         hart = self._engine.hart
-        registers = tuple(hart[L.X : L.X + 32].tolist())
-        return _Physical(Frame(self._code, int(hart[L.PC]), registers), int(hart[L.PRIV]), self._engine.icount)
+        return _Physical(
+            Frame(self._code, int(hart[L.PC]), self._dwarf_registers()), int(hart[L.PRIV]), self._engine.icount
+        )
 
     def _is_outermost(self, state: Frame, count: int) -> bool:
         """Return whether gdb would show nothing beyond a frame."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.csr import MISA, MISA_FD, MSTATUS_FS, MSTATUS_SD
 
 from rrdbg.session.engine import Words
 
@@ -56,9 +58,13 @@ def csr_value(name: str, hart: Words, mach: Words) -> int | None:
     icount = int(mach[L.ICOUNT])
     match name:
         case "mstatus":
-            return int(hart[L.MSTATUS]) | 2 << 32
+            status = int(hart[L.MSTATUS]) | 2 << 32
+            return status | MSTATUS_SD if status & MSTATUS_FS == MSTATUS_FS else status
         case "misa":
-            return MISA
+            return MISA | MISA_FD if mach[L.FLOAT] else MISA
+        case "fflags" | "frm" | "fcsr" if mach[L.FLOAT]:
+            fcsr = int(hart[L.FCSR])
+            return {"fflags": fcsr & 31, "frm": fcsr >> 5, "fcsr": fcsr}[name]
         case "mcycle" | "cycle":
             return _count(hart, L.MCYCLE, 1, icount)
         case "minstret" | "instret":
@@ -87,6 +93,18 @@ def cause_text(cause: int) -> str:
     return f"exception {EXCEPTIONS.get(code, code)}"
 
 
+def float_text(bits: int) -> str:
+    """Return what an f register holds: a single if it is in its box, else a double."""
+    if bits >> 32 == 0xFFFF_FFFF:
+        single: float = struct.unpack("<f", struct.pack("<I", bits & 0xFFFF_FFFF))[0]
+        return f"{single:.9g} (single)"
+    double: float = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    return repr(double)
+
+
+_MODES = ("RNE", "RTZ", "RDN", "RUP", "RMM")
+
+
 def csr_text(name: str, value: int) -> str:
     """Return what a CSR's value says, or nothing."""
     match name:
@@ -94,7 +112,13 @@ def csr_text(name: str, value: int) -> str:
             return cause_text(value)
         case "mstatus":
             flags = [flag for flag, bit in (("MIE", 3), ("MPIE", 7), ("MPRV", 17), ("TW", 21)) if value >> bit & 1]
-            return " ".join([*flags, f"MPP={'US?M'[value >> 11 & 3]}"])
+            unit = [f"FS={('Initial', 'Clean', 'Dirty')[(value >> 13 & 3) - 1]}"] if value >> 13 & 3 else []
+            return " ".join([*flags, f"MPP={'US?M'[value >> 11 & 3]}", *unit])
+        case "fflags" | "frm" | "fcsr":
+            raised = [flag for bit, flag in enumerate(("NX", "UF", "OF", "DZ", "NV")) if value >> bit & 1]
+            mode = value if name == "frm" else value >> 5
+            modes = [f"FRM={_MODES[mode] if mode < len(_MODES) else mode}"] if name != "fflags" else []
+            return " ".join(modes if name == "frm" else [*raised, *modes])
         case "mie" | "mip":
             return " ".join(text.upper() for code, text in INTERRUPTS.items() if value >> code & 1)
         case "misa":

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import PAGE_BYTES
-from rrdbg_core.isa.registers import ABI
+from rrdbg_core.isa.csr import FLOAT_NUMBERS
+from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 
 from rrdbg.session.api import Difference, Position
 from rrdbg.session.csrs import CSR_NAMES
@@ -85,7 +86,9 @@ class Differences(Variables):
         hart = self._engine.hart
         found = {"pc": int(hart[L.PC])}
         found |= {ABI[number]: int(hart[L.X + number]) for number in range(1, 32)}
-        for name in ("priv", *CSR_NAMES):
+        if self._engine.mach[L.FLOAT]:
+            found |= {name: int(hart[L.F + number]) for number, name in enumerate(FLOAT_ABI)}
+        for name in ("priv", *FLOAT_NUMBERS, *CSR_NAMES):
             value = self._machine_register(name)
             if value is not None and name not in _COUNTERS:
                 found[name] = value

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rrdbg_core.frozen import Frozen
-from rrdbg_core.isa.registers import REGISTERS
+from rrdbg_core.isa.registers import FLOAT_REGISTERS, REGISTERS
 
 from rrdbg.session.ctypes_values import (
     CODE_POINTER,
     CODE_SYMBOL,
     DATA_SYMBOL,
+    DOUBLE,
     REGISTER_POINTER,
     CValue,
     number,
@@ -329,6 +330,8 @@ class FrameScene:
             return LONG
         if self._world.register(name) is None:
             return None
+        if name in FLOAT_REGISTERS:
+            return DOUBLE
         return INT if name == "priv" else UNSIGNED_LONG
 
     def _register(self, name: str) -> CValue | None:
@@ -338,6 +341,8 @@ class FrameScene:
         index = 8 if name == "fp" else REGISTERS.get(name)
         if index is not None:
             return CValue(kind, Register(index), self.state) if index else number(kind, 0)
+        if name in FLOAT_REGISTERS:
+            return CValue(kind, Register(32 + FLOAT_REGISTERS[name]), self.state)
         if name == "pc":
             return number(kind, self.state.address)
         return number(kind, self._world.register(name) or 0)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.isa.registers import ABI, REGISTERS
+from rrdbg_core.isa.csr import FLOAT_NUMBERS
+from rrdbg_core.isa.registers import ABI, FLOAT_ABI, FLOAT_REGISTERS, REGISTERS
 
 from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, RegisterValue, SymbolInfo
 from rrdbg.session.base import PRIVS, SessionBase
-from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value
+from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value, float_text
 from rrdbg.session.decoding import instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.expression import Expression, parse
@@ -24,6 +25,7 @@ MAX_READ = 1 << 24
 """Bytes read at once."""
 MAX_DISASSEMBLY = 100_000
 _MACHINE = ("icount", "priv", "time_ns")
+_DWARF_NUMBERS = REGISTERS | {name: 32 + number for name, number in FLOAT_REGISTERS.items()}
 
 
 class Inspect(SessionBase):
@@ -48,10 +50,16 @@ class Inspect(SessionBase):
         """Return the frame that the user selected, None for the innermost."""
         return None
 
+    def _dwarf_registers(self) -> tuple[int, ...]:
+        """Return x0 to x31, and f0 to f31 of a machine that has them."""
+        hart = self._engine.hart
+        floats = hart[L.F : L.F + 32].tolist() if self._engine.mach[L.FLOAT] else []
+        return (*hart[L.X : L.X + 32].tolist(), *floats)
+
     def _innermost(self) -> Frame:
         """Return the innermost frame."""
         hart = self._engine.hart
-        return Frame(self._code, int(hart[L.PC]), tuple(hart[L.X : L.X + 32].tolist()))
+        return Frame(self._code, int(hart[L.PC]), self._dwarf_registers())
 
     def scene(self, *, innermost: bool = False) -> FrameScene:
         """Return the scene of expressions: the selected frame, or the innermost one."""
@@ -96,40 +104,53 @@ class Inspect(SessionBase):
                 return int(hart[L.PRIV])
             case "time_ns":
                 return self._source.virtual_at(self._engine.icount)
+        if name in FLOAT_REGISTERS:
+            return self._innermost_register(_DWARF_NUMBERS[name])
         return csr_value(name, hart, self._engine.mach)
+
+    def _innermost_register(self, number: int) -> int | None:
+        """Return a register by its DWARF number."""
+        hart = self._engine.hart
+        if number >= 32:
+            return int(hart[L.F + number - 32]) if self._engine.mach[L.FLOAT] else None
+        return int(hart[L.X + number]) if number else 0
 
     # registers
 
     def registers(self, names: Sequence[str] | None = None) -> tuple[RegisterValue, ...]:
-        """Return registers: `names`, or pc and x1 to x31."""
+        """Return registers: `names`, or pc and x1 to x31. "float", "csr" and "all" are names of groups."""
         self._check_open()
+        if names and "float" in names and not self._engine.mach[L.FLOAT]:
+            raise NotFound("the machine has no f registers", hint="it was recorded without F and D")
         wanted: list[str] = []
         for name in names or ("general",):
             if name in ("general", "all"):
                 wanted += ["pc", *ABI[1:]]
+            if name == "float" or (name == "all" and self._engine.mach[L.FLOAT]):
+                wanted += [*FLOAT_ABI, *FLOAT_NUMBERS]
             if name in ("csr", "all"):
                 wanted += CSR_NAMES
             if name == "all":
                 wanted += _MACHINE
-            if name not in ("general", "csr", "all"):
+            if name not in ("general", "float", "csr", "all"):
                 wanted.append(name)
         return tuple(self._register(name) for name in wanted)
 
     def _register(self, name: str) -> RegisterValue:
-        number = REGISTERS.get(name)
+        number = _DWARF_NUMBERS.get(name)
         frame = self._chosen_frame()
         if frame is not None and (number is not None or name == "pc"):
             bits = frame.address if number is None else frame.register(number)
-            if bits is None:
-                return RegisterValue(name, 0, "general", "<not saved>")
+            if bits is None and not (name in FLOAT_REGISTERS and not self._engine.mach[L.FLOAT]):
+                return RegisterValue(name, 0, "float" if name in FLOAT_REGISTERS else "general", "<not saved>")
         else:
-            bits = (
-                self._machine_register(name) if number is None else int(self._engine.hart[L.X + number]) * (number > 0)
-            )
+            bits = self._innermost_register(number) if number is not None else self._machine_register(name)
         if bits is None:
             raise NotFound(f"unknown register ${name}", hint="`info registers all` lists them")
         if name == "pc" or name in REGISTERS:
             return RegisterValue(name, bits, "general", self._name_of(bits))
+        if name in FLOAT_REGISTERS:
+            return RegisterValue(name, bits, "float", float_text(bits))
         if name in _MACHINE:
             return RegisterValue(name, bits, "machine", PRIVS.get(bits, "?") if name == "priv" else "")
         text = csr_text(name, bits) or (self._name_of(bits) if name in ("mepc", "mtvec", "sepc", "stvec") else "")

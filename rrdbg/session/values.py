@@ -143,7 +143,7 @@ class RegisterValue(Frozen):
     value: int
     """Its 64 bits, unsigned."""
     group: str
-    """"general", "csr" or "machine" (icount, priv, virtual time)."""
+    """"general", "float", "csr" or "machine" (icount, priv, virtual time)."""
     text: str = ""
     """What the value says: a symbol, a trap's cause, the fields that are set; may be empty."""
 

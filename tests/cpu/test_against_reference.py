@@ -43,7 +43,7 @@ class Pair:
         """Compare, and return how many check words there were."""
         a, b = self.cores
         for name, words, old in (("hart", a.hart, b.hart), ("mach", a.mach, b.mach)):
-            for field in L.FIELDS:
+            for field in L.fields():
                 if field.owner == name:
                     span = slice(field.offset, field.offset + field.words)
                     assert words[span].tolist() == old[span].tolist(), f"{where}: {field.name}"

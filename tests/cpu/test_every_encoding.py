@@ -9,10 +9,13 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.isa.csr import MSTATUS_FS
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Load, Store
 from rrdbg_core.isa.rvc import TARGETS, expansions
 from rrdbg_core.isa.table import BY_NAME, INSNS, decode, encode
 
 from tests.cpu.oracle import spike as spike_module
+from tests.cpu.oracle.programs import Generator
 from tests.cpu.oracle.spike import RAM_BASE, Spike
 from tests.cpu.oracle.subjects import RAM_BYTES
 
@@ -21,11 +24,14 @@ WINDOW = range(7, 10)
 """Pages that pointers reach."""
 COMPRESSED = [h for h in range(65536) if h & 3 != 3]
 SPECIAL = (0, 1, 2, (1 << 64) - 1, 1 << 63, (1 << 63) - 1, 0x8000_0000, 0x7FFF_FFFF, 0xFFFF_FFFF_8000_0000, 0x80, 63)
+_generator = Generator(4)
+FLOATS = tuple(_generator.float_value() for _ in range(32))
+"""f0 to f31."""
 LEFT_TO_OTHER_TESTS = {"csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci", "mret", "wfi"}
 """They change or depend on more than registers and memory; random programs compare them."""
 
-Outcome = tuple[int, list[int], list[int], bytes]
-"""pc, x1 to x31, (mepc, mcause, mtval) if it trapped, memory."""
+Outcome = tuple[int, list[int], list[int], list[int], bytes]
+"""pc, x1 to x31, (mepc, mcause, mtval) if it trapped, f0 to f31 and fcsr, memory."""
 
 
 class OurOne:
@@ -33,6 +39,7 @@ class OurOne:
 
     def __init__(self, kind: type[Core]) -> None:
         self.core = kind(RAM_BYTES)
+        self.core.mach[L.FLOAT] = MSTATUS_FS
         self.core.write(DATA - 0x2000, random.Random(1).randbytes(0x5000))
 
     def run(self, bits: bytes, registers: list[int]) -> Outcome:
@@ -42,13 +49,16 @@ class OurOne:
         hart[1:32] = registers
         hart[L.PC], hart[L.PRIV], hart[L.MTVEC] = CODE, L.PRIV_M, VECTOR
         hart[L.MEPC] = hart[L.MCAUSE] = hart[L.MTVAL] = hart[L.RES_VALID] = hart[L.RES_ADDR] = 0
+        hart[L.MSTATUS], hart[L.FCSR] = MSTATUS_FS, 0
+        hart[L.F : L.F + 32] = FLOATS
         limit = core.icount + 1
         while core.run(limit) != Exit.LIMIT:
             core.mmio_done(ok=False)  # x0 points nowhere
         trap = [int(hart[at]) for at in (L.MEPC, L.MCAUSE, L.MTVAL)]
         start = WINDOW.start * 4096
         memory = core.memory.ram[start : start + 4096 * len(WINDOW)].tobytes()
-        return int(hart[L.PC]), hart[1:32].tolist(), trap, memory
+        floats = hart[L.F : L.FCSR + 1].tolist()
+        return int(hart[L.PC]), hart[1:32].tolist(), trap, floats, memory
 
 
 class SpikeOne:
@@ -69,11 +79,16 @@ class SpikeOne:
             spike.put_csr(number, 0)
         spike.core.mmu.store_conditional_64(RAM_BASE, 0)  # drops the reservation
         spike.x[1:32] = registers
+        spike.put_csr(0x300, MSTATUS_FS)
+        spike.put_csr(3, 0)
+        for number, value in enumerate(FLOATS):
+            spike.f[2 * number], spike.f[2 * number + 1] = value, (1 << 64) - 1
         spike.enter(CODE, 3)
         spike.step(1)
         trap = [spike.get_csr(number) for number in (0x341, 0x342, 0x343)]
         memory = b"".join(bytes(spike.pages[number]) for number in WINDOW)
-        return spike.state.pc, list(spike.x[1:32]), trap, memory
+        floats = [*spike.f[::2], spike.get_csr(3)]
+        return spike.state.pc, list(spike.x[1:32]), trap, floats, memory
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +103,8 @@ def pointers(rng: random.Random) -> list[int]:
 def same(three: list[OurOne | SpikeOne], bits: bytes, registers: list[int], what: str) -> None:
     spike, kernel, reference = (subject.run(bits, registers) for subject in three)
     for name, outcome in (("kernel", kernel), ("reference", reference)):
-        assert outcome[:3] == spike[:3], f"{what} on the {name}"
-        assert outcome[3] == spike[3], f"{what} on the {name}: memory"
+        assert outcome[:4] == spike[:4], f"{what} on the {name}"
+        assert outcome[4] == spike[4], f"{what} on the {name}: memory"
 
 
 @pytest.mark.oracle
@@ -110,7 +125,7 @@ def operands(rng: random.Random, name: str) -> list[int]:
     """Return registers: pointers for what accesses memory, numbers of all kinds for the rest."""
     if (name[0] == "a" and name.startswith("amo")) or name.startswith(("lr", "sc")):
         return pointers(rng)
-    if isinstance(BY_NAME[name].effect, type(BY_NAME["lb"].effect) | type(BY_NAME["sb"].effect)):
+    if isinstance(BY_NAME[name].effect, Load | Store | FloatLoad | FloatStore):
         return [address + rng.randrange(8) for address in pointers(rng)]
     return [rng.choice((*SPECIAL, rng.getrandbits(64), rng.getrandbits(64), rng.getrandbits(32))) for _ in range(31)]
 
@@ -123,7 +138,7 @@ def test_every_row(three: list[OurOne | SpikeOne]) -> None:
     for insn in rows:
         for _ in range(60):
             word = encode(insn, *(rng.randrange(32) for _ in range(3)), rng.getrandbits(21) - (1 << 20))
-            if insn.fmt == "AMO":
+            if insn.fmt in ("AMO", "RM", "R4"):
                 word = insn.match | rng.getrandbits(32) & ~insn.mask & 0xFFFF_FFFF
             same(three, struct.pack("<I", word), operands(rng, insn.name), f"{insn.name} 0x{word:08x}")
 

@@ -30,7 +30,7 @@ DEVICES = (
 
 def _machine(icount: int = 20_000) -> Machine:
     """Return a machine with every kind of device, in a state that has seen something."""
-    machine = boot(garbage_guest(accesses=1 << 30), devices=DEVICES, semihosting=False)
+    machine = boot(garbage_guest(accesses=1 << 30), devices=DEVICES, semihosting=False, isa="rv64gc")
     machine.run(icount)
     return machine
 
@@ -47,6 +47,8 @@ def test_the_state_has_a_place_for_every_device_and_word() -> None:
     names = [(part, name) for part, name, _ in fields]
     assert len(set(names)) == len(names)
     assert ("hart0", "x[31]") in names
+    assert ("hart0", "f[31]") in names
+    assert ("hart0", "fcsr") in names
     assert ("device.uart", "rx[15]") in names
     assert ("bottom_halves", "rng.entropy.plain") in names
 

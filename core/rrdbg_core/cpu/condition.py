@@ -22,10 +22,10 @@ from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.isa import expr
-from rrdbg_core.isa.csr import MISA, MSTATUS_UXL
+from rrdbg_core.isa.csr import MISA, MISA_FD, MSTATUS_FS, MSTATUS_SD, MSTATUS_UXL
 from rrdbg_core.isa.expr import Ex, lift
 from rrdbg_core.isa.plain import FORMS, NAMES
-from rrdbg_core.isa.registers import REGISTERS
+from rrdbg_core.isa.registers import FLOAT_REGISTERS, REGISTERS
 
 MAX_NODES = 4000
 """Nodes of the largest condition, shared ones counted as often as they are used."""
@@ -86,8 +86,15 @@ _REGISTERS: dict[str, Ex] = {
     "icount": ICOUNT,
     "priv": hart(L.PRIV),
     "time_ns": _TIME_NS,
-    "mstatus": hart(L.MSTATUS) | MSTATUS_UXL,
-    "misa": lift(MISA),
+    "mstatus": expr.select(
+        expr.eq(hart(L.MSTATUS) & MSTATUS_FS, MSTATUS_FS),
+        hart(L.MSTATUS) | MSTATUS_UXL | MSTATUS_SD,
+        hart(L.MSTATUS) | MSTATUS_UXL,
+    ),
+    "misa": expr.select(mach(L.FLOAT), MISA | MISA_FD, MISA),
+    "fflags": hart(L.FCSR) & 31,
+    "frm": hart(L.FCSR) >> 5,
+    "fcsr": hart(L.FCSR),
     "mie": hart(L.MIE),
     "mip": hart(L.MIP),
     "mtvec": hart(L.MTVEC),
@@ -117,6 +124,8 @@ def register(name: str) -> Ex | None:
     number = REGISTERS.get(name)
     if number is not None:
         return hart(L.X + number) if number else lift(0)
+    if name in FLOAT_REGISTERS:
+        return hart(L.F + FLOAT_REGISTERS[name])
     return _REGISTERS.get(name)
 
 

@@ -21,8 +21,10 @@ from collections.abc import Mapping
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.build import DISPATCH, HANDLERS
 from rrdbg_core.cpu.emitter import Emitter
+from rrdbg_core.cpu.host_floats import DECLARATIONS, DONE_BY_HOST, FUSED, HostFloat, host_has_fma
 from rrdbg_core.cpu.ops import ARMED_OP, OPS, REGION_OP, Op
-from rrdbg_core.isa.expr import Branch, Ex, Helper, Jump, Load, SetRd, Store
+from rrdbg_core.isa.csr import MSTATUS_FS
+from rrdbg_core.isa.expr import Branch, Ex, FloatLoad, FloatStore, Helper, Jump, Load, SetFrd, SetRd, Store
 
 ARGS = "ptr %ip, i64 %n, i64 %w, ptr %ram, ptr %h, i64 %pcb, ptr %ops, ptr %tlb"
 """In this order h lies where C functions expect their first argument, and what a region has little use for lies where
@@ -35,6 +37,7 @@ def passed(ip: str, n: str, w: str, pcb: str = "%pcb") -> str:
 
 
 _PAGE_MASK = -4096
+_BOX = -1 << 32
 _DONE, _DONE_OUT = 0, 1
 # in the table of pointers, see native/names.py
 _HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _LINES, _DIRTY, _WATCHED, _RUN = (0, 1, 2, 3, 6, 7, 12, 18, 23, 24)
@@ -51,6 +54,10 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "illegal": (1, ("pc",)),
     "slow_load": (5, ()),
     "slow_store": (4, ()),
+    "float_op": (2, ("w", "pc")),
+    "float_ready": (1, ()),
+    "float_load": (5, ()),
+    "float_store": (5, ()),
     "fetch": (1, ()),
     "decode_slot": (2, ()),
     "at_break": (2, ()),
@@ -98,6 +105,21 @@ class _Handler(Emitter):
         field = self.let(f"and i64 {self.let(f'lshr i64 %w, {shift}')}, 255")
         return self.let(f"getelementptr i64, ptr %h, i64 {field}")
 
+    def float_register(self, shift: int) -> str:
+        """Return a pointer to the f register that the slot names at bit `shift`; where there is none it says XD."""
+        field = self.let(f"and i64 {self.let(f'lshr i64 %w, {shift}')}, 31")
+        return self.let(f"getelementptr i64, ptr %h, i64 {self.let(f'add i64 {field}, {L.F}')}")
+
+    def float_on(self, *, dirty: bool) -> None:
+        """Go on if mstatus.FS is not Off, or is Dirty already; else see what has to be done first."""
+        state = self.let(f"and i64 {self.let(f'load i64, ptr {self.word(L.MSTATUS)}')}, {MSTATUS_FS}")
+        on, off = self.fresh("on"), self.fresh("off")
+        ready = f"icmp eq i64 {state}, {MSTATUS_FS}" if dirty else f"icmp ne i64 {state}, 0"
+        self.do(f"br i1 {self.let(ready)}, label %{on}, label %{off}, !prof !1")
+        self.label(off)
+        self.tail("@float_off", "%ip", "%n", "%w")
+        self.label(on)
+
     def operand(self, name: str) -> str:
         """Return the value of an operand."""
         match name:
@@ -105,6 +127,10 @@ class _Handler(Emitter):
                 return self.let(f"load i64, ptr {self.register(16)}")
             case "rs2":
                 return self.let(f"load i64, ptr {self.register(24)}")
+            case "fs1":
+                return self.let(f"load i64, ptr {self.float_register(16)}")
+            case "fs2":
+                return self.let(f"load i64, ptr {self.float_register(24)}")
             case "imm":
                 return self.let("ashr i64 %w, 32")
             case _:
@@ -176,6 +202,11 @@ class _Handler(Emitter):
         ip = self.let(f"inttoptr i64 {self.let(f'add i64 {base}, {offset}')} to ptr")
         return ip, self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}")
 
+    def again(self, slot: str) -> None:
+        """Go on with a slot, as if it stood at %ip: this step is still to be made."""
+        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
+        self.tail(self.let(f"load ptr, ptr {entry}"), "%ip", "%n", slot)
+
     def helper(self, names: Mapping[str, str], name: str, args: list[str]) -> str:
         """Call a numba function: its result goes through a pointer, and nothing in it raises."""
         result, table = self.word(L.RESULT), self.let(f"load ptr, ptr {self.word(L.TABLE_AT)}")
@@ -207,10 +238,16 @@ class _Handler(Emitter):
 def _memory(op: Op, names: Mapping[str, str]) -> str:
     """Return the handler of a load or store, and what it does on a TLB miss."""
     effect, name = op.insn.effect, f"op_{op.number}"
-    assert isinstance(effect, Load | Store)
+    assert isinstance(effect, Load | Store | FloatLoad | FloatStore)
     f = _Handler(name)
+    write, floats = isinstance(effect, Store | FloatStore), isinstance(effect, FloatLoad | FloatStore)
+    if floats:
+        # where FS is not Dirty yet, a load makes it so only if it succeeds
+        state = f.let(f"and i64 {f.let(f'load i64, ptr {f.word(L.MSTATUS)}')}, {MSTATUS_FS}")
+        ready = f.let(f"icmp ne i64 {state}, 0" if write else f"icmp eq i64 {state}, {MSTATUS_FS}")
+        f.do(f"br i1 {ready}, label %on, label %miss, !prof !1")
+        f.label("on")
     address = f.value(effect.addr)
-    write = isinstance(effect, Store)
     entry = f.let(f"and i64 {f.let(f'lshr i64 {address}, 8')}, {255 << 4}")
     if write:
         entry = f.let(f"add i64 {entry}, {_WRITE_TLB_BYTES}")
@@ -231,6 +268,11 @@ def _memory(op: Op, names: Mapping[str, str]) -> str:
         if effect.size < 8:
             value = f.let(f"{'sext' if effect.signed else 'zext'} {kind} {value} to i64")
         f.set_rd(value)
+    elif isinstance(effect, FloatLoad):
+        value = f.let(f"load {kind}, ptr {place}, align 1")
+        if effect.size < 8:
+            value = f.let(f"or i64 {f.let(f'zext {kind} {value} to i64')}, {_BOX}")
+        f.do(f"store i64 {value}, ptr {f.float_register(8)}")
     else:
         value = f.value(effect.value)
         if effect.size < 8:
@@ -244,9 +286,12 @@ def _memory(op: Op, names: Mapping[str, str]) -> str:
     f.tail(f"@miss_{op.number}", "%ip", "%n", "%w")
     slow = _Handler(f"miss_{op.number}", "noinline cold")
     args = ["%w", slow.value(effect.addr), str(effect.size)]
-    if isinstance(effect, Load):
+    if floats:
+        args.append(slow.pc("%ip"))
+    elif isinstance(effect, Load):
         args.append(str(int(effect.signed)))
-    slow.finish(slow.helper(names, "slow_store" if write else "slow_load", [*args, "%n"]), op.length)
+    called = f"{'float' if floats else 'slow'}_{'store' if write else 'load'}"
+    slow.finish(slow.helper(names, called, [*args, "%n"]), op.length)
     return f.text() + slow.text()
 
 
@@ -255,9 +300,15 @@ def _handler(op: Op, names: Mapping[str, str]) -> str:
     f = _Handler(f"op_{op.number}")
     match op.insn.effect:
         case SetRd(value):
+            if op.insn.floats:
+                f.float_on(dirty=False)
             f.set_rd(f.value(value))
             f.next(f.behind(op.length))
-        case Load() | Store():
+        case SetFrd(value):
+            f.float_on(dirty=True)
+            f.do(f"store i64 {f.value(value)}, ptr {f.float_register(8)}")
+            f.next(f.behind(op.length))
+        case Load() | Store() | FloatLoad() | FloatStore():
             return _memory(op, names)
         case Branch(taken):
             condition = f.let(f"icmp ne i64 {f.value(taken)}, 0")
@@ -276,11 +327,35 @@ def _handler(op: Op, names: Mapping[str, str]) -> str:
                 f.go(where)
         case Helper("nop"):
             f.next(f.behind(op.length))
+        case Helper("float_op") if op.insn.name in DONE_BY_HOST:
+            _float(f, op)
         case Helper(name):
             called = "atomic" if name in ("lr", "sc", "amo") else name
             args = [f.pc("%ip") if arg == "pc" else f"%{arg}" for arg in HELPERS[called][1]]
             f.finish(f.helper(names, called, args), op.length)
     return f.text()
+
+
+def _float(f: _Handler, op: Op) -> None:
+    """Let the host compute, or the helper."""
+    host = HostFloat(f, op.insn.name, "slow")
+    result = "rd" in op.insn.floats
+    if host.stem in FUSED and not host_has_fma():
+        f.do("br label %slow")
+    else:
+        state = f.let(f"and i64 {f.let(f'load i64, ptr {f.word(L.MSTATUS)}')}, {MSTATUS_FS}")
+        host.need(f.let(f"icmp eq i64 {state}, {MSTATUS_FS}" if result else f"icmp ne i64 {state}, 0"))
+        a, b, c = (f.let(f"load i64, ptr {f.float_register(shift)}") for shift in (16, 24, 59))
+        if result:
+            fcsr = f.word(L.FCSR)
+            value, raised = host.arithmetic(f.let(f"load i64, ptr {fcsr}"), a, b, c)
+            f.do(f"store i64 {value}, ptr {f.float_register(8)}")
+            f.do(f"store i64 {raised}, ptr {fcsr}")
+        else:
+            f.set_rd(host.comparison(a, b))
+        f.next(f.behind(op.length))
+    f.label("slow")
+    f.tail("@float_slow", "%ip", "%n", "%w")
 
 
 def _jump(f: _Handler, op: Op) -> None:
@@ -332,11 +407,22 @@ def _special(names: Mapping[str, str]) -> str:
     resume = _Handler("resume", "noinline cold")
     resume.reload()
 
+    off = _Handler("float_off", "noinline cold")
+    status = off.helper(names, "float_ready", [off.pc("%ip")])
+    off.do(f"br i1 {off.let(f'icmp eq i64 {status}, {_DONE}')}, label %again, label %out")
+    off.label("out")
+    off.tail("@leave", "%ip", "%n", status)
+    off.label("again")
+    off.again("%w")
+
+    slow = _Handler("float_slow", "noinline")
+    slow.finish(slow.helper(names, "float_op", ["%w", slow.pc("%ip")]), 4)
+
     leave = _Handler("leave", "noinline cold")
     leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
     leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
     leave.do("ret i64 %w")
-    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, leave))
+    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, off, slow, leave))
 
 
 def _regions(names: Mapping[str, str]) -> str:
@@ -438,9 +524,7 @@ def _slot_index(f: _Handler) -> str:
 
 def _run_real_slot(f: _Handler) -> None:
     """Go on with the slot in REAL_SLOT, as if it stood at %ip: this step is still to be made."""
-    slot = f.let(f"load i64, ptr {f.word(L.REAL_SLOT)}")
-    entry = f.let(f"getelementptr ptr, ptr %ops, i64 {f.let(f'and i64 {slot}, 255')}")
-    f.tail(f.let(f"load ptr, ptr {entry}"), "%ip", "%n", slot)
+    f.again(f.let(f"load i64, ptr {f.word(L.REAL_SLOT)}"))
 
 
 def _or_leave(f: _Handler, names: Mapping[str, str], helper: str, args: list[str]) -> None:
@@ -500,7 +584,7 @@ def dispatch_source(names: Mapping[str, str]) -> str:
         names: Symbols of the numba functions in `HELPERS`.
     """
     parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
-    parts += [_special(names), _regions(names)]
+    parts += [DECLARATIONS, _special(names), _regions(names)]
     parts += [_handler(op, names) for op in OPS]
     handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (REGION_OP - ARMED_OP) + ["region"]
     handlers += [f"op_{op.number}" for op in OPS]

@@ -19,15 +19,16 @@ from rrdbg_core.cpu import layout
 from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
 from rrdbg_core.cpu.ops import decode_table, variants
-from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.csr import MISA, MISA_FD
 from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
-    *("names", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics", "csr", "loop"),
-    *("collect", "digest"),
+    *("names", "floats", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics"),
+    *("float_ops", "csr", "loop", "collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"
+_CSR_CONSTANTS = {"MISA": MISA, "MISA_FD": MISA_FD}
 
 
 class _Constants(ast.NodeTransformer):
@@ -41,8 +42,8 @@ class _Constants(ast.NodeTransformer):
             return node.value
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "L":
             return int(getattr(layout, node.attr))
-        if isinstance(node, ast.Name) and node.id == "MISA":
-            return MISA
+        if isinstance(node, ast.Name) and node.id in _CSR_CONSTANTS:
+            return _CSR_CONSTANTS[node.id]
         if isinstance(node, ast.BinOp):
             left, right = self._value(node.left), self._value(node.right)
             if left is None or right is None:

@@ -103,6 +103,7 @@ quotient = _binary(lambda b, x, y: b.udiv(x, y))
 
 
 swap = _unary(lambda b, x: b.bswap(x))
+clz = _unary(lambda b, x: b.ctlz(x, ir.IntType(1)(0)))
 
 
 # ---- vectors ---------------------------------------------------------------------------------------------------------
@@ -114,6 +115,15 @@ def _fold(builder: Any, x: Any, y: Any) -> Any:
 
 # one half of the 128-bit product of two words, xor the other
 fold = _binary(_fold)
+
+
+def _high_half(builder: Any, x: Any, y: Any) -> Any:
+    wide = ir.IntType(128)
+    product = builder.mul(builder.zext(x, wide), builder.zext(y, wide))
+    return builder.trunc(builder.lshr(product, wide(64)), _I64)
+
+
+high_half = _binary(_high_half)
 _LANES = ir.VectorType(_I64, 8)
 _PRIME32_1 = 0x9E3779B1
 

@@ -1,6 +1,6 @@
 """Where every word of guest state lies: one u64 array per hart, one for the machine, shared by every tier.
 
-`FIELDS` is the schema: it alone says which words are guest state (saved, restored, digested), which are configuration
+`fields` is the schema: it alone says which words are guest state (saved, restored, digested), which are configuration
 and which are scratch of the running kernel.
 """
 
@@ -38,7 +38,8 @@ MHARTID = 52
 PMPCFG = 64  # one word per entry
 PMPADDR = 80
 S_CSRS = 128  # reserved: supervisor CSRs, satp, stimecmp
-F = 192  # reserved: f0 to f31, fcsr
+F = 192  # f0 to f31
+FCSR = 224  # fflags | frm << 5
 
 # ---- hart: where the kernel is, derived from PC ---------------------------------------------------------------------
 CUR_PAGE = 256  # address of slot DB
@@ -56,6 +57,7 @@ REGION_STEPS = 267  # statistics: steps made in regions; how often one was enter
 REGION_VISITS = 268
 REGION_LEAVES = 269
 STORED = 270  # what a region wants to store where it asks for the place
+FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -71,6 +73,7 @@ CLINT_AT = 13  # address of the CLINT, which the kernel serves by itself; 0 if t
 UART_AT = 14  # likewise; of the UART it serves what is most frequent
 UART_PRINTS = 15  # 1: console output is put into a buffer; 0: somebody waits for it
 IDLE_UNTIL = 16  # icount before which an idle hart may go on at the timer's deadline; 0: the machine sees to it
+FLOAT = 17  # bits of mstatus.FS that can be written: none, and F and D are not there
 
 STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33
@@ -203,9 +206,16 @@ FIELDS: tuple[Field, ...] = (
     Field("mach", "acc", ACC),
     Field("mach", "time_offset", TIME_OFFSET),
 )
-"""Guest state. Everything else in the two arrays is configuration, derived, or scratch."""
+"""Guest state of every machine. Everything else in the two arrays is configuration, derived, or scratch."""
+FLOAT_FIELDS: tuple[Field, ...] = (Field("hart", "f", F, 32), Field("hart", "fcsr", FCSR))
+"""Guest state of machines with F and D."""
 
 
-def state_words(owner: str) -> list[int]:
+def fields(*, floats: bool = True) -> tuple[Field, ...]:
+    """Return the state schema of a machine with or without F and D."""
+    return FIELDS + FLOAT_FIELDS if floats else FIELDS
+
+
+def state_words(owner: str, *, floats: bool = True) -> list[int]:
     """Return the offsets of the state words of "hart" or "mach", in schema order."""
-    return [f.offset + i for f in FIELDS if f.owner == owner for i in range(f.words)]
+    return [f.offset + i for f in fields(floats=floats) if f.owner == owner for i in range(f.words)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrdbg_core.cpu.host_floats import DONE_BY_HOST
 from rrdbg_core.cpu.layout import XD
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper
@@ -22,7 +23,7 @@ REGION_OP = 8
 """What stands where a region can be entered, see cpu/regions."""
 FIRST_OP = 9
 """Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, four times OP_ARMED, and OP_REGION, see native/names.py."""
-FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F")
+FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F", "RF", "RM", "R4")
 """Formats, in the order in which the decoder numbers them."""
 
 
@@ -41,6 +42,8 @@ class Op:
 
 
 def _key(insn: Insn) -> str:
+    if insn.name in DONE_BY_HOST:
+        return insn.name
     if isinstance(insn.effect, Helper):
         return "atomic" if insn.effect.name in ("lr", "sc", "amo") else insn.effect.name
     return insn.name

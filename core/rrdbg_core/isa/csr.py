@@ -8,14 +8,18 @@ from __future__ import annotations
 
 MISA = 2 << 62 | sum(1 << ord(letter) - ord("A") for letter in "ACIMU")
 """RV64 with A, C, I, M and U. Writes are ignored: the extensions are always on."""
+MISA_FD = sum(1 << ord(letter) - ord("A") for letter in "DF")
+"""What a machine with F and D adds."""
 
 # mstatus bits
 MSTATUS_MIE = 1 << 3
 MSTATUS_MPIE = 1 << 7
 MSTATUS_MPP = 3 << 11
+MSTATUS_FS = 3 << 13  # Off, Initial, Clean, Dirty; of a machine with F and D
 MSTATUS_MPRV = 1 << 17
 MSTATUS_TW = 1 << 21
 MSTATUS_UXL = 2 << 32  # U mode is RV64, read-only
+MSTATUS_SD = 1 << 63  # FS is Dirty
 MSTATUS_WRITABLE = MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_TW
 
 # mip and mie bits
@@ -26,7 +30,11 @@ INTERRUPTS = MSI | MTI | MEI
 
 PMP_ENTRIES = 16
 
+FLOAT_NUMBERS: dict[str, int] = {"fflags": 0x001, "frm": 0x002, "fcsr": 0x003}
+"""What a machine with F and D adds, by name."""
+
 NUMBERS: dict[str, int] = {
+    **FLOAT_NUMBERS,
     "cycle": 0xC00,
     "time": 0xC01,
     "instret": 0xC02,
@@ -63,9 +71,6 @@ NUMBERS: dict[str, int] = {
 """Every CSR of the machine by name."""
 
 OTHER_NAMES: dict[str, int] = {
-    "fflags": 0x001,
-    "frm": 0x002,
-    "fcsr": 0x003,
     "sstatus": 0x100,
     "sie": 0x104,
     "stvec": 0x105,

@@ -8,9 +8,9 @@ Matches `objdump -d` of binutils with two deliberate departures: immediate forms
 from __future__ import annotations
 
 from rrdbg_core.isa.csr import csr_name
-from rrdbg_core.isa.registers import ABI
+from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 from rrdbg_core.isa.rvc import expand
-from rrdbg_core.isa.table import decode
+from rrdbg_core.isa.table import Decoded, decode
 
 _M64 = (1 << 64) - 1
 
@@ -37,7 +37,40 @@ def disassemble(word: int, pc: int) -> str:
     decoded = decode(word)
     if decoded is None:
         return f".4byte 0x{word:x}"
+    if decoded.insn.floats:
+        return _float(decoded, word)
     return _text(decoded.insn.name, word, pc)
+
+
+_MODES = ("rne", "rtz", "rdn", "rup", "rmm", "", "", "dyn")
+_EXACT = ("fcvt.d.s", "fcvt.d.w", "fcvt.d.wu")  # their rounding mode says nothing, and is 0 by convention
+_SIGN_ALIASES = {"fsgnj": "fmv", "fsgnjn": "fneg", "fsgnjx": "fabs"}
+
+
+def _float(decoded: Decoded, word: int) -> str:
+    """Return the text of an instruction that names f registers."""
+    insn = decoded.insn
+    name, fmt = insn.name, insn.fmt
+    rd, rs1, rs2, rs3 = (
+        (FLOAT_ABI if operand in insn.floats else ABI)[word >> shift & 31]
+        for operand, shift in (("rd", 7), ("rs1", 15), ("rs2", 20), ("rs3", 27))
+    )
+    if fmt == "I":
+        return f"{name} {rd},{decoded.imm}({rs1})"
+    if fmt == "S":
+        return f"{name} {rs2},{decoded.imm}({rs1})"
+    stem, _, kind = name.partition(".")
+    if stem in _SIGN_ALIASES and rs1 == rs2:
+        return f"{_SIGN_ALIASES[stem]}.{kind} {rd},{rs1}"
+    operands = [rd, rs1]
+    if not insn.mask >> 20 & 31:
+        operands.append(rs2)
+    if fmt == "R4":
+        operands.append(rs3)
+    mode = _MODES[word >> 12 & 7]
+    if fmt in ("RM", "R4") and mode != ("rne" if name in _EXACT else "dyn"):
+        operands.append(mode)
+    return f"{name} {','.join(operands)}"
 
 
 def _sext(value: int, bits: int) -> int:
@@ -175,12 +208,28 @@ def _csr(name: str, word: int, rd: str, rs1: str) -> str:
     number = word >> 20
     if word == _UNIMP:
         return "unimp"
+    if number in _FLOAT_CSRS:
+        text = _float_csr(name, _FLOAT_CSRS[number], rd, rs1, str(word >> 15 & 31))
+        if text:
+            return text
     if name == "csrrs" and rs1 == "zero":
         return f"{_COUNTERS[number]} {rd}" if number in _COUNTERS else f"csrr {rd},{csr_name(number)}"
     source = str(word >> 15 & 31) if name.endswith("i") else rs1
     if rd == "zero":
         return f"{name[:3]}{name[4:]} {csr_name(number)},{source}"
     return f"{name} {rd},{csr_name(number)},{source}"
+
+
+_FLOAT_CSRS = {1: "flags", 2: "rm", 3: "csr"}
+
+
+def _float_csr(name: str, register: str, rd: str, rs1: str, number: str) -> str:
+    """Return the alias of an access to fflags, frm or fcsr, or nothing if it has none."""
+    if name == "csrrs" and rs1 == "zero":
+        return f"fr{register} {rd}"
+    if name == "csrrw":
+        return f"fs{register} {rs1}" if rd == "zero" else f"fs{register} {rd},{rs1}"
+    return f"fs{register}i {rd},{number}" if name == "csrrwi" and register != "csr" else ""
 
 
 def _compressed(half: int, pc: int) -> str:
@@ -193,6 +242,8 @@ def _compressed(half: int, pc: int) -> str:
     rd, rs1, rs2 = (ABI[word >> shift & 31] for shift in (7, 15, 20))
     decoded = decode(word)
     assert decoded is not None, f"{half:#06x} expands to no instruction"
+    if decoded.insn.floats:
+        return _float(decoded, word)
     name = decoded.insn.name
     match half & 3, half >> 13:
         case 1, 0:  # c.nop, c.addi

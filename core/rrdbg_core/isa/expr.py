@@ -56,7 +56,7 @@ def lift(value: Ex | int) -> Ex:
 
 
 def operand(name: str) -> Ex:
-    """Return the operand `name` of the instruction: rs1, rs2, imm or pc."""
+    """Return the operand `name` of the instruction: rs1, rs2, fs1, fs2 (f registers), imm or pc."""
     return Ex("operand", (name,))
 
 
@@ -134,6 +134,30 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFrd:
+    """f register rd = value."""
+
+    value: Ex
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLoad:
+    """f register rd = `size` bytes at `addr`; four of them in their box."""
+
+    addr: Ex
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloatStore:
+    """`size` bytes at `addr` = the low bytes of `value`."""
+
+    addr: Ex
+    size: int
+    value: Ex
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """pc = pc + imm if `taken`."""
 
@@ -154,7 +178,7 @@ class Helper:
     name: str
 
 
-Effect = SetRd | Load | Store | Branch | Jump | Helper
+Effect = SetRd | Load | Store | SetFrd | FloatLoad | FloatStore | Branch | Jump | Helper
 
 
 def leaves(tree: Ex | Effect) -> frozenset[str]:

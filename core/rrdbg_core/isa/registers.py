@@ -1,4 +1,4 @@
-"""Names of the integer registers, by the RISC-V calling convention."""
+"""Names of the registers, by the RISC-V calling convention."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ ABI: tuple[str, ...] = (
 )
 """ABI name of x0 to x31."""
 
+FLOAT_ABI: tuple[str, ...] = (
+    *("ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5"),
+    *("fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11"),
+    *("ft8", "ft9", "ft10", "ft11"),
+)
+"""ABI name of f0 to f31."""
+
 REGISTERS: dict[str, int] = {
     **{f"x{number}": number for number in range(32)},
     **{name: number for number, name in enumerate(ABI)},
     "fp": 8,
 }
 """Every name of every integer register."""
+
+FLOAT_REGISTERS: dict[str, int] = {
+    **{f"f{number}": number for number in range(32)},
+    **{name: number for number, name in enumerate(FLOAT_ABI)},
+}
+"""Every name of every f register."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rrdbg_core.isa.expr import Effect, Ex, Helper, SetRd, operand
 
-FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F")
+FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F", "RF", "RM", "R4")
 """How operands lie in the word (unprivileged spec, "Base Instruction Formats").
 
 SH6/SH5: a 6- or 5-bit shift amount as imm. CSR/CSRI: CSR number as imm, CSRI's rs1 field is a 5-bit value.
-AMO: R with aq/rl. N: no operands. F: fence, operands ignored.
+AMO: R with aq/rl. N: no operands. F: fence, operands ignored. RF, RM, R4: R with all of the word as imm; RM with a
+rounding mode, R4 with that and rs3.
 """
 
 
@@ -32,12 +33,16 @@ class Insn:
     """Their value."""
     effect: Effect
     """What it does."""
+    floats: frozenset[str] = frozenset()
+    """Operands that are f registers: rd, rs1, rs2, rs3."""
 
 
 ROWS: list[Insn] = []
 
 
-def insn(name: str, ext: str, fmt: str, pattern: str) -> Callable[[Callable[..., Effect | Ex]], None]:
+def insn(
+    name: str, ext: str, fmt: str, pattern: str, floats: Iterable[str] = ()
+) -> Callable[[Callable[..., Effect | Ex]], None]:
     """Add a row: `pattern` is the word from bit 31 down, `.` where it is an operand."""
     bits = pattern.replace(" ", "")
     assert len(bits) == 32, (name, len(bits))
@@ -48,11 +53,11 @@ def insn(name: str, ext: str, fmt: str, pattern: str) -> Callable[[Callable[...,
         effect = function(*(operand(p) for p in inspect.signature(function).parameters))
         if isinstance(effect, Ex):
             effect = SetRd(effect)
-        ROWS.append(Insn(name, ext, fmt, mask, match, effect))
+        ROWS.append(Insn(name, ext, fmt, mask, match, effect, frozenset(floats)))
 
     return add
 
 
-def helper(name: str, ext: str, fmt: str, pattern: str, function: str) -> None:
+def helper(name: str, ext: str, fmt: str, pattern: str, function: str, floats: Iterable[str] = ()) -> None:
     """Add a row whose meaning is a named helper."""
-    insn(name, ext, fmt, pattern)(lambda: Helper(function))
+    insn(name, ext, fmt, pattern, floats)(lambda: Helper(function))

@@ -11,7 +11,7 @@ from typing import Any
 
 TARGETS = (
     *("addi", "addiw", "lui", "slli", "srli", "srai", "andi", "add", "sub", "xor", "or", "and", "addw", "subw"),
-    *("lw", "ld", "sw", "sd", "jal", "jalr", "beq", "bne", "ebreak"),
+    *("lw", "ld", "sw", "sd", "fld", "fsd", "jal", "jalr", "beq", "bne", "ebreak"),
 )
 """Instructions that have a compressed form."""
 
@@ -39,8 +39,8 @@ def _i(imm: Any, rs1: Any, f3: int, rd: Any, op: int) -> Any:
     return (imm & 0xFFF) << 20 | rs1 << 15 | f3 << 12 | rd << 7 | op
 
 
-def _s(imm: Any, rs2: Any, rs1: Any, f3: int) -> Any:
-    return (imm >> 5 & 127) << 25 | rs2 << 20 | rs1 << 15 | f3 << 12 | (imm & 31) << 7 | 0x23
+def _s(imm: Any, rs2: Any, rs1: Any, f3: int, op: int = 0x23) -> Any:
+    return (imm >> 5 & 127) << 25 | rs2 << 20 | rs1 << 15 | f3 << 12 | (imm & 31) << 7 | op
 
 
 def _b(imm: Any, rs1: Any, f3: int) -> Any:
@@ -82,8 +82,10 @@ def _forms(h: Any) -> list[tuple[Any, Any]]:
     alu, alu2, bit12 = h >> 10 & 3, h >> 5 & 3, h >> 12 & 1
     forms = [
         (at(0, 0, addi4spn != 0), _i(addi4spn, 2, 0, rd_, _OP_IMM)),  # c.addi4spn
+        (at(0, 1), _i(ld, rs1_, 3, rd_, 0x07)),  # c.fld
         (at(0, 2), _i(lw, rs1_, 2, rd_, 0x03)),  # c.lw
         (at(0, 3), _i(ld, rs1_, 3, rd_, 0x03)),  # c.ld
+        (at(0, 5), _s(ld, rd_, rs1_, 3, 0x27)),  # c.fsd
         (at(0, 6), _s(lw, rd_, rs1_, 2)),  # c.sw
         (at(0, 7), _s(ld, rd_, rs1_, 3)),  # c.sd
         (at(1, 0), _i(imm6, rd, 0, rd, _OP_IMM)),  # c.nop, c.addi
@@ -98,6 +100,7 @@ def _forms(h: Any) -> list[tuple[Any, Any]]:
         (at(1, 6), _b(branch, rs1_, 0)),  # c.beqz
         (at(1, 7), _b(branch, rs1_, 1)),  # c.bnez
         (at(2, 0), _i(shamt, rd, 1, rd, _OP_IMM)),  # c.slli
+        (at(2, 1), _i(ldsp, 2, 3, rd, 0x07)),  # c.fldsp
         (at(2, 2, rd != 0), _i(lwsp, 2, 2, rd, 0x03)),  # c.lwsp
         (at(2, 3, rd != 0), _i(ldsp, 2, 3, rd, 0x03)),  # c.ldsp
         (at(2, 4, bit12 == 0, rs2 == 0, rd != 0), _i(0, rd, 0, 0, 0x67)),  # c.jr
@@ -105,6 +108,7 @@ def _forms(h: Any) -> list[tuple[Any, Any]]:
         (at(2, 4, bit12 == 1, rs2 == 0, rd == 0), 0x0010_0073 + (h & 0)),  # c.ebreak
         (at(2, 4, bit12 == 1, rs2 == 0, rd != 0), _i(0, rd, 0, 1, 0x67)),  # c.jalr
         (at(2, 4, bit12 == 1, rs2 != 0), _r(0, rs2, rd, 0, rd, _OP)),  # c.add
+        (at(2, 5), _s(sdsp, rs2, 2, 3, 0x27)),  # c.fsdsp
         (at(2, 6), _s(swsp, rs2, 2, 2)),  # c.swsp
         (at(2, 7), _s(sdsp, rs2, 2, 3)),  # c.sdsp
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from rrdbg_core.isa import rv64a, rv64i, rv64m, system, zb  # noqa: F401  (each adds its rows)
-from rrdbg_core.isa.expr import leaves
+from rrdbg_core.isa import rv64a, rv64f, rv64i, rv64m, system, zb  # noqa: F401  (each adds its rows)
+from rrdbg_core.isa.expr import Helper, leaves
 from rrdbg_core.isa.rows import ROWS, Insn
 from rrdbg_core.isa.rvc import expand
 
@@ -80,8 +80,15 @@ def immediate(fmt: str, word: int) -> int:
             return word >> 20
         case "AMO":
             return word >> 27 << 3 | word >> 12 & 7
+        case "RF" | "RM" | "R4":
+            return word
         case _:
             return 0
+
+
+def reserves(fmt: str, word: int) -> bool:
+    """Return True if a word has one of the rounding modes that are reserved."""
+    return fmt in ("RM", "R4") and word >> 12 & 7 in (5, 6)
 
 
 def decode(word: int) -> Decoded | None:
@@ -93,11 +100,11 @@ def decode(word: int) -> Decoded | None:
     if word & 3 != 3:
         return None
     for insn in BUCKETS.get(bucket(word), ()):
-        if word & insn.mask == insn.match:
+        if word & insn.mask == insn.match and not reserves(insn.fmt, word):
             fmt = insn.fmt
             rd = word >> 7 & 31 if fmt not in ("S", "B", "N", "F") else 0
             rs1 = word >> 15 & 31 if fmt not in ("U", "J", "N", "F") else 0
-            rs2 = word >> 20 & 31 if fmt in ("R", "S", "B", "AMO") and not insn.mask >> 20 & 31 else 0
+            rs2 = word >> 20 & 31 if fmt in ("R", "S", "B", "AMO", "RF", "RM", "R4") and not insn.mask >> 20 & 31 else 0
             return Decoded(insn, rd, rs1, rs2, immediate(fmt, word), length)
     return None
 
@@ -108,6 +115,8 @@ def encode(insn: Insn, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) ->
     match insn.fmt:
         case "I" | "CSR" | "CSRI" | "SH6" | "SH5":
             word = (imm & 0xFFF) << 20 | rs1 << 15 | rd << 7
+        case "RF" | "RM" | "R4":
+            word = imm & 0xF800_7000 | rs2 << 20 | rs1 << 15 | rd << 7
         case "R" | "AMO":
             word = rs2 << 20 | rs1 << 15 | rd << 7
         case "S":
@@ -131,9 +140,27 @@ def reads(decoded: Decoded) -> frozenset[int]:
         names = frozenset({"rs1", "rs2"}) if not insn.name.startswith("lr") else frozenset({"rs1"})
     elif insn.fmt == "CSR":
         names = frozenset({"rs1"})
+    elif insn.effect == Helper("float_op"):
+        names = frozenset({"rs1"}) - insn.floats if insn.name.startswith("fcvt") else frozenset()
     return frozenset(getattr(decoded, name) for name in names & {"rs1", "rs2"}) - {0}
 
 
 def writes(decoded: Decoded) -> frozenset[int]:
     """Return the integer registers that an instruction writes."""
-    return frozenset({decoded.rd}) - {0}
+    return frozenset() if "rd" in decoded.insn.floats else frozenset({decoded.rd}) - {0}
+
+
+def float_reads(decoded: Decoded) -> frozenset[int]:
+    """Return the f registers that an instruction reads."""
+    insn = decoded.insn
+    names = insn.floats - {"rd"}
+    if insn.mask >> 20 & 31 == 31:
+        names -= {"rs2"}
+    if insn.fmt != "R4":
+        names -= {"rs3"}
+    return frozenset(decoded.imm >> 27 if name == "rs3" else getattr(decoded, name) for name in names)
+
+
+def float_writes(decoded: Decoded) -> frozenset[int]:
+    """Return the f registers that an instruction writes."""
+    return frozenset({decoded.rd}) if "rd" in decoded.insn.floats else frozenset()

@@ -17,6 +17,7 @@ from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event
@@ -73,6 +74,7 @@ class MachineBase:
         self.core = Core(config.ram_bytes, program=program, progress=progress) if core is None else core
         self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
+        self.core.mach[L.FLOAT] = MSTATUS_FS if config.isa == "rv64gc" else 0
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)
         # a memoryview hands out plain integers, three times as fast as an array does
         self._mach: memoryview[int] = memoryview(self.core.mach)  # type: ignore[arg-type]

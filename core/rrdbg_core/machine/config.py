@@ -52,6 +52,8 @@ class MachineConfig(Checked):
     """Name and version of the board."""
     ram_bytes: Annotated[int, Range(MIN_RAM, MAX_RAM, multiple_of=4096)] = 128 << 20
     """RAM."""
+    isa: Literal["rv64imac", "rv64gc"] = "rv64imac"
+    """Without F and D (and what traces say that do not say it), or with them; C, and Zb* in part, in any case."""
     harts: Literal[1] = 1
     """Harts."""
     shift: Annotated[int, Range(0, 10)] = 0

@@ -1,7 +1,7 @@
 """The state of a machine as named parts: save, restore, compare, and the digest over every bit of it.
 
 Parts: `hart0`, `mach` (the clocks), `board`, `bottom_halves`, and `device.NAME` for each device that has state. A part
-is u64 words; which word is what say the schemas: `FIELDS` of cpu/layout.py, and each device's state class.
+is u64 words; which word is what say the schemas: `fields` of cpu/layout.py, and each device's state class.
 """
 
 from __future__ import annotations
@@ -45,14 +45,16 @@ class Parts:
         devices: Mapping[str, Device],
     ) -> None:
         self._core = core
+        floats = bool(core.mach[L.FLOAT])
+        fields = L.fields(floats=floats)
         self._scattered = {
-            HART: (core.hart, np.array(L.state_words("hart"))),
+            HART: (core.hart, np.array(L.state_words("hart", floats=floats))),
             MACH: (core.mach, np.array(L.state_words("mach"))),
         }
         self._whole = {BOARD: board, HALVES: halves}
         self._fields = {
-            HART: [(f.name, f.words) for f in L.FIELDS if f.owner == "hart"],
-            MACH: [(f.name, f.words) for f in L.FIELDS if f.owner == "mach"],
+            HART: [(f.name, f.words) for f in fields if f.owner == "hart"],
+            MACH: [(f.name, f.words) for f in fields if f.owner == "mach"],
             BOARD: [(name, 1) for name in board_names],
             HALVES: [(f"{name}.{kind}", 1) for name in half_names for kind in ("plain", "oneshot")],
         }

@@ -6,19 +6,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from rrdbg_core.isa.expr import Load, Store
+from rrdbg_core.isa.csr import MSTATUS_FS
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Load, Store
 from rrdbg_core.isa.rvc import expand
 from rrdbg_core.isa.table import decode
 
 from tests.cpu.oracle import differences, programs
 from tests.cpu.oracle.programs import CODE, CODE_BYTES, DATA, Case
-from tests.cpu.oracle.spike import MISA, RAM_BASE, Spike
+from tests.cpu.oracle.spike import ALL_ONES, MISA, RAM_BASE, Spike
 
 MINSTRET = 0xB02
-_PMPCFG0, _PMPADDR0 = 0x3A0, 0x3B0
+_FCSR, _MSTATUS, _PMPCFG0, _PMPADDR0 = 0x3, 0x300, 0x3A0, 0x3B0
 COMPARED_CSRS = {
     "mstatus": 0x300, "mie": 0x304, "mtvec": 0x305, "mcounteren": 0x306, "menvcfg": 0x30A, "mcountinhibit": 0x320,
     "mscratch": 0x340, "mepc": 0x341, "mcause": 0x342, "mtval": 0x343, "mip": 0x344, "pmpcfg0": 0x3A0, "pmpcfg2": 0x3A2,
+    "fcsr": 3,
     **{f"pmpaddr{i}": 0x3B0 + i for i in range(16)}, "minstret": MINSTRET,
 }  # fmt: skip
 
@@ -31,6 +33,7 @@ class State(NamedTuple):
     x: tuple[int, ...]
     csrs: tuple[int, ...]
     ram: bytes
+    f: tuple[int, ...] = ()
 
     def differing(self, other: State) -> list[str]:
         """Name the fields that differ, with both values."""
@@ -40,6 +43,7 @@ class State(NamedTuple):
             if a != b:
                 out.append(f"{name} {a:#x} {b:#x}")
         out += [f"x{i} {a:#x} {b:#x}" for i, (a, b) in enumerate(zip(self.x, other.x, strict=True)) if a != b]
+        out += [f"f{i} {a:#x} {b:#x}" for i, (a, b) in enumerate(zip(self.f, other.f, strict=True)) if a != b]
         names = zip(COMPARED_CSRS, self.csrs, other.csrs, strict=True)
         out += [f"{name} {a:#x} {b:#x}" for name, a, b in names if a != b]
         if self.ram != other.ram:
@@ -82,11 +86,17 @@ class SpikeSubject:
         for page in spike.pages:
             page[:] = _ZERO_PAGE
         # Spike comes out of reset with entry 0 open to all; the manual wants every entry off.
-        for number, value in ({_PMPCFG0: 0, _PMPADDR0: 0} | case.csrs).items():
-            spike.put_csr(number, value)
+        # Spike ends the process over an fcsr that is written while mstatus.FS is Off.
+        spike.put_csr(_MSTATUS, MSTATUS_FS)
+        spike.put_csr(_FCSR, case.csrs.get(_FCSR, 0))
+        for number, value in ({_MSTATUS: 0, _PMPCFG0: 0, _PMPADDR0: 0} | case.csrs).items():
+            if number != _FCSR:
+                spike.put_csr(number, value)
         for address, data in case.memory.items():
             spike.write(address, data)
         spike.x[:] = case.x
+        for number, value in enumerate(case.f):
+            spike.f[2 * number], spike.f[2 * number + 1] = value, ALL_ONES
         spike.enter(case.pc, case.priv)
         # The stub that set the start state up has retired instructions; a write takes effect one less.
         self._retired = spike.get_csr(MINSTRET)
@@ -101,7 +111,7 @@ class SpikeSubject:
         spike, get = self.spike, self.spike.get_csr
         csrs = [get(number) for number in COMPARED_CSRS.values()]
         csrs[-1] = csrs[-1] - self._retired & (1 << 64) - 1
-        return State(spike.state.pc, spike.state.prv, tuple(spike.x), tuple(csrs), spike.ram())
+        return State(spike.state.pc, spike.state.prv, tuple(spike.x), tuple(csrs), spike.ram(), tuple(spike.f[::2]))
 
 
 _ZERO_PAGE = bytes(4096)
@@ -186,7 +196,9 @@ def accessed(word: int, before: State) -> int | None:
     if not differences.in_ram(before.pc):
         return before.pc
     decoded = decode(word)
-    if decoded is None or not (isinstance(decoded.insn.effect, Load | Store) or decoded.insn.fmt == "AMO"):
+    if decoded is None or not (
+        isinstance(decoded.insn.effect, Load | Store | FloatLoad | FloatStore) or decoded.insn.fmt == "AMO"
+    ):
         return None
     offset = 0 if decoded.insn.fmt == "AMO" else decoded.imm
     return before.x[decoded.rs1] + offset & (1 << 64) - 1
@@ -243,5 +255,5 @@ def minimise(reference: Subject, subject: Subject, mismatch: Mismatch) -> Case:
     for address, size in ((programs.HANDLER, 256), (CODE, CODE_BYTES), (DATA, programs.DATA_BYTES)):
         memory[address] = state.ram[address - RAM_BASE :][:size]
     csrs = {n: v for n, v in zip(COMPARED_CSRS.values(), state.csrs, strict=True) if n not in (MINSTRET, 0x344)}
-    single = Case(f"{case.name}@{mismatch.step}", state.pc, state.priv, state.x, csrs, memory, 1)
+    single = Case(f"{case.name}@{mismatch.step}", state.pc, state.priv, state.x, csrs, memory, 1, state.f)
     return single if not _same_after(reference, subject, single, 1) else case

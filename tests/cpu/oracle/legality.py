@@ -6,6 +6,8 @@ import ctypes
 import struct
 from collections.abc import Sequence
 
+from rrdbg_core.isa.csr import MSTATUS_FS
+
 from tests.cpu.oracle.programs import DATA, RAM_END
 from tests.cpu.oracle.spike import RAM_BASE, Spike
 
@@ -35,6 +37,7 @@ def _batch(spike: Spike, words: Sequence[int]) -> list[bool]:
     def prepare() -> None:
         spike.reset()
         put_csr(0x305, _VECTOR)
+        put_csr(0x300, MSTATUS_FS)
 
     assert DATA + 0x2000 + 128 * 31 + 4096 < RAM_END
     spike.write(_FIRST, b"".join(struct.pack("<II", w, 0) for w in words))

@@ -30,7 +30,8 @@ M64 = (1 << 64) - 1
 
 RD, RS1, RS2 = 0x1F << 7, 0x1F << 15, 0x1F << 20
 IMM12 = 0xFFF << 20
-PLAIN, LOAD, STORE, AMO, BRANCH, JAL, JALR, CSR = range(8)
+PLAIN, LOAD, STORE, AMO, BRANCH, JAL, JALR, CSR, FLOAT, FLOAT_LOAD, FLOAT_STORE = range(11)
+RM, RS3 = 7 << 12, 0x1F << 27
 CSR_RW, CSR_READ_ONLY_QUADRANT = 0, 3
 
 
@@ -95,6 +96,36 @@ def _rows() -> list[Row]:
         for name, f5 in amos.items():
             rows.append(Row(f"{name}.{suffix}", f5 << 27 | width << 12 | 0x2F, RD | RS1 | RS2 | 3 << 25, AMO))
         rows.append(Row(f"lr.{suffix}", 2 << 27 | width << 12 | 0x2F, RD | RS1 | 3 << 25, AMO))
+    return rows + _float_rows()
+
+
+def _float_rows() -> list[Row]:
+    rows: list[Row] = []
+    for wide, letter in enumerate("sd"):
+
+        def add(name: str, f5: int, free: int, f3: int = 0, rs2: int = 0, fmt: int = wide) -> None:
+            rows.append(Row(name, f5 << 27 | fmt << 25 | rs2 << 20 | f3 << 12 | 0x53, RD | RS1 | free, FLOAT))
+
+        for opcode, name in ((0x43, "fmadd"), (0x47, "fmsub"), (0x4B, "fnmsub"), (0x4F, "fnmadd")):
+            rows.append(Row(f"{name}.{letter}", wide << 25 | opcode, RD | RS1 | RS2 | RS3 | RM, FLOAT))
+        for f5, name in enumerate(("fadd", "fsub", "fmul", "fdiv")):
+            add(f"{name}.{letter}", f5, RS2 | RM)
+        add(f"fsqrt.{letter}", 11, RM)
+        for f3, name in enumerate(("fsgnj", "fsgnjn", "fsgnjx")):
+            add(f"{name}.{letter}", 4, RS2, f3)
+        for f3, name in enumerate(("fmin", "fmax")):
+            add(f"{name}.{letter}", 5, RS2, f3)
+        for f3, name in enumerate(("fle", "flt", "feq")):
+            add(f"{name}.{letter}", 20, RS2, f3)
+        add(f"fclass.{letter}", 28, 0, 1)
+        for kind, integer in enumerate(("w", "wu", "l", "lu")):
+            add(f"fcvt.{integer}.{letter}", 24, RM, 0, kind)
+            add(f"fcvt.{letter}.{integer}", 26, RM, 0, kind)
+        add(f"fmv.x.{'wd'[wide]}", 28, 0)
+        add(f"fmv.{'wd'[wide]}.x", 30, 0)
+        rows.append(Row(f"fl{'wd'[wide]}", (2 + wide) << 12 | 0x07, RD | RS1 | IMM12, FLOAT_LOAD))
+        rows.append(Row(f"fs{'wd'[wide]}", (2 + wide) << 12 | 0x27, RD | RS1 | IMM12, FLOAT_STORE))
+        add(("fcvt.s.d", "fcvt.d.s")[wide], 8, RM, 0, 1 - wide)
     return rows
 
 
@@ -116,9 +147,10 @@ MCOUNTINHIBIT, MSCRATCH, MEPC, MCAUSE, MTVAL, MIP, PMPCFG0, PMPADDR0 = (
     0x3B0,
 )
 MINSTRET = 0xB02
+FCSR = 3
 TRAP_CSRS = (MSTATUS, MIE, MTVEC, MSCRATCH, MEPC, MCAUSE, MTVAL, MIP)
 NAMED_CSRS = (
-    *TRAP_CSRS, *TRAP_CSRS, MISA, MCOUNTEREN, MCOUNTINHIBIT,
+    *TRAP_CSRS, *TRAP_CSRS, 1, 2, FCSR, MISA, MCOUNTEREN, MCOUNTINHIBIT,
     PMPCFG0, PMPCFG0 + 2, *range(PMPADDR0, PMPADDR0 + 16), 0xF11, 0xF12, 0xF13, 0xF14, 0xF15,
 )  # fmt: skip
 # Read by no random program: see `differences.py`.
@@ -144,6 +176,8 @@ MIXES: tuple[dict[str, int], ...] = (
     {"alu": 20, "mem": 20, "branch": 6, "compressed": 14, "pmp": 14, "csr": 8, "trap": 8, "amo": 10, "pair": 3},
     {"alu": 15, "near": 35, "noise": 30, "trap": 3, "branch": 10, "compressed": 10},
     {"compressed": 90, "alu": 10},
+    {"float": 60, "float_mem": 16, "alu": 8, "branch": 6, "compressed": 8, "mode": 2},
+    {"float": 40, "float_mem": 12, "mem": 8, "branch": 6, "compressed": 12, "csr": 4, "near": 3, "mode": 4, "trap": 1},
     {"alu": 30, "mem": 5, "branch": 10, "patch": 10, "fence": 5, "jump": 5, "compressed": 20},
 )
 
@@ -159,6 +193,7 @@ class Case:
     csrs: dict[int, int]
     memory: dict[int, bytes] = field(repr=False)
     steps: int
+    f: tuple[int, ...] = (0,) * 32
 
     def shortened(self, steps: int) -> Case:
         return replace(self, steps=steps)
@@ -172,7 +207,7 @@ class Generator:
         self.rng = random.Random(seed)
         self._alu = [r for r in ROWS.values() if r.kind == PLAIN and (r.match & 0x7F) not in (0x73, 0x0F)]
         self._mem = [r for r in ROWS.values() if r.kind in (LOAD, STORE)]
-        self._by_kind = {k: [r for r in ROWS.values() if r.kind == k] for k in range(8)}
+        self._by_kind = {k: [r for r in ROWS.values() if r.kind == k] for k in range(11)}
         self._all = list(ROWS.values())
         self._makers: dict[str, Callable[[], int]] = {
             "alu": self._make_alu, "mem": self._make_mem, "branch": self._make_branch, "jump": self._make_jump,
@@ -180,6 +215,7 @@ class Generator:
             "pair": self._make_pair,
             "trap": self._make_trap, "near": self._make_near, "noise": lambda: self.rng.getrandbits(32),
             "clint": self._make_clint, "pmp": self._make_pmp, "patch": self._make_patch, "fence": self._make_fence,
+            "float": self._make_float, "float_mem": self._make_float_mem, "mode": self._make_mode,
         }  # fmt: skip
 
     # One word each. x2, x8, x9 are data pointers and x1, x5 code pointers as long as nothing overwrites them.
@@ -205,6 +241,50 @@ class Generator:
             return row.match | imm << 20 | self._pointer() | self._rd()
         rs2 = self.rng.getrandbits(5) << 20
         return row.match | (imm >> 5) << 25 | (imm & 31) << 7 | self._pointer() | rs2
+
+    def _make_float(self) -> int:
+        row = self.rng.choice(self._by_kind[FLOAT])
+        rm = (
+            self.rng.choice((0, 1, 2, 3, 4, 7, 7, 7, 7)) << 12 if self.rng.random() < 0.98 else self.rng.getrandbits(32)
+        )
+        return row.match | self.rng.getrandbits(32) & row.free & ~(RD | RM) | rm & row.free | self._rd()
+
+    def _make_float_mem(self) -> int:
+        row = self.rng.choice(self._by_kind[FLOAT_LOAD] + self._by_kind[FLOAT_STORE])
+        imm, register = self.rng.getrandbits(5) << 3, self.rng.getrandbits(5)
+        if row.kind == FLOAT_LOAD:
+            return row.match | imm << 20 | self._pointer() | register << 7
+        return row.match | (imm >> 5) << 25 | (imm & 31) << 7 | self._pointer() | register << 20
+
+    def _make_mode(self) -> int:
+        """Set the rounding mode, or FS."""
+        if self.rng.random() < 0.8:
+            number, value = (
+                self.rng.choice((1, 2, 2, 2, FCSR)),
+                self.rng.choice((0, 1, 2, 3, 4, self.rng.getrandbits(5))),
+            )
+            return 0x5073 | number << 20 | value << 15 | self._rd()
+        # csrrs or csrrc mstatus, with whatever is in a register
+        return self.rng.choice((0x2073, 0x2073, 0x3073)) | MSTATUS << 20 | self.rng.randrange(10, 32) << 15
+
+    def float_value(self) -> int:
+        """Return what an f register may hold: numbers of all kinds, in their box and not."""
+        rng = self.rng
+        if rng.random() < 0.1:
+            return rng.getrandbits(64)
+        wide = rng.random() < 0.5
+        places, top = (52, 2047) if wide else (23, 255)
+        exponent = rng.choice(
+            (0, 1, top, top - 1, top // 2, rng.randrange(top), *(top // 2 + rng.randrange(-30, 65),) * 6)
+        )
+        fraction = rng.getrandbits(places)
+        match rng.randrange(4):
+            case 0:
+                fraction &= -1 << rng.randrange(places)
+            case 1:
+                fraction = rng.choice((0, 1, 1 << places - 1, (1 << places) - 1))
+        value = (rng.getrandbits(1) * (top + 1) | exponent) << places | fraction
+        return value if wide else value | 0xFFFF_FFFF_0000_0000
 
     def _make_amo(self) -> int:
         row = self.rng.choice(self._by_kind[AMO])
@@ -334,7 +414,9 @@ class Generator:
             x[14] = HANDLER | vectored
             csrs = {
                 MTVEC: x[14] if rng.random() < 0.97 else CODE + (rng.getrandbits(9) << 2 & ~0x3F) | vectored,
-                MSTATUS: rng.choice((0, 8, 8, 0x88, 0x1800, 0x1880, 0x2_0000, rng.getrandbits(22))),
+                MSTATUS: rng.choice((0, 8, 8, 0x88, 0x1800, 0x1880, 0x2_0000, rng.getrandbits(22)))
+                | (rng.choice((0x2000, 0x4000, 0x6000, 0x6000)) if "float" in mix or rng.random() < 0.3 else 0),
+                FCSR: rng.choice((0, 0, rng.getrandbits(5), rng.randrange(5) << 5 | rng.getrandbits(5))),
                 MIE: rng.choice((0, 0x888, 0x888, rng.getrandbits(12))),
                 MSCRATCH: self.value(),
                 MEPC: CODE + (rng.getrandbits(9) << 2),
@@ -352,7 +434,8 @@ class Generator:
             memory = {HANDLER: handler, CODE: code, DATA: rng.randbytes(DATA_BYTES)}
             name = f"{self.seed}/{len(cases)}"
             priv = rng.choice((3, 3, 0))
-            cases.append(Case(name, CODE + (rng.getrandbits(8) << 2), priv, tuple(x), csrs, memory, steps))
+            f = tuple(self.float_value() for _ in range(32))
+            cases.append(Case(name, CODE + (rng.getrandbits(8) << 2), priv, tuple(x), csrs, memory, steps, f))
         return cases
 
     def _pmpcfg(self) -> int:

@@ -24,7 +24,7 @@ import pytest
 RAM_BASE = 0x8000_0000
 PAGE = 4096
 # Zicclsm makes Spike perform misaligned loads and stores, as QEMU's `virt` does.
-ISA = "rv64imac_zicsr_zifencei_zba_zbb_zbs_zicntr_zicclsm"
+ISA = "rv64imafdc_zicsr_zifencei_zba_zbb_zbs_zicntr_zicclsm"
 CLINT_BASE, CLINT_BYTES = 0x200_0000, 0xC_0000
 MTIMECMP = CLINT_BASE + 0x4000
 # What else answers on Spike's bus: the boot ROM, its PLIC and its UART.
@@ -75,7 +75,7 @@ class Spike:
                 self._start()
             finally:
                 os.environ["PATH"] = path
-        self.x = self._registers()
+        self.x, self.f = self._registers()
         self.pages = self._find_pages()
 
     def _start(self) -> None:
@@ -103,7 +103,10 @@ class Spike:
         address = processor_t.addressof(self.core)
         offset = ctypes.string_at(address, 8192).find(struct.pack("<31Q", *pattern))
         assert offset > 0, "the layout of Spike's processor changed"
-        return (ctypes.c_uint64 * 32).from_address(address + offset - 8)
+        x = (ctypes.c_uint64 * 32).from_address(address + offset - 8)
+        # f registers have 128 bits there, and stand behind
+        f = (ctypes.c_uint64 * 64).from_address(address + offset - 8 + 256)
+        return x, f
 
     def _find_pages(self) -> list[memoryview]:
         """Return a writable view per RAM page."""

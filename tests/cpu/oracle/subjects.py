@@ -5,6 +5,7 @@ from __future__ import annotations
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
+from rrdbg_core.isa.csr import MSTATUS_FS
 
 from tests.cpu.oracle.compare import COMPARED_CSRS, SpikeSubject, State, Subject
 from tests.cpu.oracle.programs import Case
@@ -14,10 +15,11 @@ RAM_BYTES = 32 * 4096
 MSI, MTI = 1 << 3, 1 << 7
 M64 = (1 << 64) - 1
 _WORDS = {
-    0x304: L.MIE, 0x305: L.MTVEC, 0x306: L.MCOUNTEREN, 0x30A: L.MENVCFG, 0x320: L.MCOUNTINHIBIT, 0x340: L.MSCRATCH,
-    0x341: L.MEPC, 0x342: L.MCAUSE, 0x343: L.MTVAL, 0x344: L.MIP, **{0x3B0 + i: L.PMPADDR + i for i in range(16)},
+    3: L.FCSR, 0x304: L.MIE, 0x305: L.MTVEC, 0x306: L.MCOUNTEREN, 0x30A: L.MENVCFG, 0x320: L.MCOUNTINHIBIT,
+    0x340: L.MSCRATCH, 0x341: L.MEPC, 0x342: L.MCAUSE, 0x343: L.MTVAL, 0x344: L.MIP,
+    **{0x3B0 + i: L.PMPADDR + i for i in range(16)},
 }  # fmt: skip
-_STATUS_BITS = 0x22_1888
+_STATUS_BITS = 0x22_7888
 
 
 def set_csr(core: Core, number: int, value: int) -> None:
@@ -45,7 +47,8 @@ def get_csr(core: Core, number: int) -> int:
     hart = core.hart
     match number:
         case 0x300:
-            return int(hart[L.MSTATUS]) | 2 << 32
+            status = int(hart[L.MSTATUS])
+            return status | 2 << 32 | (status & 0x6000 == 0x6000) << 63
         case 0x3A0 | 0x3A2:
             first = L.PMPCFG + 4 * (number - 0x3A0)
             return sum(int(hart[first + i]) << 8 * i for i in range(8))
@@ -94,6 +97,7 @@ class CoreSubject:
 
     def __init__(self, kind: type[Core] = Core) -> None:
         self.core = kind(RAM_BYTES)
+        self.core.mach[L.FLOAT] = MSTATUS_FS
         self.clint = Clint(self.core)
         self.foreign = False
         self.slept = 0
@@ -108,6 +112,7 @@ class CoreSubject:
         for number, value in case.csrs.items():
             set_csr(core, number, value)
         core.hart[L.X + 1 : L.X + 32] = case.x[1:]
+        core.hart[L.F : L.F + 32] = case.f
         core.hart[L.PC], core.hart[L.PRIV] = case.pc, case.priv
         core.drop_caches()
         core.take_checks(), core.take_traps()
@@ -142,7 +147,14 @@ class CoreSubject:
         if not hart[L.MCOUNTINHIBIT] & 4:
             csrs[-1] = csrs[-1] + self.slept & M64
         x = (0, *hart[L.X + 1 : L.X + 32].tolist())
-        return State(int(hart[L.PC]), int(hart[L.PRIV]), x, tuple(csrs), core.memory.ram.tobytes())
+        return State(
+            int(hart[L.PC]),
+            int(hart[L.PRIV]),
+            x,
+            tuple(csrs),
+            core.memory.ram.tobytes(),
+            tuple(hart[L.F : L.F + 32].tolist()),
+        )
 
 
 def make(name: str) -> Subject:

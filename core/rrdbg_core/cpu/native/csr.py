@@ -8,18 +8,20 @@ from rrdbg_core.cpu.native.devices import mtime
 from rrdbg_core.cpu.native.names import (
     DONE,
     DONE_OUT,
+    FS,
     HART,
     INTERRUPTS,
     MACH,
     MPP,
     MSTATUS_WRITABLE,
+    SD,
     UXL,
     U,
 )
 from rrdbg_core.cpu.native.pmp import pmp_write
 from rrdbg_core.cpu.native.traps import illegal
 from rrdbg_core.cpu.pipeline import njit
-from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.csr import MISA, MISA_FD
 
 
 @njit
@@ -43,6 +45,8 @@ def set_counter(h, offset, inhibit, value, icount):
 def csr_exists(h, number):
     """Return True if the hart may name the register at all at its privilege."""
     priv = h[L.PRIV]
+    if number <= U(3):
+        return number != U(0) and h[L.MSTATUS] & FS != U(0)
     if (number >> U(8)) & U(3) > priv:
         return False
     if number >= U(0xC00) and number <= U(0xC1F):
@@ -76,9 +80,15 @@ def csr_read(c, number, icount):
     if number == U(0xC01):
         return mtime(m, icount)
     if number == U(0x300):
-        return h[L.MSTATUS] | UXL
+        return h[L.MSTATUS] | UXL | (SD if h[L.MSTATUS] & FS == FS else U(0))
     if number == U(0x301):
-        return U(MISA)
+        return U(MISA) | (U(MISA_FD) if m[L.FLOAT] != U(0) else U(0))
+    if number == U(1):
+        return h[L.FCSR] & U(31)
+    if number == U(2):
+        return h[L.FCSR] >> U(5)
+    if number == U(3):
+        return h[L.FCSR]
     if number == U(0x304):
         return h[L.MIE]
     if number == U(0x305):
@@ -120,7 +130,14 @@ def csr_write(c, number, value, icount):
     if number == U(0x300):
         if (value >> U(11)) & U(3) != U(3):
             value &= ~MPP  # only U and M exist
-        h[L.MSTATUS] = value & MSTATUS_WRITABLE
+        h[L.MSTATUS] = value & (MSTATUS_WRITABLE | words_at(c, MACH)[L.FLOAT])
+    elif number <= U(3):
+        if number == U(1):
+            value = h[L.FCSR] & U(7 << 5) | value & U(31)
+        elif number == U(2):
+            value = h[L.FCSR] & U(31) | (value & U(7)) << U(5)
+        h[L.FCSR] = value & U(0xFF)
+        h[L.MSTATUS] |= FS
     elif number == U(0x304):
         h[L.MIE] = value & INTERRUPTS
     elif number == U(0x305):

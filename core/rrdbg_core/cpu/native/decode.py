@@ -28,6 +28,7 @@ from rrdbg_core.cpu.native.names import (
     FMT_CSRI,
     FMT_I,
     FMT_J,
+    FMT_RF,
     FMT_S,
     FMT_SH5,
     FMT_SH6,
@@ -105,6 +106,10 @@ def decode(c, word):
         imm = word >> U(20) | (word >> U(12) & U(7)) << U(12)
     elif fmt == FMT_AMO:
         imm = (word >> U(27)) << U(3) | (word >> U(12)) & U(7)
+    elif fmt >= FMT_RF:
+        if fmt != FMT_RF and (word & U(0x7000) == U(0x5000) or word & U(0x7000) == U(0x6000)):
+            return OP_ILLEGAL  # a reserved rounding mode
+        imm = word
     return op | rd << U(8) | rs1 << U(16) | rs2 << U(24) | imm << U(32)
 
 

@@ -51,7 +51,14 @@ def check_word(c):
     a = mix(a, h[L.MIE])
     a = mix(a, h[L.MEPC])
     a = mix(a, h[L.MCAUSE])
-    return mix(a, h[L.MSCRATCH])
+    a = mix(a, h[L.MSCRATCH])
+    if m[L.FLOAT] != U(0):
+        i = U(0)
+        while i < U(32):
+            a = mix(a, h[U(L.F) + i])
+            i += U(1)
+        a = mix(a, h[L.FCSR])
+    return a
 
 
 @njit

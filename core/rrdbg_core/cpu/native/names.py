@@ -71,6 +71,8 @@ READ_FAULT, WRITE_FAULT, EXEC_FAULT = U(5), U(7), U(1)
 READ_MISALIGNED, WRITE_MISALIGNED = U(4), U(6)
 
 MIE_BIT, MPIE_BIT, MPP, MPRV, TW = U(1 << 3), U(1 << 7), U(3 << 11), U(1 << 17), U(1 << 21)
+FS = U(3 << 13)  # mstatus.FS: 0 Off, 1 Initial, 2 Clean, 3 Dirty
+SD = U(1 << 63)
 MSTATUS_WRITABLE = MIE_BIT | MPIE_BIT | MPP | MPRV | TW
 UXL = U(2 << 32)
 INTERRUPTS = U(0x888)
@@ -83,6 +85,11 @@ LAST_TICK = U((1 << 63) // 100)  # what lies behind it is no deadline
 FMT_R, FMT_I, FMT_SH6, FMT_SH5, FMT_S, FMT_B, FMT_U, FMT_J, FMT_CSR, FMT_CSRI, FMT_AMO, FMT_N, FMT_F = (
     U(i) for i in range(13)
 )
+FMT_RF, FMT_RM, FMT_R4 = (U(i) for i in range(13, 16))
+
+# floating point: exceptions, as bits of fflags, and rounding modes
+NX, UF, OF, DZ, NV = (U(1 << i) for i in range(5))
+RNE, RTZ, RDN, RUP, RMM = (U(i) for i in range(5))
 
 # what the debugger's eyes need, in words of the hart array that are not state
 OLD_X = U(400)  # the registers before a step that is looked at

@@ -11,6 +11,7 @@ from rrdbg_core.cpu.native.names import (
     LOG,
     MACH,
     OLD_X,
+    OP_ILLEGAL,
     RAM,
     READ,
     REGISTER_HIT,
@@ -145,6 +146,19 @@ def log_step(c, icount, pc, insn, priv, cause, value):
 
 
 @njit
+def writes_float(word):
+    """Return True if an instruction has an f register as its destination."""
+    if word & U(3) != U(3):
+        # c.fld, c.fldsp
+        return word & U(0xE001) == U(0x2000)
+    opcode = word & U(0x7F)
+    if opcode == U(0x53):
+        funct5 = word >> U(27)
+        return funct5 != U(0x14) and funct5 != U(0x18) and funct5 != U(0x1C)
+    return opcode == U(0x07) or (opcode >= U(0x43) and opcode <= U(0x4F) and opcode & U(3) == U(3))
+
+
+@njit
 def before_step(c):
     """Remember what `after_step` compares with."""
     h = words_at(c, HART)
@@ -166,7 +180,10 @@ def before_step(c):
                 return
             word = load4(bytes_at(c, RAM), offset)
         h[STEP_INSN] = word
-        h[STEP_RD] = (decode_at(c, offset) >> U(8)) & U(63)
+        slot = decode_at(c, offset)
+        h[STEP_RD] = (slot >> U(8)) & U(63)
+        if slot & U(0xFF) != OP_ILLEGAL and writes_float(word):
+            h[STEP_RD] = U(L.F) + (h[STEP_RD] & U(31))
 
 
 @njit

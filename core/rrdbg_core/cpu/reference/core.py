@@ -7,7 +7,7 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import CHECK_PERIOD, Exit
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.cpu.reference.csr import Csrs
+from rrdbg_core.cpu.reference.floating import Floating
 from rrdbg_core.cpu.reference.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference.state import (
     BREAKPOINT,
@@ -34,7 +34,7 @@ def _mix(a: int, b: int) -> int:
     return a ^ a >> 29
 
 
-class ReferenceCore(Csrs):
+class ReferenceCore(Floating):
     """`Core` without a kernel: the same arrays, exits, checks, logs and stops; slower by a factor of some hundreds."""
 
     # -- running -------------------------------------------------------------------------------------------------------
@@ -94,6 +94,9 @@ class ReferenceCore(Csrs):
             a = _mix(a, value)
         for offset in (L.MSTATUS, L.MIP, L.MIE, L.MEPC, L.MCAUSE, L.MSCRATCH):
             a = _mix(a, h[offset])
+        if m[L.FLOAT]:
+            for value in h[L.F : L.F + 33]:
+                a = _mix(a, value)
         return a
 
     # -- privileged instructions and traps -----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.reference.memory import Memory
 from rrdbg_core.cpu.reference.pmp import LOCKED, pmp_regions
 from rrdbg_core.cpu.reference.state import ILLEGAL, MIE, MPIE, MPP, MPRV, READ, TW, WRITE, Trap
-from rrdbg_core.isa.csr import MISA
+from rrdbg_core.isa.csr import MISA, MISA_FD, MSTATUS_FS
 from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import Decoded
 
@@ -48,10 +48,13 @@ class Csrs(Memory):
         if number in _READ_AS_ZERO:
             return 0
         match number:
+            case 1 | 2 | 3 if h[L.MSTATUS] & MSTATUS_FS:
+                return {1: h[L.FCSR] & 31, 2: h[L.FCSR] >> 5, 3: h[L.FCSR]}[number]
             case 0x300:
-                return h[L.MSTATUS] | 2 << 32
+                dirty = h[L.MSTATUS] & MSTATUS_FS == MSTATUS_FS
+                return h[L.MSTATUS] | 2 << 32 | int(dirty) << 63
             case 0x301:
-                return MISA
+                return MISA | (MISA_FD if m[L.FLOAT] else 0)
             case 0x320:
                 return h[L.MCOUNTINHIBIT]
             case 0x3A0 | 0x3A2:
@@ -75,10 +78,16 @@ class Csrs(Memory):
                 h[offset] = value & mask
             return
         match number:
+            case 1 | 2 | 3:
+                frm, flags = h[L.FCSR] >> 5, h[L.FCSR] & 31
+                flags = flags if number == 2 else value & 31
+                frm = frm if number == 1 else (value if number == 2 else value >> 5) & 7
+                h[L.FCSR] = frm << 5 | flags
+                h[L.MSTATUS] |= MSTATUS_FS
             case 0x300:
                 if value & MPP != MPP:
                     value &= ~MPP
-                h[L.MSTATUS] = value & (MIE | MPIE | MPP | MPRV | TW)
+                h[L.MSTATUS] = value & (MIE | MPIE | MPP | MPRV | TW | self._m[L.FLOAT])
             case 0x320:
                 # Whether this step counts is up to the new value.
                 icount = self._m[L.ICOUNT]

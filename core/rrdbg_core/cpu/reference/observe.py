@@ -27,8 +27,11 @@ class Observed(Words):
             if word & 3 == 3:
                 word = self._peek(pc, 4)
             expanded = word if word & 3 == 3 else expand(word)
-            if decode(expanded) is not None:
+            decoded = decode(expanded)
+            if decoded is not None:
                 place = expanded >> 7 & 31 or L.XD
+                if "rd" in decoded.insn.floats:
+                    place = L.F + decoded.rd
         return [self._m[L.ICOUNT], pc, word, h[L.PRIV], place]
 
     def _after(self, old: list[int], row: list[int]) -> None:

@@ -93,6 +93,14 @@ class CodePages:
         return found
 
 
+def is_translatable(decoded: Decoded) -> bool:
+    """Return whether a region can hold an instruction."""
+    insn = decoded.insn
+    if isinstance(insn.effect, Helper):
+        return insn.effect.name in TRANSLATED_HELPERS
+    return not insn.floats
+
+
 def decode_word(word: int) -> Decoded | None:
     """Return the instruction that a word starts with, as `decode` does, and faster the second time."""
     return _decode(word if word & 3 == 3 else word & 0xFFFF)
@@ -116,6 +124,6 @@ def read_step(code: bytes, offset: int, pc: int) -> Step:
         if decoded.insn.name == "jal":
             return Step(Kind.JUMP, length, pc + decoded.imm & M64)
         return Step(Kind.INDIRECT, length, 0)
-    if isinstance(effect, Helper) and effect.name not in TRANSLATED_HELPERS:
+    if not is_translatable(decoded):
         return Step(Kind.BARRIER, length, 0)
     return Step(Kind.PLAIN, length, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
-from rrdbg_core.cpu.regions.code import TRANSLATED_HELPERS, decode_word
+from rrdbg_core.cpu.regions.code import decode_word, is_translatable
 from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.isa.expr import Branch, Helper, Jump, Load, Store
 from rrdbg_core.isa.table import Decoded, reads, writes
@@ -30,12 +30,6 @@ class Step:
 
 class Untranslatable(ValueError):
     """A plan holds what no region may hold."""
-
-
-def is_translatable(decoded: Decoded) -> bool:
-    """Return whether a region can hold an instruction."""
-    effect = decoded.insn.effect
-    return not isinstance(effect, Helper) or effect.name in TRANSLATED_HELPERS
 
 
 def accesses_memory(decoded: Decoded) -> bool:
