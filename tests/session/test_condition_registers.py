@@ -33,7 +33,7 @@ _start:
     csrw mscratch, t0
     csrw pmpaddr3, t0
     ecall
-    li t0, 0x21880
+    li t0, 0x27880
     csrw mstatus, t0
 """
 END = """
@@ -61,15 +61,15 @@ def test_a_register_is_what_the_guest_reads(inhibited: int, tmp_path: Path) -> N
     # the assembler knows few of them by name
     text = re.sub(r"(csr[rw] .*)", lambda line: re.sub(r"\w+", lambda word: _number(word[0]), line[0]), text)
     made = guest(text, functions=("_start", "handler"))
-    make_trace(made.elf, tmp_path / "run.rrt")
+    make_trace(made.elf, tmp_path / "run.rrt", isa="rv64gc")
     wrong, seen = [], set()
     with rrdbg.open(tmp_path / "run.rrt") as session:
         engine = session._engine  # type: ignore[attr-defined]
         for row in list(session.iter_steps(0, session.info().end)):
-            found = re.fullmatch(r"csrr a0,(\w+)|rd(\w+) a0", row.text)
+            found = re.fullmatch(r"csrr a0,(\w+)|rd(\w+) a0|fr(\w+) a0", row.text)
             if found is None:
                 continue
-            name = found[1] or found[2]
+            name = found[1] or found[2] or f"f{found[3]}"
             session.goto(row.icount)
             tree = register(name)
             assert tree is not None

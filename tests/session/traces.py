@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rrdbg_core.replay.console_input import ConsoleInput
 from rrdbg_core.replay.live import LiveSource
@@ -12,7 +14,10 @@ from rrdbg_core.replay.recorder import record as record_trace
 from .history import config_for
 
 
-def make_trace(elf: bytes, path: Path, *, console: ConsoleInput | None = None, until: int | None = None) -> Recording:
-    """Record a guest into a trace."""
+def make_trace(
+    elf: bytes, path: Path, *, console: ConsoleInput | None = None, until: int | None = None, **machine: Any
+) -> Recording:
+    """Record a guest into a trace; `machine` says what its machine has that others have not."""
     config, images = config_for(elf)
+    config = replace(config, **machine)
     return record_trace(config, images, LiveSource(config, console, warp=True), path, until=Until(icount=until))

@@ -31,7 +31,7 @@ static struct body bodies[5] = {
     {15.37, -25.9, 0.17, 0.97, 0.59, -0.034, 0.002},
 };
 
-static void advance(double dt)
+static __attribute__((noipa)) void advance(double dt)
 {
     for (int i = 0; i < 5; i++)
         for (int j = i + 1; j < 5; j++) {
