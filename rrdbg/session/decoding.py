@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from rrdbg_core.frozen import Frozen
-from rrdbg_core.isa.registers import ABI
+from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 
 M64 = (1 << 64) - 1
 _LINKS = (1, 5)  # ra and t0: what calls write and returns jump through (unprivileged spec, table 2.1)
@@ -27,7 +27,9 @@ class Instruction(Frozen):
     through: int
     """For a return: number of the register that holds the return address."""
     rd: int
-    """Number of the register it writes; 0 for none."""
+    """Number of the x register it writes; 0 for none."""
+    writes: str
+    """Name of the register that it writes, an f register's too; empty for none."""
     name: str
     """Name in the instruction table, or empty for an illegal one."""
 
@@ -46,18 +48,20 @@ def instruction(word: int, address: int) -> Instruction:
     text = disassemble(word, address)
     decoded = decode(full) if full else None
     if decoded is None:
-        return Instruction(text, length, None, False, False, 0, 0, "")
+        return Instruction(text, length, None, False, False, 0, 0, "", "")
     name = decoded.insn.name
     opcode = full & 0x7F
     rd, rs1 = full >> 7 & 31, full >> 15 & 31
-    writes = opcode not in (0x63, 0x23, 0x0F) and not (opcode == 0x73 and not full >> 12 & 3)
+    floating = "rd" in decoded.insn.floats
+    none = floating or opcode in (0x63, 0x23, 0x27, 0x0F) or (opcode == 0x73 and not full >> 12 & 3) or rd == 0
+    written = FLOAT_ABI[rd] if floating else "" if none else ABI[rd]
     target = None
     if opcode == 0x6F or opcode == 0x63:
         offset = decoded.imm - (1 << 64) if decoded.imm >> 63 else decoded.imm
         target = address + offset & M64
     call = opcode in (0x6F, 0x67) and rd in _LINKS
     back = opcode == 0x67 and rd == 0 and rs1 in _LINKS
-    return Instruction(text, length, target, call, back, rs1 if back else 0, rd if writes else 0, name)
+    return Instruction(text, length, target, call, back, rs1 if back else 0, 0 if none else rd, written, name)
 
 
 def register_name(number: int) -> str:

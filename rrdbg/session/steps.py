@@ -117,7 +117,7 @@ class Steps(Overview):
                 self._known.clear()
             decoded = instruction(insn, pc)
             text = decoded.text if insn else "(bad address)"
-            known = text, self.locate(pc), register_name(decoded.rd) if decoded.rd else ""
+            known = text, self.locate(pc), decoded.writes
             self._known[pc, insn] = known
         return known
 

@@ -38,7 +38,14 @@ def compiled(folder: Path, *options: str) -> Path:
     path = folder / "floats.elf"
     target = ["-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-ffreestanding", "-nostdlib", "-static"]
     sources = [str(HERE / "start.S"), str(HERE / "floats.c")]
-    linked = ["-Wl,--build-id=none,--no-warn-rwx-segments", "-fno-math-errno", "-T", str(HERE / "floats.ld"), "-o", str(path)]
+    linked = [
+        "-Wl,--build-id=none,--no-warn-rwx-segments",
+        "-fno-math-errno",
+        "-T",
+        str(HERE / "floats.ld"),
+        "-o",
+        str(path),
+    ]
     subprocess.run([GCC, *target, *options, *sources, *linked], check=True)
     return path
 
@@ -87,6 +94,11 @@ def test_what_a_session_says(trace: Path) -> None:
         assert ask("print dt == $f10").endswith("= 1")
         shown = ask("info float")
         assert [line.split()[0] for line in shown.splitlines()] == [*FLOAT_ABI, "fflags", "frm", "fcsr"]
+        row = next(row for row in session.iter_steps(0, session.info().end) if row.text.startswith("fsqrt.d"))
+        session.goto(row.icount + 1)
+        [(name, value)] = row.registers
+        assert name in FLOAT_ABI
+        assert session.registers([name])[0].value == value
         assert "FS=Dirty" in ask("info registers mstatus")
 
 

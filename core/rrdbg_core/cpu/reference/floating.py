@@ -75,7 +75,7 @@ class Floating(Csrs):
             case "fclass":
                 value = unit.classify(a)
             case _:
-                value = self._convert(unit, *kinds, decoded.rs1)
+                value = self._convert(unit, kinds[0], kinds[1], decoded.rs1)
         if integer:
             h[decoded.rd or L.XD] = value & M64
         else:
