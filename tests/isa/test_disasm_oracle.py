@@ -112,7 +112,9 @@ def accepted(word: int, ours: str, theirs: str) -> bool:
         # binutils names CSRs of extensions that rrdbg's hart does not have; those keep their number here.
         number = f"0x{word >> 20:x}"
         named = re.sub(rf"(?<=[ ,]){number}(?=,|$)", "*", ours)
-        return number in ours and same_words(named, re.sub(r"(?<=[ ,])[a-z]+[a-z0-9]*[a-z0-9]{3}(?=,|$)", "*", theirs))
+        return number in ours and same_words(
+            named, re.sub(r"(?<=[ ,])(?!zero)[a-z]+[a-z0-9]*[a-z0-9]{3}(?=,|$)", "*", theirs)
+        )
     return False
 
 
