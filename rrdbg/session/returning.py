@@ -1,10 +1,13 @@
-"""What a function has returned: where the calling convention puts it (RISC-V ELF psABI, LP64: integer convention)."""
+"""What a function has returned: where the calling convention puts it (RISC-V ELF psABI).
+
+That is the integer convention, and of the floating-point convention what goes for plain numbers.
+"""
 
 from __future__ import annotations
 
 from rrdbg_core.errors import RrdbgError
 
-from rrdbg.session.ctypes_values import CValue
+from rrdbg.session.ctypes_values import CValue, is_float
 from rrdbg.session.variables_catalog import Catalog
 from rrdbg.symbols.location import Location, Memory, Piece, Pieces, Register
 from rrdbg.symbols.scopes import Scope
@@ -12,6 +15,8 @@ from rrdbg.symbols.types import VoidType, strip
 
 A0 = 10
 """Number of the first register that holds a result."""
+FA0 = 42
+"""Of a number, where such registers hold them."""
 
 
 class Returning(Catalog):
@@ -23,7 +28,10 @@ class Returning(Catalog):
         if isinstance(strip(kind), VoidType):
             return ""
         level = self._level(0)
-        value = CValue(kind, _place(kind.size, level.state.register(A0)), level.state)
+        place = _place(kind.size, level.state.register(A0))
+        if is_float(strip(kind)) and kind.size <= self._symbols.float_abi:
+            place = Register(FA0)
+        value = CValue(kind, place, level.state)
         try:
             text = self._printer("").top(value)
         except RrdbgError as error:

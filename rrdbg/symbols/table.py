@@ -68,6 +68,13 @@ class SymbolTable:
         heads = (image[:32] for image in self._images)
         return next((int.from_bytes(head[24:32], "little") for head in heads if head[:4] == b"\x7fELF"), None)
 
+    @cached_property
+    def float_abi(self) -> int:
+        """Bytes of the largest number that functions pass in f registers, as the first ELF image says; 0: none."""
+        heads = (image[:52] for image in self._images)
+        flags = next((int.from_bytes(head[48:52], "little") for head in heads if head[:4] == b"\x7fELF"), 0)
+        return {2: 4, 4: 8}.get(flags & 6, 0)
+
     def frame_rules(self, address: int) -> Row | None:
         """Return the call frame information for an address."""
         return self._first(address, lambda part, inside: part.frames.row(inside))

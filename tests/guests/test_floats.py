@@ -99,6 +99,14 @@ def test_what_a_session_says(trace: Path) -> None:
         [(name, value)] = row.registers
         assert name in FLOAT_ABI
         assert session.registers([name])[0].value == value
+        for function in ("energy", "half"):
+            ask("delete")
+            ask(f"break *{function}")
+            ask("goto start")
+            ask("continue")
+            told = ask("finish")
+            wanted = "1.5" if function == "half" else ask("print $fa0").split(" = ")[1]
+            assert told.splitlines()[-1].split(" = ")[1] == wanted
         assert "FS=Dirty" in ask("info registers mstatus")
 
 

@@ -48,6 +48,16 @@ static __attribute__((noipa)) void advance(double dt)
     }
 }
 
+static __attribute__((noipa)) double energy(struct body *a)
+{
+    return a->mass * (a->vx * a->vx + a->vy * a->vy + a->vz * a->vz) / 2;
+}
+
+static __attribute__((noipa)) float half(float x)
+{
+    return x / 2;
+}
+
 static float left[24][24], right[24][24], product[24][24];
 
 static void multiply(void)
@@ -98,6 +108,7 @@ int main(u64 status)
         advance(0.01);
     for (int i = 0; i < 5; i++)
         hex("x", bits(bodies[i].x)), hex("vy", bits(bodies[i].vy));
+    hex("energy", bits(energy(&bodies[1]))), hex("half", bits_of_single(half(3)));
     multiply();
     for (int i = 0; i < 24; i += 5)
         hex("product", bits_of_single(product[i][23 - i]));
