@@ -310,7 +310,7 @@ def test_dump_as_text(cli: Call, path: Path) -> None:
 
 
 def test_one_chunk(cli: Call, path: Path) -> None:
-    assert cli("dump", path, 6)[1] == "chunk 6 (progress, at offset 1007)\n  events: 2\n"
+    assert cli("dump", path, 6)[1] == "chunk 6 (progress, at offset 1029)\n  events: 2\n"
     code, _, err = cli("dump", path, 21)
     assert code == 67
     assert "no chunk 21" in err
@@ -319,12 +319,12 @@ def test_one_chunk(cli: Call, path: Path) -> None:
 
 def test_dump_looks_into_what_cannot_be_replayed(cli: Call, path: Path) -> None:
     """The image is torn: no replay, but `dump` shows the manifest."""
-    path.write_bytes(path.read_bytes()[:500])
+    path.write_bytes(path.read_bytes()[:522])
     assert cli("info", path)[0] == 65
     code, out, err = cli("dump", path)
     assert code == 0
     assert [line.split()[2] for line in out.splitlines()] == ["kind", "manifest"]
-    assert "chunk 1 at offset 448 is cut off: 52 of 158 bytes are there; the last 52 bytes" in err
+    assert "chunk 1 at offset 470 is cut off: 52 of 158 bytes are there; the last 52 bytes" in err
 
 
 def test_dump_of_content_that_makes_no_sense(cli: Call, path: Path) -> None:
