@@ -107,7 +107,7 @@ def compile_functions() -> dict[str, Any]:
     table, word = types.CPointer(types.uint64), types.uint64
     compiled = functions()
     counts = {name: count for name, (count, _) in HELPERS.items()} | dict.fromkeys(ENTRIES, 1)
-    with pipeline.unoptimised():
+    with pipeline.front_end_alone():
         for name, count in counts.items():
             compiled[name].compile((table, *[word] * count))
     return {name: next(iter(compiled[name].overloads.values())) for name in counts}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numba
-from numba import types
+from numba import _dynfunc, types
 from numba.core import config
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import AnalysisPass, PassManager, register_pass
+from numba.core.registry import cpu_target
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -48,6 +50,29 @@ class OnlyWords(AnalysisPass):  # type: ignore[misc]
         return False
 
 
+class _Module(JITCodeLibrary):  # type: ignore[misc]
+    """What a function is compiled to: LLVM IR, of which no machine code is made (a third of all time)."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class Lowering(NativeLowering):  # type: ignore[misc]
+    """From typed IR to LLVM IR."""
+
+    _name = "lowering_to_a_module"
+
+    def run_pass(self, state: Any) -> bool:
+        """Lower one function. Its callers find it in numba's tables; nobody can call it there."""
+        state.library = _Module(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.targetctx.get_executable = _nothing_to_execute
+        try:
+            return bool(super().run_pass(state))
+        finally:
+            del state.targetctx.get_executable
+
+
 class _FrontEnd(CompilerBase):  # type: ignore[misc]
     """From Python source to typed, unoptimised LLVM IR."""
 
@@ -55,7 +80,7 @@ class _FrontEnd(CompilerBase):  # type: ignore[misc]
         manager = PassManager("rrdbg")
         for step in (
             *(TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA),
-            *(NopythonTypeInference, OnlyWords, PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend),
+            *(NopythonTypeInference, OnlyWords, PreLowerStripPhis, IRLegalization, Lowering, NoPythonBackend),
         ):
             manager.add_pass(step, step.__name__)
         manager.finalize()
@@ -63,14 +88,40 @@ class _FrontEnd(CompilerBase):  # type: ignore[misc]
 
 
 @contextmanager
-def unoptimised() -> Iterator[None]:
-    """Let numba optimise nothing: what comes out is linked and optimised as a whole, see cpu/frontend.py."""
+def front_end_alone() -> Iterator[None]:
+    """Let numba do no more than it has to: what comes out is linked and optimised as a whole, see cpu/frontend.py.
+
+    By itself it would optimise each function, and find out for each operation anew what it makes of its operands.
+    """
     before = config.OPT
     config.OPT = type(before)(0)
+    typing = cpu_target.typing_context
+    typing.resolve_function_type = _remembered(typing.resolve_function_type)
     try:
         yield
     finally:
         config.OPT = before
+        del typing.resolve_function_type
+
+
+def _nothing_to_execute(library: Any, descriptor: Any, environment: Any) -> Any:
+    """Return what stands for a function in numba's tables."""
+    library.finalize()
+    return _dynfunc.make_function(descriptor.lookup_module(), descriptor.qualname, "", 0, environment, (library,))
+
+
+def _remembered(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that types calls, and knows those that it has seen."""
+    seen: dict[Any, Any] = {}
+
+    def known(function: Any, args: Any, kws: Any) -> Any:
+        key = function, tuple(args), tuple(kws)
+        found = seen.get(key)
+        if found is None:
+            found = seen[key] = resolve(function, args, kws)
+        return found
+
+    return known
 
 
 def njit(function: Any) -> Any:
