@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rrdbg_core.frozen import Frozen
-from rrdbg_core.isa.registers import FLOAT_REGISTERS, REGISTERS
+from rrdbg_core.isa.registers import DWARF_NUMBERS, FLOAT_REGISTERS, REGISTERS
 
 from rrdbg.session.ctypes_values import (
     CODE_POINTER,
@@ -321,7 +321,7 @@ class FrameScene:
 
     def register_type(self, name: str) -> Type | None:
         """Return a register's type, as gdb has it; None: there is no such register."""
-        index = 8 if name == "fp" else REGISTERS.get(name)
+        index = REGISTERS.get(name)
         if index in (2, 3, 4, 8):
             return REGISTER_POINTER
         if index == 1 or name == "pc":
@@ -338,11 +338,9 @@ class FrameScene:
         kind = self.register_type(name)
         if kind is None:
             return None
-        index = 8 if name == "fp" else REGISTERS.get(name)
+        index = DWARF_NUMBERS.get(name)
         if index is not None:
             return CValue(kind, Register(index), self.state) if index else number(kind, 0)
-        if name in FLOAT_REGISTERS:
-            return CValue(kind, Register(32 + FLOAT_REGISTERS[name]), self.state)
         if name == "pc":
             return number(kind, self.state.address)
         return number(kind, self._world.register(name) or 0)

@@ -196,12 +196,12 @@ class Hunt(Points):
         """Run one step and return what was hit in it. The guest is at its end afterwards."""
         if self._engine.icount != step:
             self._engine.seek(step)
-        registers = self._engine.hart[L.X : L.X + 32].copy()
+        before_step = self._engine.hart.copy()
         before = {point.number: self._watched(point) for point in watching if point.length}
         row = self._row_of(step)
         hits: list[Hit] = []
         for point in watching:
-            hit = self._compare(point, row, before.get(point.number, b""), registers)
+            hit = self._compare(point, row, before.get(point.number, b""), before_step)
             if hit is not None:
                 hits.append(hit)
         return hits
@@ -220,13 +220,14 @@ class Hunt(Points):
         cause = int(self._row_of(step)[4])
         return None if cause == 0 else cause if cause & _INTERRUPT else cause - 1
 
-    def _compare(self, point: PointState, row: Words, before: bytes, registers: Words) -> Hit | None:
+    def _compare(self, point: PointState, row: Words, before: bytes, hart: Words) -> Hit | None:
         if point.kind is PointKind.CATCH:
             cause = int(row[4])
             cause = cause if cause & _INTERRUPT else cause - 1
             return Hit(point, "trap", cause=cause_text(cause)) if cause >= 0 and point.catches(cause) else None
         if point.register:
-            old, new = int(registers[point.register]), int(self._engine.hart[L.X + point.register])
+            word = L.register_word(point.register)
+            old, new = int(hart[word]), int(self._engine.hart[word])
             return Hit(point, "write", None, old, new) if old != new else None
         after = self._watched(point)
         old_value, new_value = _number(before), _number(after)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.isa.csr import FLOAT_NUMBERS
-from rrdbg_core.isa.registers import ABI, FLOAT_ABI, FLOAT_REGISTERS, REGISTERS
+from rrdbg_core.isa.registers import ABI, DWARF_NUMBERS, FLOAT_ABI, FLOAT_REGISTERS, REGISTERS
 
 from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, RegisterValue, SymbolInfo
 from rrdbg.session.base import PRIVS, SessionBase
@@ -25,7 +25,6 @@ MAX_READ = 1 << 24
 """Bytes read at once."""
 MAX_DISASSEMBLY = 100_000
 _MACHINE = ("icount", "priv", "time_ns")
-_DWARF_NUMBERS = REGISTERS | {name: 32 + number for name, number in FLOAT_REGISTERS.items()}
 
 
 class Inspect(SessionBase):
@@ -105,7 +104,7 @@ class Inspect(SessionBase):
             case "time_ns":
                 return self._source.virtual_at(self._engine.icount)
         if name in FLOAT_REGISTERS:
-            return self._innermost_register(_DWARF_NUMBERS[name])
+            return self._innermost_register(DWARF_NUMBERS[name])
         return csr_value(name, hart, self._engine.mach)
 
     def _innermost_register(self, number: int) -> int | None:
@@ -137,7 +136,7 @@ class Inspect(SessionBase):
         return tuple(self._register(name) for name in wanted)
 
     def _register(self, name: str) -> RegisterValue:
-        number = _DWARF_NUMBERS.get(name)
+        number = DWARF_NUMBERS.get(name)
         frame = self._chosen_frame()
         if frame is not None and (number is not None or name == "pc"):
             bits = frame.address if number is None else frame.register(number)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.condition import PC, BadCondition, Condition, both, hart
 from rrdbg_core.isa import expr
-from rrdbg_core.isa.registers import ABI, REGISTERS
+from rrdbg_core.isa.registers import DWARF_NAMES, DWARF_NUMBERS
 
 from rrdbg.session.api import Location, Point, PointKind
 from rrdbg.session.csrs import EXCEPTIONS, INTERRUPTS
@@ -39,7 +39,7 @@ class PointState:
     length: int = 0
     """Bytes watched."""
     register: int = 0
-    """Number of the register watched; 0 for none."""
+    """DWARF number of the register watched; 0 for none."""
     causes: frozenset[int] | None = None
     """For a catchpoint: mcause values; None with both flags below for whole classes."""
     exceptions: bool = False
@@ -73,7 +73,7 @@ class PointState:
             self.what,
             self.addresses[0] if self.addresses else None,
             self.length,
-            ABI[self.register] if self.register else "",
+            DWARF_NAMES[self.register] if self.register else "",
             self.locations[0] if self.locations else None,
             self.condition.text if self.condition else "",
             self.enabled,
@@ -208,11 +208,12 @@ class Points(Locations):
         point = PointState(0, kind, text, temporary=temporary, ignore=ignore)
         expression = parse(text)
         if expression.register and expression.register != "pc":
-            number = REGISTERS.get(expression.register)
-            if not number or kind is not PointKind.WATCH:
+            number = DWARF_NUMBERS.get(expression.register, 0)
+            there = 0 < number < (64 if self._engine.mach[L.FLOAT] else 32)
+            if not there or kind is not PointKind.WATCH:
                 raise UsageError(
                     f"${expression.register} cannot be watched with {kind.value}",
-                    hint="`watch` takes x1 to x31; `catch trap` and conditions see CSRs",
+                    hint="`watch` takes x1 to x31, f0 to f31 if there are any; `catch trap` and conditions see CSRs",
                 )
             point.register = number
         else:

@@ -79,7 +79,7 @@ def draw(rng: random.Random, steps: list[Step]) -> list[Point]:
                 kind = rng.choice((WatchKind.READ, WatchKind.WRITE, WatchKind.ACCESS, WatchKind.CHANGE))
                 stops.watches = [Watch(address + rng.randrange(-3, 4), rng.choice((1, 2, 4, 8, 100)), kind)]
             case 4:
-                stops.registers = 1 << rng.randrange(1, 32)
+                stops.registers = 1 << rng.randrange(1, 64)
             case 5:
                 stops.exceptions, stops.interrupts = rng.choice(((True, False), (False, True), (True, True)))
         what = rng.choice((None, condition(rng, (RAM, RAM + RAM_BYTES)), _often(rng)))
@@ -104,7 +104,7 @@ def arm(core: Core, points: list[Point]) -> list[Gate]:
             number = len(gates)
         breaks += [(address, number) for address in point.stops.breaks]
         watches += [Watch(w.address, w.size, w.kind, number) for w in point.stops.watches]
-        registers += [(r, number) for r in range(1, 32) if point.stops.registers >> r & 1]
+        registers += [(r, number) for r in range(1, 64) if point.stops.registers >> r & 1]
         mask = point.stops.exceptions | point.stops.interrupts << 1
         catches += [(mask, number)] * bool(mask)
     core.set_gates(gates)

@@ -11,7 +11,7 @@ from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
 from rrdbg_core.cpu.steplog import parse_log_row
 from rrdbg_core.cpu.stops import REGISTER_HIT, TRAP_HIT, Watch, WatchKind
-from rrdbg_core.isa.expr import Load, Store
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Load, Store
 from rrdbg_core.isa.table import decode
 
 from tests.cpu.oracle.programs import CODE, DATA, Case, Generator
@@ -42,19 +42,25 @@ def history(subject: CoreSubject, case: Case) -> list[Step]:
     core = subject.core
     steps = []
     for _ in range(case.steps):
-        before, pc, ram = core.hart[1:32].tolist(), int(core.hart[L.PC]), core.memory.ram.tobytes()
+        before, pc, ram = registers_of(core), int(core.hart[L.PC]), core.memory.ram.tobytes()
         icount = core.icount
         subject.step(1)
         if core.icount == icount:
             break
         traps = core.take_traps()
         step = Step(pc, int(traps[0, 1]) if len(traps) else None)
-        after = core.hart[1:32].tolist()
-        step.changed = {r: (a, b) for r, (a, b) in enumerate(zip(before, after, strict=True), 1) if a != b}
+        after = registers_of(core)
+        step.changed = {r: (a, b) for r, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
         if step.cause is None:
-            look(step, [0, *before], ram, core.memory.ram.tobytes(), [0, *after])
+            look(step, before, ram, core.memory.ram.tobytes(), after)
         steps.append(step)
     return steps
+
+
+def registers_of(core: Core) -> list[int]:
+    """Return x0 to x31, then f0 to f31."""
+    words: list[int] = core.hart.tolist()
+    return [0, *words[L.X + 1 : L.X + 32], *words[L.F : L.F + 32]]
 
 
 def look(step: Step, x: list[int], ram: bytes, now: bytes, after: list[int]) -> None:
@@ -64,7 +70,7 @@ def look(step: Step, x: list[int], ram: bytes, now: bytes, after: list[int]) -> 
     assert decoded is not None
     effect = decoded.insn.effect
     atomic = decoded.insn.fmt == "AMO"
-    if not (atomic or isinstance(effect, Load | Store)):
+    if not (atomic or isinstance(effect, Load | Store | FloatLoad | FloatStore)):
         return
     address = x[decoded.rs1] + (0 if atomic else decoded.imm) & (1 << 64) - 1
     size = (8 if decoded.imm & 7 == 3 else 4) if atomic else effect.size  # type: ignore[union-attr]
@@ -72,9 +78,9 @@ def look(step: Step, x: list[int], ram: bytes, now: bytes, after: list[int]) -> 
         return
     name = decoded.insn.name
     written = (address, ram[address - RAM :][:size], now[address - RAM :][:size])
-    if isinstance(effect, Load) or name.startswith(("lr", "amo")):
+    if isinstance(effect, Load | FloatLoad) or name.startswith(("lr", "amo")):
         step.reads.append((address, size))
-    if isinstance(effect, Store) or name.startswith("amo"):
+    if isinstance(effect, Store | FloatStore) or name.startswith("amo"):
         step.writes.append(written)
     elif name.startswith("sc"):
         # rd = x0 hides whether it succeeded; programs rarely do that, and then the value tells
@@ -137,7 +143,9 @@ def draw(rng: random.Random, steps: list[Step]) -> Stops:
         address = rng.choice(accessed) if accessed and rng.random() < 0.8 else DATA + rng.randrange(0x2000)
         kind = rng.choice((WatchKind.READ, WatchKind.WRITE, WatchKind.ACCESS, WatchKind.CHANGE))
         watches.append(Watch(address + rng.randrange(-3, 4), rng.choice((1, 2, 4, 8, 100)), kind))
-    registers = rng.choice((0, 0, 0, 1 << rng.randrange(1, 32)))
+    changed = [r for step in steps for r in step.changed]
+    register = rng.choice(changed) if changed and rng.random() < 0.5 else rng.randrange(1, 64)
+    registers = rng.choice((0, 0, 0, 1 << register))
     return Stops(pcs if rng.random() < 0.7 else [], watches, registers, rng.random() < 0.2, rng.random() < 0.2)
 
 
@@ -184,7 +192,8 @@ def test_stops_are_those_of_the_model(kind: type[Core], seed: int) -> None:
                     # the first watch that the first access of the step hits
                     assert core.hit.index in hits
                     if core.hit.index >= REGISTER_HIT and core.hit.index < TRAP_HIT:
-                        assert (core.hit.old, core.hit.new) == steps[target - 1].changed[core.hit.index - REGISTER_HIT]
+                        changed = steps[target - 1].changed
+                        assert (core.hit.old, core.hit.new) == changed[core.hit.index - REGISTER_HIT]
                     seen += 1
                 at = core.icount
             Stops([], [], 0, False, False).apply(core)

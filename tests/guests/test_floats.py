@@ -92,6 +92,15 @@ def test_what_a_session_says(trace: Path) -> None:
         # the argument lies in fa0, says DWARF
         assert ask("info args").endswith("dt = 0.01")
         assert ask("print dt == $f10").endswith("= 1")
+        # the last step that changed it, and that step alone
+        ask("delete")
+        ask("watch $fa0")
+        changed = ask("reverse-continue")
+        assert "Old value" in changed, changed
+        assert session.registers(["fa0"])[0].value != step.value
+        ask("stepi")
+        assert session.registers(["fa0"])[0].value == step.value
+        ask("delete")
         shown = ask("info float")
         assert [line.split()[0] for line in shown.splitlines()] == [*FLOAT_ABI, "fflags", "frm", "fcsr"]
         row = next(row for row in session.iter_steps(0, session.info().end) if row.text.startswith("fsqrt.d"))

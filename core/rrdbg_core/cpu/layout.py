@@ -146,7 +146,7 @@ UART_OVERRUN, UART_TRANSMITTED, UART_TIMED_OUT, UART_DATA_READY = 7, 8, 9, 11
 
 # ---- tables of what stops a run; each has a pointer of its own, see cpu/native/names.py ------------------------------
 BREAK_WORDS = 4  # address, gate, the instruction's four bytes and slot when it was last passed; ascending addresses
-WATCH_WORDS = 4  # address or register or CATCH's bits, bytes, kind, gate; watched memory first
+WATCH_WORDS = 4  # address or register or CATCH's bits, bytes or the register's word, kind, gate; watched memory first
 GATE_WORDS = 16
 # words of a gate: what a hit must pass to stop the run. Gate 0 is open and is not counted
 GATE_CONDITION = 0  # address of its function (cpu/condition_code.py), 0 for none
@@ -219,3 +219,8 @@ def fields(*, floats: bool = True) -> tuple[Field, ...]:
 def state_words(owner: str, *, floats: bool = True) -> list[int]:
     """Return the offsets of the state words of "hart" or "mach", in schema order."""
     return [f.offset + i for f in fields(floats=floats) if f.owner == owner for i in range(f.words)]
+
+
+def register_word(number: int) -> int:
+    """Return the offset of a register by its DWARF number: x0 to x31, then f0 to f31."""
+    return X + number if number < 32 else F + number - 32

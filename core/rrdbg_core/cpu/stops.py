@@ -164,7 +164,7 @@ class Stops(Marks):
             memory.flags[first // PAGE_BYTES : last // PAGE_BYTES + 1] |= flags
             self._watched[first // PAGE_BYTES : last // PAGE_BYTES + 1] |= _lines(first, last)
         rows = [(watch.address, watch.size, int(watch.kind), watch.gate) for watch in table]
-        rows += [(register, 0, L.WATCH_REGISTER, gate) for register, gate in self._registers]
+        rows += [(register, L.register_word(register), L.WATCH_REGISTER, gate) for register, gate in self._registers]
         rows += [(mask, 0, L.WATCH_TRAP, gate) for mask, gate in self._catches]
         self._watch_rows = np.array([*rows, (0, 0, 0, 0)], np.uint64)
         self.mach[L.WATCHES], self.mach[L.WATCH_ROWS] = len(table), len(rows)
@@ -177,10 +177,10 @@ class Stops(Marks):
         """Stop behind the steps that change a register.
 
         Args:
-            mask: Bit r: any change of x[r].
+            mask: Bit r: any change of x[r], or, from 32 on, of f[r - 32].
             gated: Registers and numbers of their gates.
         """
-        registers = [(register, 0) for register in range(1, 32) if mask >> register & 1] + list(gated)
+        registers = [(register, 0) for register in range(1, 64) if mask >> register & 1] + list(gated)
         if registers != self._registers:
             self._registers = registers
             self._apply_watches()

@@ -27,3 +27,8 @@ FLOAT_REGISTERS: dict[str, int] = {
     **{name: number for number, name in enumerate(FLOAT_ABI)},
 }
 """Every name of every f register."""
+
+DWARF_NUMBERS: dict[str, int] = REGISTERS | {name: 32 + number for name, number in FLOAT_REGISTERS.items()}
+"""Number of every register as debug information has it (RISC-V DWARF specification): x0 to x31, then f0 to f31."""
+DWARF_NAMES: tuple[str, ...] = ABI + FLOAT_ABI
+"""ABI name by that number."""

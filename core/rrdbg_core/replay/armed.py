@@ -57,7 +57,7 @@ class Armed:
             core.set_watches([watch for part, number in parts for watch in self._watches(part, number)])
             core.watch_registers(
                 targets.registers & ~1,
-                [(r, number) for part, number in parts[1:] for r in range(1, 32) if part.registers >> r & 1],
+                [(r, number) for part, number in parts[1:] for r in range(1, 64) if part.registers >> r & 1],
             )
             classes = [(part.exceptions | part.interrupts << 1, number) for part, number in parts[1:]]
             core.catch_traps(

@@ -31,7 +31,7 @@ class Targets(Frozen):
     watches: tuple[MemoryWatch, ...] = ()
     """Stretches of memory."""
     registers: int = 0
-    """Bit r: changes of x[r]."""
+    """Bit r: changes of x[r], or, from 32 on, of f[r - 32]."""
     exceptions: bool = False
     """Whether taken exceptions count."""
     interrupts: bool = False

@@ -92,8 +92,8 @@ NX, UF, OF, DZ, NV = (U(1 << i) for i in range(5))
 RNE, RTZ, RDN, RUP, RMM = (U(i) for i in range(5))
 
 # what the debugger's eyes need, in words of the hart array that are not state
-OLD_X = U(400)  # the registers before a step that is looked at
-STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(440), U(441), U(442), U(443)
+OLD = U(400)  # the registers, x and f, before a step that is looked at
+STEP_PC, STEP_INSN, STEP_PRIV, STEP_RD = U(464), U(465), U(466), U(467)
 REGISTER_HIT, TRAP_HIT = U(1 << 32), U(2 << 32)  # HIT_INDEX beyond the watches
 
 NOWHERE = U(0xFFFF_FFFF_FFFF_FFFF)  # no offset in RAM, see `resolve`

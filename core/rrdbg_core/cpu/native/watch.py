@@ -10,7 +10,7 @@ from rrdbg_core.cpu.native.names import (
     HART,
     LOG,
     MACH,
-    OLD_X,
+    OLD,
     OP_ILLEGAL,
     RAM,
     READ,
@@ -165,8 +165,12 @@ def before_step(c):
     m = words_at(c, MACH)
     i = U(0)
     while i < U(32):
-        h[OLD_X + i] = h[i]
+        h[OLD + i] = h[i]
         i += U(1)
+    if m[L.FLOAT] != U(0) and m[L.REG_WATCH] >> U(32) != U(0):
+        while i < U(64):
+            h[OLD + i] = h[U(L.F - 32) + i]
+            i += U(1)
     pc = h[L.PC]
     h[STEP_PC] = pc
     h[STEP_PRIV] = h[L.PRIV]
@@ -199,9 +203,12 @@ def after_step(c, cause):
         i = m[L.WATCHES]
         while i < m[L.WATCH_ROWS]:
             row = i * U(L.WATCH_WORDS)
-            r = rows[row]
-            if rows[row + U(2)] == U(L.WATCH_REGISTER) and h[r] != h[OLD_X + r]:
-                came_to(c, rows[row + U(3)], icount, REGISTER_HIT + r, U(0), U(0), U(0), h[OLD_X + r], h[r])
+            if rows[row + U(2)] == U(L.WATCH_REGISTER):
+                r = rows[row]
+                old = h[OLD + r]
+                new = h[rows[row + U(1)]]
+                if new != old:
+                    came_to(c, rows[row + U(3)], icount, REGISTER_HIT + r, U(0), U(0), U(0), old, new)
             i += U(1)
 
 

@@ -66,7 +66,7 @@ class ReferenceCore(Floating):
             self._matched = {}
             stepping = m[L.STEPPING]
             if stepping:
-                old = h[:32]
+                old = h[: L.FCSR]
                 row = self._row_before()
             code = self._step()
             if code is not None:

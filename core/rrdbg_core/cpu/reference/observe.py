@@ -43,9 +43,9 @@ class Observed(Words):
             self._log_rows.append(words + [0] * (L.LOG_WORDS - len(words)))
             if len(self._log_rows) >= m[L.LOG_LIMIT]:
                 self._hand_over_log()
-        for r, _, kind, gate in self._other_rows if m[L.REG_WATCH] else ():
-            if kind == L.WATCH_REGISTER and h[r] != old[r]:
-                self._found(gate, REGISTER_HIT + r, 0, 0, 0, old[r], h[r])
+        for r, place, kind, gate in self._other_rows if m[L.REG_WATCH] else ():
+            if kind == L.WATCH_REGISTER and h[place] != old[place]:
+                self._found(gate, REGISTER_HIT + r, 0, 0, 0, old[place], h[place])
 
     def _hand_over_log(self) -> None:
         if self._log_rows and self.on_log:
