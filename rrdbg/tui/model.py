@@ -67,7 +67,7 @@ class View(Frozen):
     registers: tuple[tuple[str, int], ...]
     """pc and x1 to x31 by ABI name."""
     csrs: tuple[tuple[str, int, str], ...]
-    """CSRs: name, value, and what its fields say."""
+    """CSRs, and f registers that are switched on: name, value, and what it says."""
     code: tuple[CodeLine, ...]
     """Disassembly around pc."""
     marks: tuple[MarkRow, ...] = ()

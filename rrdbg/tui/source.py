@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rrdbg_core.errors import RrdbgError
+from rrdbg_core.isa.csr import MSTATUS_FS
 
 from rrdbg.session.api import Cancelled, EventRow, Point, PointKind, Session, Stop, StopReason
 from rrdbg.session.errors import EngineDied
@@ -141,13 +142,20 @@ class Source:
             source=when.location.source,
             reason=self._reason or ("the hart sleeps in wfi" if when.waiting else ""),
             registers=tuple((register.name, register.value) for register in session.registers()),
-            csrs=tuple((csr.name, csr.value, csr.text) for csr in session.registers(["csr"])),
+            csrs=self._csrs(),
             code=self.program.code(frame_pc),
             marks=self._marks(),
             points=tuple(session.points()),
             frame=frame,
             frame_pc=frame_pc,
         )
+
+    def _csrs(self) -> tuple[tuple[str, int, str], ...]:
+        """Return the CSRs and, where floating point is switched on, the f registers."""
+        rows = list(self.session.registers(["csr"]))
+        if any(row.name == "mstatus" and row.value & MSTATUS_FS for row in rows):
+            rows += self.session.registers(["float"])
+        return tuple((row.name, row.value, row.text) for row in rows)
 
     def _marks(self) -> tuple[MarkRow, ...]:
         marks = [MarkRow(mark.name, mark.icount, mark.text) for mark in self.session.bookmarks()]

@@ -17,6 +17,7 @@ from rrdbg_core.machine.machine import Machine, StopReason
 import rrdbg
 from rrdbg.commands.interpreter import Interpreter
 from rrdbg.session.api import Session
+from rrdbg.tui.source import Source
 from tests.gdb.driver import Gdb, needs_gdb
 from tests.guests.machine import ScriptedSource
 from tests.guests.manifest import elf
@@ -117,6 +118,19 @@ def test_what_a_session_says(trace: Path) -> None:
             wanted = "1.5" if function == "half" else ask("print $fa0").split(" = ")[1]
             assert told.splitlines()[-1].split(" = ")[1] == wanted
         assert "FS=Dirty" in ask("info registers mstatus")
+
+
+def test_the_interface_shows_them_where_they_are_on(trace: Path) -> None:
+    with rrdbg.open(trace) as session:
+        source = Source(session, Interpreter(session), ())
+        session.goto(0)
+        assert "fa0" not in {name for name, _, _ in source.view().csrs}
+        asker(session)("break *advance")
+        asker(session)("continue")
+        session.goto(session.when().icount)
+        shown = {name: (value, text) for name, value, text in source.view().csrs}
+        assert shown["fa0"] == (int.from_bytes(struct.pack("<d", 0.01), "little"), "0.01")
+        assert "FS=Dirty" in shown["mstatus"][1]
 
 
 def test_a_machine_without_says_so(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class RegistersPane(ComparingPane):
 
 
 class CsrsPane(ComparingPane):
-    """Control and status registers, with their fields in words."""
+    """Control and status registers with their fields in words, then f registers with their numbers."""
 
     NAME = "CSRs"
     EMPTY = "no CSRs yet"
@@ -109,11 +109,11 @@ class CsrsPane(ComparingPane):
         self.update()
 
     def count(self) -> int:
-        """Return the number of CSRs."""
+        """Return the number of rows."""
         return len(self._values)
 
     def line(self, index: int, width: int) -> Parts:
-        """Return one CSR."""
+        """Return one of them."""
         name, value, text = self._values[index]
         changed = self.changed(name, value)
         digits = f"{value:016x}"
