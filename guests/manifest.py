@@ -54,7 +54,7 @@ def measure(elf: Path) -> dict[str, Any]:
         from rrdbg_core.machine.source import FOREVER, ReplaySource
     except ImportError:
         sys.exit("to measure guests, rrdbg must be installed: make setup, or make PYTHON=... guests")
-    config = MachineConfig(images=(ImageRef(kind="elf", digest="image", name=elf.name),))
+    config = MachineConfig(isa="rv64gc", images=(ImageRef(kind="elf", digest="image", name=elf.name),))
     machine = Machine(config, {"image": elf.read_bytes()}, ReplaySource([], FOREVER))
     output = bytearray()
     machine.on_console = lambda _, data: output.extend(data)

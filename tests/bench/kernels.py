@@ -14,7 +14,10 @@ BIN = ROOT / "guests" / "bin"
 KERNELS = (
     *("sort", "sha256", "sieve", "matrix", "interp", "strings"),
     *(f"bench/{name}" for name in ("arith32", "atomics", "bigcode", "bignum", "bits", "calls", "compress", "forth")),
-    *(f"bench/{name}" for name in ("memory", "objects", "parse", "selfmod", "syscalls", "tables", "ticks", "trees")),
+    *(
+        f"bench/{name}"
+        for name in ("mandelbrot", "memory", "objects", "parse", "selfmod", "syscalls", "tables", "ticks", "trees")
+    ),
     "bench/unoptimised",
 )
 """At least 1 G steps each."""

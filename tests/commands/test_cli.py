@@ -258,6 +258,6 @@ def test_a_reader_that_has_seen_enough(long_trace: Path) -> None:
 def test_the_reference(cli: Cli) -> None:
     overview = text(cli("commands").out)
     assert all(row.name in overview for row in COMMANDS)
-    assert text(cli("commands", "info", "registers").out).startswith("info registers [NAME...|csr|all]")
+    assert text(cli("commands", "info", "registers").out).startswith("info registers [NAME...|float|csr|all]")
     assert text(cli("commands", "--markdown").out).startswith("# Commands\n")
     cli("commands", "nosuch").told(2, "undefined command: 'nosuch'")

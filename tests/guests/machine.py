@@ -95,6 +95,7 @@ def build(
     data = image.read_bytes()
     kind = loader.detect(image, data, load_address)
     config = MachineConfig(
+        isa="rv64gc",
         images=(ImageRef(kind=kind, digest="image", name=image.name, load_address=load_address),),  # type: ignore[arg-type]
         devices=() if seed is None else (RNG,),
     )
