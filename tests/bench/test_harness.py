@@ -289,7 +289,7 @@ def test_ratios_are_those_of_runs_side_by_side() -> None:
     made = {
         each.name: each
         for each in speed.figures(
-            "k", samples, dict(extra) | {f"helper {m}": [] for m in ("plain", "cold", "warm")}, {}
+            "k", samples, dict(extra) | {f"helper {m}": [] for m in ("plain", "record warm", "cold", "warm")}, {}
         )
     }
     assert made["record/qemu"].samples == (2,)
@@ -495,7 +495,7 @@ def test_a_kernel_without_qemu_has_no_ratios(monkeypatch: pytest.MonkeyPatch, tm
     assert made["plain"].samples == (guest.steps / 2e6,) * 2
     assert not any("qemu" in name for name in made)
     # a replay of another length is no sample, and is not tried again
-    assert asked == ["plain", "record", "replay", "replay", "plain", "record"]
+    assert asked == ["plain", "record", "record", "replay", "replay", "plain", "record", "record"]
     assert "cold" not in made
     assert len(context.problems) == 2
 
