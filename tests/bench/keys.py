@@ -69,7 +69,7 @@ COMMANDS = (
     "unset substitute-path /a", "directory", "set step-mode off", "print $sp", "output $sp", "call $sp",
     "set $mine = 1", "set variable $mine = 2", "set print elements 100", "show print", 'printf "%d\\n", 1',
     "whatis $sp", "ptype $sp", "info locals", "info args", "info variables", "info functions", "info types",
-    "info scope main", "info registers", "info all-registers", "info symbol main", "info address main",
+    "info scope main", "info registers", "info float", "info all-registers", "info symbol main", "info address main",
     "info line main", "info symbols main", "info display", "x/16xw $sp", "disassemble", "display $sp", "undisplay 1",
     "delete display", "diff start end", "export --help", "info events", "info trace", "info console", "when",
     "verify", "info bookmarks", "info notes", "bookmark here", "note a remark", "delete bookmark here",
