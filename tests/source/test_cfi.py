@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rrdbg_core.isa.registers import ABI
+from rrdbg_core.isa.registers import DWARF_NAMES
 
 from rrdbg.symbols.cfi import CallFrames, How, Row
 from rrdbg.symbols.unwind import Code, Frame
@@ -49,8 +49,10 @@ def told(image: Path) -> dict[int, tuple[str, dict[str, str]]]:
 def shown(row: Row) -> tuple[str, dict[str, str]]:
     """Return a row as readelf shows it."""
     assert row.cfa.how is How.BASE
-    saved = {ABI[number]: f"c{rule.number:+d}" for number, rule in row.registers.items() if rule.how is How.OFFSET}
-    return f"{ABI[row.cfa.number]}{row.cfa.offset:+d}", saved
+    saved = {
+        DWARF_NAMES[number]: f"c{rule.number:+d}" for number, rule in row.registers.items() if rule.how is How.OFFSET
+    }
+    return f"{DWARF_NAMES[row.cfa.number]}{row.cfa.offset:+d}", saved
 
 
 @pytest.mark.skipif(READELF is None, reason="no riscv64-unknown-elf-readelf (apt: binutils-riscv64-unknown-elf)")

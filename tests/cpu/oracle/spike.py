@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import re
 import stat
 import struct
 import sys
@@ -124,14 +125,13 @@ class Spike:
         for line in Path("/proc/self/maps").read_text().splitlines():
             span, perm, *_ = line.split()
             low, high = (int(v, 16) for v in span.split("-"))
-            if not perm.startswith("rw") or "[v" in line or high - low > 1 << 30:
+            # what is larger has been reserved; but a heap may become so
+            if not perm.startswith("rw") or "[v" in line or (high - low > 1 << 30 and "[heap]" not in line):
                 continue
-            data = ctypes.string_at(low, high - low)
-            at = data.find(prefix)
-            while at >= 0:
-                if at + 8 <= len(data) and data[at + 7] in candidates:
-                    candidates[data[at + 7]].append(low + at)
-                at = data.find(prefix, at + 1)
+            data = (ctypes.c_ubyte * (high - low)).from_address(low)
+            for found in re.finditer(re.escape(prefix), data):
+                if found.start() + 8 <= len(data) and data[found.start() + 7] in candidates:
+                    candidates[data[found.start() + 7]].append(low + found.start())
         pages = []
         for page in range(count):
             # Python's own integers and buffers hold the marker too: keep the one place that follows Spike's store.
