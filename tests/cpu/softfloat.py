@@ -76,14 +76,13 @@ def _library() -> Any:
 
 
 @cache
-def _loop() -> Any:
-    """Return the loop: it compares, and returns how many rows are alike before the first that is not."""
-    import numba
+def _caller() -> Any:
+    """Return a function that calls a C function at an address."""
     from llvmlite import ir
     from numba import types
     from numba.extending import intrinsic
 
-    word, zero, one = types.uint64, np.uint64(0), np.uint64(1)
+    word = types.uint64
 
     @intrinsic
     def call(typing_context: Any, function: Any, a: Any, b: Any, c: Any) -> Any:
@@ -93,6 +92,18 @@ def _loop() -> Any:
             return builder.call(pointer, args[1:])
 
         return word(word, word, word, word), codegen
+
+    return call
+
+
+@cache
+def _loop() -> Any:
+    """Return the loop: it compares, and returns how many rows are alike before the first that is not."""
+    import numba
+    from numba import types
+
+    call = _caller()
+    word, zero, one = types.uint64, np.uint64(0), np.uint64(1)
 
     functions = frontend.functions()
     add, mul, div, sqrt, fma = (functions[f"float_{name}"] for name in ("add", "mul", "div", "sqrt", "fma"))
@@ -157,6 +168,48 @@ def _loop() -> Any:
     return loop
 
 
+@cache
+def _judge() -> Any:
+    """Return the loop that lets SoftFloat compute."""
+    import numba
+    from numba import types
+
+    call = _caller()
+    word, zero, one = types.uint64, np.uint64(0), np.uint64(1)
+    words, flag = types.CPointer(word), types.CPointer(types.uint8)
+
+    @numba.cfunc(types.void(word, words, words, words, words, words, words, flag))
+    def loop(theirs, what, a, b, c, values, raised, flags):  # type: ignore[no-untyped-def]
+        code, rm, mask, count, minus_a, minus_c = what[0], what[1], what[2], what[3], what[4], what[5]
+        i = zero
+        while i < count:
+            flags[0] = np.uint8(0)
+            if code == np.uint64(TO):
+                values[i] = call(theirs, a[i], rm, one) & mask
+            else:
+                values[i] = call(theirs, a[i] ^ minus_a, b[i], c[i] ^ minus_c) & mask
+            raised[i] = np.uint64(flags[0])
+            i += one
+
+    return loop
+
+
+def judged(operation: Operation, mode: int, a: Words, b: Words, c: Words, *, minus: str = "") -> tuple[Words, Words]:
+    """Return what SoftFloat makes of columns of operands, and the exceptions; `minus` as in `compare_host`."""
+    library = _library()
+    ctypes.c_uint8.in_dll(library, "softfloat_roundingMode").value = mode
+    flags = ctypes.c_uint8.in_dll(library, "softfloat_exceptionFlags")
+    address = ctypes.cast(getattr(library, operation.function), ctypes.c_void_p).value
+    sign = 1 << (63 if operation.wide else 31)
+    columns = [np.ascontiguousarray(column) for column in (a, b, c)]
+    values, raised = np.zeros_like(columns[0]), np.zeros_like(columns[0])
+    mask = (1 << operation.bits) - 1
+    what = np.array([operation.code, mode, mask, len(a), sign * ("a" in minus), sign * ("c" in minus)], np.uint64)
+    pointers = map(_pointer, (what, *columns, values, raised))
+    _judge().ctypes(address, *pointers, ctypes.pointer(flags))
+    return values, raised
+
+
 def _pointer(words: Words) -> Any:
     return ctypes.cast(words.ctypes.data, ctypes.POINTER(ctypes.c_uint64))
 
@@ -167,7 +220,7 @@ def compare(operation: Operation, mode: int, a: Words, b: Words, c: Words) -> Di
 
 
 def compare_host(
-    function: int, operation: Operation, a: Words, b: Words, c: Words, *, fcsr: int, minus: str = ""
+    function: int, operation: Operation, a: Words, b: Words, c: Words, *, mode: int = 0, fcsr: int, minus: str = ""
 ) -> tuple[Difference | None, int]:
     """Compare a function of the host's arithmetic, at its address, where it does something; return how often it did.
 
@@ -177,11 +230,12 @@ def compare_host(
         a: First operands, and the others.
         b: See `a`.
         c: See `a`.
+        mode: Rounding mode that it is done in.
         fcsr: Exceptions that are raised before.
         minus: Which operands have their sign changed before SoftFloat gets them.
     """
     sign = 1 << (63 if operation.wide else 31)
-    return _compare(operation, 0, (a, b, c), function, fcsr, sign * ("a" in minus), sign * ("c" in minus))
+    return _compare(operation, mode, (a, b, c), function, fcsr, sign * ("a" in minus), sign * ("c" in minus))
 
 
 def _compare(
@@ -193,7 +247,7 @@ def _compare(
     address = ctypes.cast(getattr(library, operation.function), ctypes.c_void_p).value
     mask = (1 << operation.bits) - 1
     hart, got = np.zeros(L.HART_WORDS, np.uint64), np.zeros(3, np.uint64)
-    box = 0 if operation.wide else 0xFFFF_FFFF_0000_0000
+    box = 0 if operation.wide or operation.code == FROM else 0xFFFF_FFFF_0000_0000
     common = [operation.code, operation.wide, operation.kind, mode, mask, len(rows[0])]
     what = np.array([*common, host, fcsr, box, minus_a, minus_c, hart.ctypes.data], np.uint64)
     columns = [np.ascontiguousarray(column) for column in rows]

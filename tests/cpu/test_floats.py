@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ctypes.util import find_library
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.emitter import Emitter
-from rrdbg_core.cpu.host_floats import DECLARATIONS, DONE_BY_HOST, FUSED, HostFloat, host_has_fma
+from rrdbg_core.cpu.host_floats import DONE_BY_HOST, EXTREMES, INTEGERS, TEST, HostFloat, host_has_fma
 from rrdbg_core.cpu.reference.rationals import DOUBLE, SINGLE, Float
 from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.table import BY_NAME, encode
@@ -158,23 +162,23 @@ def test_rational_numbers_against_softfloat() -> None:
 # ---- by the host -----------------------------------------------------------------------------------------------------
 def host_source() -> str:
     """Return functions over (w, fcsr, row): 1 if the host does it, and then value and fcsr stand at row + 24."""
-    parts = [DECLARATIONS]
+    parts = [TEST, "define i1 @trusted() {\n  %t = call i1 @host_float()\n  ret i1 %t\n}\n"]
     for name in sorted(DONE_BY_HOST):
         f = Emitter(f'define i64 @"{name}"(i64 %w, i64 %fcsr, ptr %row)')
-        if name.split(".")[0] in FUSED and not host_has_fma():
-            f.do("ret i64 0")
-            parts.append(f.text())
-            continue
         places = [f.let(f"getelementptr i64, ptr %row, i64 {index}") for index in range(5)]
-        a, b, c = (f.let(f"load i64, ptr {place}") for place in places[:3])
-        host = HostFloat(f, name, "slow")
-        if "rd" in BY_NAME[name].floats:
-            value, raised = host.arithmetic("%fcsr", a, b, c)
+        f.do(f"store i64 %fcsr, ptr {places[4]}")
+        host = HostFloat(f, name, "slow", places[4])
+        if host.works:
+            words = [f.let(f"load i64, ptr {place}") for place in places[: host.arity]]
+            if host.takes not in INTEGERS:
+                words = [host.number(word, host.takes) for word in words]
+            result = host.compute(*words)
+            if host.gives not in INTEGERS:
+                result = host.register(result, host.gives)
+            f.do(f"store i64 {result}, ptr {places[3]}")
+            f.do("ret i64 1")
         else:
-            value, raised = host.comparison(a, b), "%fcsr"
-        f.do(f"store i64 {value}, ptr {places[3]}")
-        f.do(f"store i64 {raised}, ptr {places[4]}")
-        f.do("ret i64 1")
+            f.do("br label %slow")
         f.label("slow")
         f.do("ret i64 0")
         parts.append(f.text())
@@ -194,6 +198,18 @@ def compiled(source: str, cpu: str, features: str, opt: int) -> Any:
 
 
 SOFTFLOAT = {"fadd": "add", "fsub": "sub", "fmul": "mul", "fdiv": "div", "fsqrt": "sqrt", "fle": "le", "flt": "lt"}
+SOFTFLOAT |= {"feq": "eq"}
+FORMATS = {"s": "f32", "d": "f64", "w": "i32", "wu": "ui32", "l": "i64", "lu": "ui64"}
+
+
+def judge_of(name: str) -> str:
+    """Return SoftFloat's name of an instruction."""
+    stem, *letters = name.split(".")
+    if stem == "fcvt":
+        return f"{FORMATS[letters[1]]}_to_{FORMATS[letters[0]]}"
+    return f"{FORMATS[letters[0]]}_{SOFTFLOAT.get(stem, 'mulAdd')}"
+
+
 MINUS = {"fmadd": "", "fmsub": "c", "fnmsub": "a", "fnmadd": "ac"}
 
 
@@ -215,22 +231,109 @@ def test_the_host_against_softfloat(engine: Any) -> None:
     named = {operation.function: operation for operation in operations()}
     done = 0
     for number, name in enumerate(sorted(DONE_BY_HOST)):
-        stem, _, letter = name.partition(".")
-        if stem in FUSED and not host_has_fma():
+        host = HostFloat(Emitter(""), name, "", "")
+        if host.stem in EXTREMES or not host.works:
             continue
-        operation = named[
-            f"{'f64' if letter == 'd' else 'f32'}_{SOFTFLOAT.get(stem, 'mulAdd' if stem in FUSED else 'eq')}"
-        ]
+        operation = named[judge_of(name)]
         function = engine.get_function_address(name)
         here = 0
-        for rows in (rows_of_specials(operation), random_rows(operation, 60_000, 500 + number)):
+        for rows in (rows_of_specials(operation), random_rows(operation, 40_000, 500 + number)):
             for fcsr in (0, 1, 31):
-                difference, count = compare_host(function, operation, *rows, fcsr=fcsr, minus=MINUS.get(stem, ""))
+                difference, count = compare_host(
+                    function, operation, *rows, mode=host.mode or 0, fcsr=fcsr, minus=MINUS.get(host.stem, "")
+                )
                 assert difference is None, name
                 here += count
         assert here > 20_000, name
         done += here
     print(f"{done:_} operations done by the host")
+
+
+def call(engine: Any, name: str) -> Callable[..., tuple[int, int, int]]:
+    """Return a function over fcsr and operands: whether the host does it, result and fcsr."""
+    function = ctypes.CFUNCTYPE(*[ctypes.c_uint64] * 4)(engine.get_function_address(name))
+    row = np.zeros(5, np.uint64)
+
+    def called(fcsr: int, *operands: int) -> tuple[int, int, int]:
+        row[: len(operands)] = operands
+        return function(0, fcsr, row.ctypes.data), int(row[3]), int(row[4])
+
+    return called
+
+
+def test_extremes_by_the_host(engine: Any) -> None:
+    for name in ("fmin.s", "fmax.s", "fmin.d", "fmax.d"):
+        wide = name.endswith("d")
+        form, box = (DOUBLE, 0) if wide else (SINGLE, 0xFFFF_FFFF << 32)
+        asked = call(engine, name)
+        count = 0
+        for a, b in itertools.product(specials(wide), repeat=2):
+            done, value, fcsr = asked(5, a | box, b | box)
+            if done:
+                unit = Float(form, 0)
+                assert (value, fcsr, unit.flags) == (unit.extreme(a, b, greatest="max" in name) | box, 5, 0), (
+                    name,
+                    hex(a),
+                    hex(b),
+                )
+                count += 1
+        assert count > 2_000
+
+
+def test_what_has_no_box_is_not_the_hosts(engine: Any) -> None:
+    for name in sorted(DONE_BY_HOST):
+        host = HostFloat(Emitter(""), name, "", "")
+        if host.takes == "s" and host.works:
+            one, two = 0xFFFF_FFFF_3F80_0000, 0xFFFF_FFFF_4000_0000
+            assert call(engine, name)(1, one, one, two)[0]
+            for odd in range(host.arity):
+                for value in (0xFFFF_FFFE_3F80_0000, 0x7FFF_FFFF_3F80_0000, 0x3F80_0000):
+                    operands = [value if place == odd else (one, one, two)[place] for place in range(host.arity)]
+                    assert not call(engine, name)(1, *operands)[0], name
+
+
+# fesetround's argument, and MXCSR's bits, on x86-64
+X86_MODES = {"down": 1 << 13, "up": 2 << 13, "to zero": 3 << 13, "subnormals flushed": 1 << 15, "none known": 1 << 6}
+
+
+@contextmanager
+def host_mode(bits: int) -> Iterator[None]:
+    """Set bits of the host's control register, on x86-64."""
+    libm = ctypes.CDLL(find_library("m"))
+    kept = (ctypes.c_uint32 * 8)()
+    assert libm.fegetenv(kept) == 0
+    changed = (ctypes.c_uint32 * 8)(*kept)
+    changed[7] |= bits
+    try:
+        assert libm.fesetenv(changed) == 0
+        yield
+    finally:
+        libm.fesetenv(kept)
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or sys.platform != "linux", reason="how to set a mode is known there"
+)
+@pytest.mark.parametrize("name", X86_MODES)
+def test_a_host_that_rounds_otherwise_is_not_trusted(engine: Any, name: str) -> None:
+    trusted = ctypes.CFUNCTYPE(ctypes.c_bool)(engine.get_function_address("trusted"))
+    assert trusted()
+    with host_mode(X86_MODES[name]):
+        told = trusted()
+    assert not told
+    assert trusted()
+    # two thirds, and a difference that is subnormal
+    two, three, small = 0x4000_0000_0000_0000, 0x4008_0000_0000_0000, 0x0010_0000_0000_0000
+    core = Core(1 << 16)
+    core.mach[L.FLOAT] = MSTATUS_FS
+    words = [encode(BY_NAME["fdiv.d"], 1, 2, 3), encode(BY_NAME["fsub.d"], 4, 5, 6)]
+    core.write(0x8000_0000, b"".join(word.to_bytes(4, "little") for word in words))
+    hart = core.hart
+    hart[L.PC], hart[L.MSTATUS], hart[L.FCSR] = 0x8000_0000, MSTATUS_FS, 1
+    hart[L.F + 2], hart[L.F + 3], hart[L.F + 5], hart[L.F + 6] = two, three, small + 1, small
+    with host_mode(X86_MODES[name]):
+        core.run(core.icount + 2)
+    assert [hex(hart[L.F + register]) for register in (1, 4)] == ["0x3fe5555555555555", "0x1"]
 
 
 def test_other_rounding_modes_are_not_the_hosts() -> None:

@@ -133,7 +133,7 @@ def read(block: Block) -> Read:
         decoded = decode(int.from_bytes(block.code[at : at + 4], "little"))
         assert decoded is not None
         name, effect = decoded.insn.name, decoded.insn.effect
-        assert not isinstance(effect, Helper) or effect.name in ("nop", "lr", "sc", "amo")
+        assert not isinstance(effect, Helper) or effect.name in ("nop", "lr", "sc", "amo", "float_op")
         pc = block.pc + at
         pcs.append(pc)
         at += decoded.length

@@ -10,13 +10,15 @@ import sys
 from types import ModuleType
 
 import pytest
-from rrdbg_core.cpu.regions import accesses, flow, reach, text, translate
+from rrdbg_core.cpu import host_floats
+from rrdbg_core.cpu.regions import accesses, floats, flow, reach, registers, text, translate
 from rrdbg_core.cpu.regions import compile as compiler
 from rrdbg_core.cpu.regions.flow import MAX_BUDGET
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
 from tests.cpu.guest import asm
 from tests.cpu.oracle.close import atomics, close, whole
+from tests.cpu.oracle.floating import blocks, floating
 from tests.cpu.oracle.flows import Flow
 from tests.cpu.oracle.forced import random_plans
 from tests.cpu.oracle.programs import CODE
@@ -39,7 +41,7 @@ MUTANTS = {
     "changes within a block forgotten": ("for step in self._code[:number])", "for step in self._code[:0])"),
     "registers of a way out not kept": ("return alive | self.changed[block.pc]", "return alive"),
     "a register loaded from its neighbour": (
-        "self.load(\"i64\", self.word(register), \"hart\")", "self.load(\"i64\", self.word(register ^ 1), \"hart\")"
+        "self.load(kind, self.word(hart_word(register)), \"hart\")", "self.load(kind, self.word(hart_word(register ^ 1)), \"hart\")"
     ),
     "misaligned stores pass the TLB": ("if reach.align > 1 else", "if reach.align > 8 else"),
     "stores look at the TLB of loads": ("_WRITE_TLB_BYTES = 8 * 1024", "_WRITE_TLB_BYTES = 0"),
@@ -108,15 +110,37 @@ BUDGET_MUTANTS = {
     "what a block wants is without bounds": (" and length <= MAX_BUDGET", ""),
 }  # fmt: skip
 """The same, of what blocks want to be left; with such a one a guest may run on for ever."""
-PARTS = (reach, flow, text, accesses, translate)
+FLOAT_MUTANTS = {
+    "exceptions that are not raised yet are not": ("            self.need(is_raised)\n            return", "            return"),
+    "sums may overflow": ("            self._need_finite(result)\n", ""),
+    "what is subnormal or infinite is the host's": ("form, 2, 2 * form.bias - 1)", "form, 0, 2 * form.bias + 2)"),
+    "singles need no box": ('self.need(self.f.let(f"icmp uge i64 {value}, {BOX}"))', "pass"),
+    "NaNs are compared": ('f"fcmp ord {self._form.kind} {x}, {y}"', 'f"fcmp true {self._form.kind} {x}, {y}"'),
+    "integers that are too large": ('"w": 31, "wu": 32', '"w": 32, "wu": 33'),
+    "the wrong summand is subtracted": ('in ("fmsub", "fnmadd") else z', 'in ("fmsub", "fnmsub") else z'),
+    "whatever the rounding mode": ("host.mode in (None, RNE if rm == DYNAMIC else rm)", "True"),
+    "FS need not be Dirty": ('f"icmp eq i64 {status}, {MSTATUS_FS}"', 'f"icmp ne i64 {status}, 0"'),
+    "whatever frm is, if it is not reserved": ("'hart')}, 32\")", "'hart')}, 160\")"),
+    "integers are not told to who computes": ("for register in integer_reads(step.decoded):", "for register in ():"),
+    "operands the wrong way round": ("for number in numbers]\n        arguments", "for number in reversed(numbers)]\n        arguments"),
+    "exceptions of who computes are forgotten": ('self.do(f"store i64 {value}, ptr {_FCSR_AT}")', "pass"),
+    "results of who computes are forgotten": ("self._set_result(step, value)", "pass"),
+    "a single stays one": ("after - {step.decoded.rd}", "after"),
+    "f registers are mixed up": ("L.register_word(register)", "L.register_word(register ^ (register >= F))"),
+    "singles are loaded without a box": ('self.let(f"or i64 {loaded}, {BOX}")', "loaded"),
+    "fs2 is fs1": ("return self.get_float(step.decoded.rs2)", "return self.get_float(step.decoded.rs1)"),
+    "f registers are not written back": ('        self.store(kind, value, self.word(hart_word(register)), "hart")', '        if kind == "i64":\n            self.store(kind, value, self.word(hart_word(register)), "hart")'),
+}  # fmt: skip
+"""The same, of floating point. None of them may let an instruction trap where regions do not expect it."""
+PARTS = (host_floats, registers, reach, flow, text, floats, accesses, translate)
 """The translator's modules, each before those that need it."""
-LOOPS, ATOMICS, PROGRAMS = 150, 10, 40
+LOOPS, ATOMICS, PROGRAMS, FLOAT_LOOPS = 150, 10, 40, 120
 STEPS = 6_000
 
 
 def mutate(name: str) -> ModuleType:
     """Return the translator with something wrong."""
-    old, new = (MUTANTS | BUDGET_MUTANTS)[name]
+    old, new = (MUTANTS | BUDGET_MUTANTS | FLOAT_MUTANTS)[name]
     sources = {part.__name__: inspect.getsource(part) for part in PARTS}
     changed = [part for part, source in sources.items() if old in source]
     assert len(changed) == 1, f"{name}: the translator has changed, and the mutant must"
@@ -136,6 +160,8 @@ def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
     loops = [*(close(seed, 1000) for seed in range(LOOPS)), *(atomics(seed, 1000) for seed in range(ATOMICS))]
     cases = [(case, [whole(case)]) for case in loops]
     cases += [(Flow(seed).case(f"{seed}", STEPS), []) for seed in range(PROGRAMS)]
+    if name in FLOAT_MUTANTS:
+        cases = [(case, [blocks(case)]) for case in (floating(seed, 1000) for seed in range(FLOAT_LOOPS))]
     for number, (case, plans) in enumerate(cases):
         try:
             run(pair, case, random.Random(number), plans, CLOSE_SLICES if plans else SLICES)
@@ -214,12 +240,12 @@ def test_blocks_are_seen_to(name: str | None) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", MUTANTS | FLOAT_MUTANTS)
 def test_every_mutant_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught(name, monkeypatch)
 
 
-@pytest.mark.parametrize("name", list(MUTANTS)[1:30:9])
+@pytest.mark.parametrize("name", [*list(MUTANTS)[1:30:9], *list(FLOAT_MUTANTS)[::6]])
 def test_some_mutants_are_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught(name, monkeypatch)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 from rrdbg_core.cpu.regions.reach import MAX_BYTES, Reach, reaches
-from rrdbg_core.isa.expr import Load, Store
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Load, Store
 from rrdbg_core.isa.table import Decoded, decode
 
 from tests.cpu.guest import asm
 
 M64 = (1 << 64) - 1
-LOADS = {"lb": 1, "lhu": 2, "lw": 4, "ld": 8}
-STORES = {"sb": 1, "sh": 2, "sw": 4, "sd": 8}
+LOADS = {"lb": 1, "lhu": 2, "lw": 4, "ld": 8, "flw": 4, "fld": 8}
+STORES = {"sb": 1, "sh": 2, "sw": 4, "sd": 8, "fsw": 4, "fsd": 8}
 
 
 @dataclass
@@ -60,10 +60,10 @@ def addresses(code: list[Insn], rng: random.Random) -> dict[int, int]:
         d = step.decoded
         a, b = x[d.rs1], x[d.rs2]
         effect = d.insn.effect
-        if isinstance(effect, Load | Store):
+        if isinstance(effect, Load | Store | FloatLoad | FloatStore):
             found[number] = (a + d.imm) & M64
         value = {"addi": a + d.imm, "add": a + b, "xor": a ^ b, "sub": a - b}.get(d.insn.name, rng.getrandbits(64))
-        if d.rd and not isinstance(effect, Store):
+        if d.rd and not isinstance(effect, Store) and not d.insn.floats:
             x[d.rd] = value & M64
     return found
 
@@ -73,19 +73,21 @@ def test_what_a_reach_says_is_so(seed: int) -> None:
     rng = random.Random(seed)
     code = block(rng)
     found = reaches(code)
-    assert sorted(found) == [n for n, step in enumerate(code) if isinstance(step.decoded.insn.effect, Load | Store)]
+    assert sorted(found) == [
+        n for n, step in enumerate(code) if isinstance(step.decoded.insn.effect, Load | Store | FloatLoad | FloatStore)
+    ]
     for _ in range(5):
         where = addresses(code, rng)
         for number, reach in found.items():
             effect = code[number].decoded.insn.effect
-            assert isinstance(effect, Load | Store)
+            assert isinstance(effect, Load | Store | FloatLoad | FloatStore)
             offset = reach.offsets[number]
             assert where[number] == (where[reach.first] + offset) & M64
             assert reach.first <= number
             assert reach.low <= offset <= offset + effect.size - 1 <= reach.high < reach.low + MAX_BYTES
-            assert reach.reads if isinstance(effect, Load) else reach.writes
+            assert reach.reads if isinstance(effect, Load | FloatLoad) else reach.writes
             # whatever the address is: where the aligned store is aligned, this one is
-            if isinstance(effect, Store):
+            if isinstance(effect, Store | FloatStore):
                 assert reach.align % effect.size == 0
                 assert (offset - reach.aligned) % effect.size == 0
 

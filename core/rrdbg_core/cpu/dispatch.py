@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.build import DISPATCH, HANDLERS
 from rrdbg_core.cpu.emitter import Emitter
-from rrdbg_core.cpu.host_floats import DECLARATIONS, DONE_BY_HOST, FUSED, HostFloat, host_has_fma
+from rrdbg_core.cpu.host_floats import DONE_BY_HOST, INTEGERS, TEST, HostFloat
 from rrdbg_core.cpu.ops import ARMED_OP, OPS, REGION_OP, Op
 from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.expr import Branch, Ex, FloatLoad, FloatStore, Helper, Jump, Load, SetFrd, SetRd, Store
@@ -36,6 +36,8 @@ def passed(ip: str, n: str, w: str, pcb: str = "%pcb") -> str:
     return f"ptr {ip}, i64 {n}, i64 {w}, ptr %ram, ptr %h, i64 {pcb}, ptr %ops, ptr %tlb"
 
 
+FLOAT_HELPER = Helper("float_op")
+"""What computes, all but moves between registers."""
 _PAGE_MASK = -4096
 _BOX = -1 << 32
 _DONE, _DONE_OUT = 0, 1
@@ -66,8 +68,8 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 # in the table of handlers, behind the ops' handlers
-GO, LEAVE, RESOLVE, FIRST_REGION = 256, 257, 258, 264
-"""Places in the table of handlers, behind those of the ops."""
+GO, LEAVE, RESOLVE, FLOATS, FIRST_REGION = 256, 257, 258, 264, 520
+"""Places in the table of handlers, behind those of the ops. From FLOATS on one for each op, see `_computing`."""
 MAX_REGIONS = 8192
 """Regions that a process may hold."""
 
@@ -338,24 +340,65 @@ def _handler(op: Op, names: Mapping[str, str]) -> str:
 
 def _float(f: _Handler, op: Op) -> None:
     """Let the host compute, or the helper."""
-    host = HostFloat(f, op.insn.name, "slow")
-    result = "rd" in op.insn.floats
-    if host.stem in FUSED and not host_has_fma():
-        f.do("br label %slow")
-    else:
+    host = HostFloat(f, op.insn.name, "slow", f.word(L.FCSR), looks=False)
+    if host.works:
         state = f.let(f"and i64 {f.let(f'load i64, ptr {f.word(L.MSTATUS)}')}, {MSTATUS_FS}")
-        host.need(f.let(f"icmp eq i64 {state}, {MSTATUS_FS}" if result else f"icmp ne i64 {state}, 0"))
-        a, b, c = (f.let(f"load i64, ptr {f.float_register(shift)}") for shift in (16, 24, 59))
-        if result:
-            fcsr = f.word(L.FCSR)
-            value, raised = host.arithmetic(f.let(f"load i64, ptr {fcsr}"), a, b, c)
-            f.do(f"store i64 {value}, ptr {f.float_register(8)}")
-            f.do(f"store i64 {raised}, ptr {fcsr}")
+        host.need(f.let(f"icmp eq i64 {state}, {MSTATUS_FS}" if host.changes else f"icmp ne i64 {state}, 0"))
+        host.need(f.let(f"icmp ne i64 {f.let(f'load i64, ptr {f.word(L.HOST_FLOAT)}')}, 0"))
+        host.need_mode()
+        if host.takes in INTEGERS:
+            operands = [f.operand("rs1")]
         else:
-            f.set_rd(host.comparison(a, b))
+            places = [f.float_register(shift) for shift in (16, 24, 59)[: host.arity]]
+            operands = [host.number(f.let(f"load i64, ptr {place}"), host.takes) for place in places]
+        host.slow = "look" if host.may_look else "slow"
+        result = host.compute(*operands)
+        if host.gives in INTEGERS:
+            f.set_rd(result)
+        else:
+            f.do(f"store i64 {host.register(result, host.gives)}, ptr {f.float_register(8)}")
         f.next(f.behind(op.length))
+    else:
+        f.do("br label %slow")
+    if host.slow == "look":
+        f.label("look")
+        f.tail("@float_look", "%ip", "%n", "%w")
     f.label("slow")
     f.tail("@float_slow", "%ip", "%n", "%w")
+
+
+FLOAT_ARGS = ("ptr %h", "i64 %w", "double %a", "double %b", "double %c")
+"""Of what stands at FLOATS and behind: as many of the f registers as the instruction reads."""
+
+
+def _computing(op: Op, names: Mapping[str, str]) -> str:
+    """Return the function, `float_` and the op's number, that computes for regions, and for handlers that must look.
+
+    FS is Dirty, the host's arithmetic is trusted, and the rounding mode is none of those that are reserved: it cannot
+    trap. The result is in the hart's words, as is an x register that is read; all registers of the host are kept, so
+    that a region has nothing to save.
+    """
+    name = op.insn.name
+    host = HostFloat(Emitter(""), name, "", "")
+    count = 0 if host.takes in INTEGERS else host.arity
+    f = _Handler(f"float_{op.number}", "noinline", convention="preserve_allcc", args=", ".join(FLOAT_ARGS[: 2 + count]))
+    shifts = (16, 24, 59)[:count]
+    values = [f.let(f"bitcast double {arg.split()[1]} to i64") for arg in FLOAT_ARGS[2 : 2 + count]]
+    if name in DONE_BY_HOST and host.works:
+        host = HostFloat(f, name, "slow", f.word(L.FCSR))
+        host.need_mode()
+        operands = [host.number(value, host.takes) for value in values] if count else [f.operand("rs1")]
+        result = host.compute(*operands)
+        if host.gives in INTEGERS:
+            f.set_rd(result)
+        else:
+            f.do(f"store i64 {host.register(result, host.gives)}, ptr {f.float_register(8)}")
+        f.do(f"ret i64 {_DONE}")
+        f.label("slow")
+    for shift, value in zip(shifts, values, strict=True):
+        f.do(f"store i64 {value}, ptr {f.float_register(shift)}")
+    f.do(f"ret i64 {f.helper(names, 'float_op', ['%w', '0'])}")
+    return f.text()
 
 
 def _jump(f: _Handler, op: Op) -> None:
@@ -418,11 +461,21 @@ def _special(names: Mapping[str, str]) -> str:
     slow = _Handler("float_slow", "noinline")
     slow.finish(slow.helper(names, "float_op", ["%w", slow.pc("%ip")]), 4)
 
+    look = _Handler("float_look", "noinline")
+    number = look.let(f"add i64 {look.let('and i64 %w, 255')}, {FLOATS}")
+    function = look.let(f"load ptr, ptr {look.let(f'getelementptr ptr, ptr %ops, i64 {number}')}")
+    operands = [look.let(f"load double, ptr {look.float_register(shift)}") for shift in (16, 24, 59)]
+    arguments = ", ".join(["ptr %h, i64 %w", *(f"double {operand}" for operand in operands)])
+    look.let(f"call preserve_allcc i64 {function}({arguments})")
+    look.next(look.behind(4))
+
     leave = _Handler("leave", "noinline cold")
     leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
     leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
     leave.do("ret i64 %w")
-    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, off, slow, leave))
+    return "\n".join(
+        f.text() for f in (undecoded, fetch, stop, armed, illegal, refetch, resume, off, slow, look, leave)
+    )
 
 
 def _regions(names: Mapping[str, str]) -> str:
@@ -558,6 +611,10 @@ define i64 @{DISPATCH}(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
   store ptr %xtlb, ptr %b
   %d = getelementptr i64, ptr %h, i64 {L.DIRTY_AT}
   store ptr %dirty, ptr %d
+  %e = getelementptr i64, ptr %h, i64 {L.HOST_FLOAT}
+  %host_float = call i1 @host_float()
+  %host_float_word = zext i1 %host_float to i64
+  store i64 %host_float_word, ptr %e
   %pc_at = getelementptr i64, ptr %h, i64 {L.PC}
   %pc = load i64, ptr %pc_at
   %ip = getelementptr i8, ptr %dec, i64 {_FETCH_PAGE_BYTES}
@@ -584,12 +641,16 @@ def dispatch_source(names: Mapping[str, str]) -> str:
         names: Symbols of the numba functions in `HELPERS`.
     """
     parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
-    parts += [DECLARATIONS, _special(names), _regions(names)]
+    parts += [TEST, _special(names), _regions(names)]
     parts += [_handler(op, names) for op in OPS]
+    computing = [op for op in OPS if op.insn.effect == FLOAT_HELPER]
+    parts += [_computing(op, names) for op in computing]
     handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (REGION_OP - ARMED_OP) + ["region"]
     handlers += [f"op_{op.number}" for op in OPS]
     handlers += ["op_3"] * (256 - len(handlers))
     handlers += ["region_go", "region_leave", "region_resolve", *["op_3"] * (FIRST_REGION - RESOLVE - 1)]
+    for op in computing:
+        handlers[FLOATS + op.number] = f"float_{op.number}"
     handlers += ["op_3"] * MAX_REGIONS
     table = ", ".join(f"ptr @{name}" for name in handlers)
     return "".join(parts) + f"@{HANDLERS} = global [{len(handlers)} x ptr] [{table}]\n" + _ENTRY

@@ -58,6 +58,7 @@ REGION_VISITS = 268
 REGION_LEAVES = 269
 STORED = 270  # what a region wants to store where it asks for the place
 FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
+HOST_FLOAT = 272  # 1: the host's arithmetic is what cpu/host_floats.py takes it for
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 import struct
+from typing import ClassVar
 
 from tests.cpu.guest import asm
 from tests.cpu.oracle.programs import CODE, DATA, DATA_BYTES, HANDLER, MIE, MSTATUS, MTIMECMP, MTVEC, Case
@@ -42,6 +43,9 @@ AMOS = tuple(f"amo{op}.{w}" for op in ("swap", "add", "xor", "and", "or", "min",
 
 class Flow:
     """One program."""
+
+    MORE: ClassVar[dict[str, int]] = {}
+    """What else there may be in it, and how often."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -129,6 +133,7 @@ class Flow:
             if len(self._code) > PAGES * 4096 - 1500:
                 return
             kinds = {"alu": 10, "memory": 8, "if": 5, "reach": 5, "atomic": 2, "switch": 2, "fence": 1, "far": 1}
+            kinds |= self.MORE
             if depth < len(COUNTERS):
                 kinds["loop"] = 6
             if function > 0:

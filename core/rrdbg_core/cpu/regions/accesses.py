@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.host_floats import BOX
 from rrdbg_core.cpu.memory import PAGE_BYTES
+from rrdbg_core.cpu.regions.floats import Floats, singles_before
 from rrdbg_core.cpu.regions.flow import Step
 from rrdbg_core.cpu.regions.reach import Reach, reaches
-from rrdbg_core.cpu.regions.text import RegionText
-from rrdbg_core.isa.expr import Helper, Load, SetRd, Store, operand, sext32
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Helper, Load, SetFrd, SetRd, Store, operand, sext32
 from rrdbg_core.isa.rv64a import AMO
 
 PAGE_MASK = -PAGE_BYTES
@@ -18,7 +19,7 @@ _WRITE_TLB_BYTES = 8 * 1024
 _FOR_READ, _FOR_WRITE, _ALIGNED = 1 << 4, 1 << 5, 1 << 6  # see native/names.py
 
 
-class Accesses(RegionText):
+class Accesses(Floats):
     """Emits instructions one after another, jumps apart.
 
     Args:
@@ -42,6 +43,7 @@ class Accesses(RegionText):
     def instructions(self, code: Sequence[Step]) -> None:
         """Emit what a block does: twice, if it accesses memory."""
         self._reaches, self._reached, self._looks = reaches(code), {}, {}
+        self._singles_before = singles_before(code)
         for number, step in enumerate(code):
             self._step(step, number)
         if not self._looks:
@@ -62,15 +64,23 @@ class Accesses(RegionText):
 
     def _step(self, step: Step, number: int) -> None:
         decoded = step.decoded
+        self._singles = self._singles_before[number]
         match decoded.insn.effect:
             case SetRd(value):
                 self.set(decoded.rd, self.value(value, step))
+            case SetFrd(value):
+                self.set_float(decoded.rd, self.value(value, step), decoded.insn)
             case Load(_, size, signed):
                 place = self._place(step, number, size, _FOR_READ)[0]
                 self.set(decoded.rd, self._load(place, size, signed=signed))
-            case Store(_, size, value):
+            case FloatLoad(_, size):
+                loaded = self._load(self._place(step, number, size, _FOR_READ)[0], size, signed=False)
+                self.set_float(decoded.rd, loaded if size == 8 else self.let(f"or i64 {loaded}, {BOX}"), decoded.insn)
+            case Store(_, size, value) | FloatStore(_, size, value):
                 stored = self.value(value, step)
                 self._store(*self._place(step, number, size, _FOR_WRITE, stored), size, stored)
+            case Helper("float_op"):
+                self.compute(step)
             case Helper("lr"):
                 self._load_reserved(step, number)
             case Helper("sc"):
@@ -102,7 +112,7 @@ class Accesses(RegionText):
         if self._careful:
             at = self._resolved(number, self._address(step), size | what, stored)
             return self._in_ram(at), self._mark_of(at) if what & _FOR_WRITE else ""
-        if not isinstance(effect, Load | Store):
+        if isinstance(effect, Helper):
             kinds = bool(what & _FOR_READ), bool(what & _FOR_WRITE)
             at = self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
             return self._in_ram(at), self._mark_of(at)
@@ -122,7 +132,9 @@ class Accesses(RegionText):
 
     def _address(self, step: Step) -> str:
         effect = step.decoded.insn.effect
-        return self.value(effect.addr, step) if isinstance(effect, Load | Store) else self.get(step.decoded.rs1)
+        if isinstance(effect, Load | Store | FloatLoad | FloatStore):
+            return self.value(effect.addr, step)
+        return self.get(step.decoded.rs1)
 
     def _in_ram(self, offset: str) -> str:
         return self.let(f"getelementptr i8, ptr %ram, i64 {offset}")

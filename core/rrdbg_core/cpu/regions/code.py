@@ -12,7 +12,7 @@ from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import Decoded, decode
 
 PAGE_MASK = PAGE_BYTES - 1
-TRANSLATED_HELPERS = frozenset({"nop", "lr", "sc", "amo"})
+TRANSLATED_HELPERS = frozenset({"nop", "lr", "sc", "amo", "float_op"})
 """Helpers that a region can hold. The others are left to the interpreter."""
 MAX_PAGES = 1 << 12
 """Pages remembered; beyond that the oldest go."""
@@ -95,10 +95,8 @@ class CodePages:
 
 def is_translatable(decoded: Decoded) -> bool:
     """Return whether a region can hold an instruction."""
-    insn = decoded.insn
-    if isinstance(insn.effect, Helper):
-        return insn.effect.name in TRANSLATED_HELPERS
-    return not insn.floats
+    effect = decoded.insn.effect
+    return not isinstance(effect, Helper) or effect.name in TRANSLATED_HELPERS
 
 
 def decode_word(word: int) -> Decoded | None:

@@ -9,8 +9,9 @@ from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.ops import slot_of
 from rrdbg_core.cpu.regions.code import decode_word, is_translatable
 from rrdbg_core.cpu.regions.plan import Block, Plan
-from rrdbg_core.isa.expr import Branch, Helper, Jump, Load, Store
-from rrdbg_core.isa.table import Decoded, reads, writes
+from rrdbg_core.cpu.regions.registers import reads, writes
+from rrdbg_core.isa.expr import Branch, FloatLoad, FloatStore, Helper, Jump, Load, Store
+from rrdbg_core.isa.table import Decoded
 
 MAX_BUDGET = 48
 """Steps that a block may want to be left; with more of them, more are made by the interpreter where a budget ends."""
@@ -35,7 +36,8 @@ class Untranslatable(ValueError):
 def accesses_memory(decoded: Decoded) -> bool:
     """Return whether an instruction loads, stores, or is atomic."""
     effect = decoded.insn.effect
-    return isinstance(effect, Load | Store) or (isinstance(effect, Helper) and effect.name in ("lr", "sc", "amo"))
+    memory = isinstance(effect, Load | Store | FloatLoad | FloatStore)
+    return memory or (isinstance(effect, Helper) and effect.name in ("lr", "sc", "amo"))
 
 
 def steps(block: Block) -> tuple[Step, ...]:
@@ -83,8 +85,8 @@ def leaves_early(word: int) -> bool:
     The running machine asks for each one of every region: to decode them all would hold it up.
     """
     if word & 3 == 3:
-        return word & 127 in (0x03, 0x23, 0x2F)
-    return not word & 1 and bool(word & 1 << 14)
+        return word & 127 in (0x03, 0x07, 0x23, 0x27, 0x2F)
+    return not word & 1 and bool(word & 3 << 13)
 
 
 def successors(block: Block, last: Step) -> tuple[int, ...]:

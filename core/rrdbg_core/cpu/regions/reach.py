@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rrdbg_core.isa.expr import Ex, Load, SetRd, Store, operand
+from rrdbg_core.isa.expr import Ex, FloatLoad, FloatStore, Load, SetRd, Store, operand
 from rrdbg_core.isa.table import Decoded, writes
 
 MAX_BYTES = 1024
@@ -50,12 +50,12 @@ class Reach:
     offsets: dict[int, int] = field(default_factory=dict)
     """Offsets of the accesses, by the number of the instruction."""
 
-    def take(self, number: int, offset: int, effect: Load | Store) -> bool:
+    def take(self, number: int, offset: int, effect: Load | Store | FloatLoad | FloatStore) -> bool:
         """Take in an access, if it fits; return whether it does."""
         low, high = min(self.low, offset), max(self.high, offset + effect.size - 1)
         if self.offsets and high - low >= MAX_BYTES:
             return False
-        if isinstance(effect, Store):
+        if isinstance(effect, Store | FloatStore):
             if (offset - self.aligned) % min(self.align, effect.size):
                 return False
             if effect.size > self.align:
@@ -79,7 +79,7 @@ def reaches(code: Sequence[Instruction]) -> dict[int, Reach]:
     for number, step in enumerate(code):
         decoded = step.decoded
         effect = decoded.insn.effect
-        if isinstance(effect, Load | Store):
+        if isinstance(effect, Load | Store | FloatLoad | FloatStore):
             assert effect.addr == _REGISTER_AND_CONSTANT
             root, distance = roots[decoded.rs1]
             distance += decoded.imm

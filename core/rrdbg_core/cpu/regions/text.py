@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.regions.flow import Step
+from rrdbg_core.cpu.regions.registers import hart_word, kind_of
 from rrdbg_core.isa.expr import Ex, lift
 
 _SCOPES = ("hart", "tlb", "ram", "dirty", "marks")
@@ -43,6 +46,16 @@ class RegionText(Emitter):
         if register:
             self.do(f"store i64 {value}, ptr %x{register}")
 
+    @abstractmethod
+    def get_float(self, number: int) -> str:
+        """Return what an f register holds."""
+
+    def write_back(self, register: int) -> None:
+        """Store what a register holds to the hart's word of it."""
+        kind = kind_of(register)
+        value = self.let(f"load {kind}, ptr %x{register}")
+        self.store(kind, value, self.word(hart_word(register)), "hart")
+
     def value(self, tree: Ex, step: Step) -> str:
         """Emit an expression of an instruction."""
         if tree.op == "const":
@@ -53,6 +66,10 @@ class RegionText(Emitter):
                     return self.get(step.decoded.rs1)
                 case "rs2":
                     return self.get(step.decoded.rs2)
+                case "fs1":
+                    return self.get_float(step.decoded.rs1)
+                case "fs2":
+                    return self.get_float(step.decoded.rs2)
                 case "imm":
                     return str(step.decoded.imm)
                 case "old":

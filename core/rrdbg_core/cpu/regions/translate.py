@@ -24,11 +24,12 @@ from collections.abc import Iterator, Sequence
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE, passed
 from rrdbg_core.cpu.regions.accesses import PAGE_MASK, Accesses
+from rrdbg_core.cpu.regions.floats import READY
 from rrdbg_core.cpu.regions.flow import Flow, Step, accesses_memory, marks, successors
 from rrdbg_core.cpu.regions.plan import Block, Plan
+from rrdbg_core.cpu.regions.registers import F, hart_word, is_float, kind_of, uses_floats, writes
 from rrdbg_core.cpu.regions.text import metadata, scoped
 from rrdbg_core.isa.expr import Branch, Jump
-from rrdbg_core.isa.table import writes
 
 MARKS = "rrdbg_marks"
 """Symbol of the marks: u8[n]."""
@@ -45,6 +46,8 @@ class _Region(Accesses):
         self._flow = Flow(plan)
         self._mark = first_mark
         self._regs = sorted(frozenset().union(*self._flow.needed.values(), *self._written()))
+        self._floats = {pc for pc, code in self._flow.blocks.items() if any(uses_floats(step.decoded) for step in code)}
+        """Blocks with instructions of F or D."""
         self._changed: frozenset[int] = frozenset()
         self._code: tuple[Step, ...] = ()
         self._early: dict[int, int] = {}
@@ -65,14 +68,20 @@ class _Region(Accesses):
     def build(self) -> str:
         """Return the function."""
         for register in self._regs:
-            self.do(f"%x{register} = alloca i64")
+            self.do(f"%x{register} = alloca {kind_of(register)}")
+            if is_float(register):
+                self.do(f"%s{register - F} = alloca float")
         self.do("%left = alloca i64")
         self.do("%row = alloca i64")
         self.do(f"store i64 {self.let('add i64 %n, 1')}, ptr %left")
         self.do(f"%dirty = load ptr, ptr {self.word(L.DIRTY_AT)}{scoped('hart')}")
         self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
+        if self._floats:
+            self.look_at_mode()
         for register in sorted(frozenset().union(*(self._flow.needed[pc] for pc in self._plan.entries))):
-            self.set(register, self.load("i64", self.word(register), "hart"))
+            kind = kind_of(register)
+            value = self.load(kind, self.word(hart_word(register)), "hart")
+            self.do(f"store {kind} {value}, ptr %x{register}")
         entry = self.let("lshr i64 %w, 32")
         first, *others = self._plan.entries
         cases = " ".join(f"i64 {number}, label %block{pc:x}" for number, pc in enumerate(others, 1))
@@ -89,6 +98,10 @@ class _Region(Accesses):
         self._page = block.pc & PAGE_MASK
         self.label(f"block{block.pc:x}")
         before = self.let("load i64, ptr %left")
+        if block.pc in self._floats:
+            allowed = self.fresh("allowed")
+            self.do(f"br i1 {READY}, label %{allowed}, label %{self._side_exit(code[0], 0)}, !prof !1")
+            self.label(allowed)
         if block.pc in self._flow.budgets:
             enough = self.fresh("enough")
             too_few = self._side_exit(code[0], 0)
@@ -159,7 +172,7 @@ class _Region(Accesses):
 
     def _write_back(self, registers: frozenset[int]) -> None:
         for register in sorted(registers):
-            self.store("i64", self.get(register), self.word(register), "hart")
+            self.write_back(register)
 
     def _tail_call(self, place: str, ip: str, n: str, w: str) -> None:
         function = self.let(f"load ptr, ptr {self.let(place)}")
