@@ -81,6 +81,10 @@ def test_spike_agrees_on_every_compressed_encoding() -> None:
     assert differing == []
 
 
+S_MODE = ("sret", "sfence.vma")
+"""What Spike without S mode, which is asked here, does not know."""
+
+
 def words(count: int, seed: int) -> list[int]:
     """Return random words: noise, words of used opcodes, and rows with one bit flipped."""
     rng = random.Random(seed)
@@ -103,6 +107,8 @@ def check_legality(count: int, seed: int) -> None:
     for word, ok in zip(sample, allowed, strict=True):
         decoded = decode(word)
         exists_only_if_register_does = decoded is not None and decoded.insn.fmt in ("CSR", "CSRI")
+        if decoded is not None and decoded.insn.name in S_MODE:
+            decoded = None
         if ok != (decoded is not None) and not exists_only_if_register_does:
             differing.append(hex(word))
     assert differing == []

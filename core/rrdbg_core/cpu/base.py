@@ -15,6 +15,7 @@ from rrdbg_core.cpu.memory import CODE, HALVES_PER_PAGE, LINES_PER_PAGE, RAM_BAS
 from rrdbg_core.cpu.ops import FETCH_OP
 from rrdbg_core.cpu.regions.manager import Regions
 from rrdbg_core.cpu.regions.supply import Supply
+from rrdbg_core.isa.csr import MENVCFG_ADUE
 
 if TYPE_CHECKING:
     from rrdbg_core.cpu.core import Core
@@ -26,7 +27,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 34
+POINTERS = 36
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -115,6 +116,8 @@ class CoreBase:
             hart[:] = 0
             hart[_KEPT_WORDS] = keep
             hart[L.PRIV] = L.PRIV_M
+            if self.mach[L.SUPERVISOR]:
+                hart[L.MENVCFG] = MENVCFG_ADUE
             hart[L.MHARTID] = number
         self.mach[L.MMIO_STATE] = self.mach[L.SEMIHOSTED] = 0
         if hasattr(self, "_kernel"):
@@ -132,8 +135,10 @@ class CoreBase:
         self._dec = np.zeros(pool * STRIDE, np.uint64)
         self._dmap = np.zeros(pages + 1, np.uint32)
         self._drev = np.zeros(pool + 1, np.uint32)
-        self._tlb = np.zeros(4096, np.uint64)
-        self._xtlb = np.zeros(1024, np.uint64)
+        self._tlb = np.zeros(8192, np.uint64)
+        self._xtlb = np.zeros(2048, np.uint64)
+        self._pte_lines = np.zeros(pages + 1, np.uint64)
+        self._pte_list = np.zeros(pages, np.uint32)
         self.lines = np.zeros(pages + 1, np.uint64)
         self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
         self.region_code = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
@@ -156,6 +161,7 @@ class CoreBase:
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
             *(self._taken_pages, self._taken_lines, self._taken_parts, self._unsaved),
+            *(self._pte_lines, self._pte_list),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data

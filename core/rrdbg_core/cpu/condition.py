@@ -22,7 +22,16 @@ from dataclasses import dataclass
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.isa import expr
-from rrdbg_core.isa.csr import MISA, MISA_FD, MSTATUS_FS, MSTATUS_SD, MSTATUS_UXL
+from rrdbg_core.isa.csr import (
+    MISA,
+    MISA_FD,
+    MISA_S,
+    MSTATUS_FS,
+    MSTATUS_SD,
+    MSTATUS_SXL,
+    MSTATUS_UXL,
+    SSTATUS_WRITABLE,
+)
 from rrdbg_core.isa.expr import Ex, lift
 from rrdbg_core.isa.plain import FORMS, NAMES
 from rrdbg_core.isa.registers import FLOAT_REGISTERS, REGISTERS
@@ -81,17 +90,19 @@ def _counter(offset: int, inhibit: int) -> Ex:
 
 
 _TIME_NS = (ICOUNT << mach(L.SHIFT)) + mach(L.WARP_NS)
+_STATUS = expr.select(
+    expr.eq(hart(L.MSTATUS) & MSTATUS_FS, MSTATUS_FS),
+    hart(L.MSTATUS) | MSTATUS_UXL | MSTATUS_SD,
+    hart(L.MSTATUS) | MSTATUS_UXL,
+)
+_ISA = expr.select(mach(L.FLOAT), MISA | MISA_FD, MISA)
 _REGISTERS: dict[str, Ex] = {
     "pc": PC,
     "icount": ICOUNT,
     "priv": hart(L.PRIV),
     "time_ns": _TIME_NS,
-    "mstatus": expr.select(
-        expr.eq(hart(L.MSTATUS) & MSTATUS_FS, MSTATUS_FS),
-        hart(L.MSTATUS) | MSTATUS_UXL | MSTATUS_SD,
-        hart(L.MSTATUS) | MSTATUS_UXL,
-    ),
-    "misa": expr.select(mach(L.FLOAT), MISA | MISA_FD, MISA),
+    "mstatus": expr.select(mach(L.SUPERVISOR), _STATUS | MSTATUS_SXL, _STATUS),
+    "misa": expr.select(mach(L.SUPERVISOR), _ISA | MISA_S, _ISA),
     "fflags": hart(L.FCSR) & 31,
     "frm": hart(L.FCSR) >> 5,
     "fcsr": hart(L.FCSR),
@@ -106,6 +117,20 @@ _REGISTERS: dict[str, Ex] = {
     "mcountinhibit": hart(L.MCOUNTINHIBIT),
     "menvcfg": hart(L.MENVCFG),
     "mhartid": hart(L.MHARTID),
+    "sstatus": _STATUS & (SSTATUS_WRITABLE | MSTATUS_FS | MSTATUS_UXL | MSTATUS_SD),
+    "sie": hart(L.MIE) & hart(L.MIDELEG),
+    "sip": hart(L.MIP) & hart(L.MIDELEG),
+    "stvec": hart(L.STVEC),
+    "scounteren": hart(L.SCOUNTEREN),
+    "senvcfg": hart(L.SENVCFG),
+    "sscratch": hart(L.SSCRATCH),
+    "sepc": hart(L.SEPC),
+    "scause": hart(L.SCAUSE),
+    "stval": hart(L.STVAL),
+    "satp": hart(L.SATP),
+    "stimecmp": hart(L.STIMECMP),
+    "medeleg": hart(L.MEDELEG),
+    "mideleg": hart(L.MIDELEG),
     "mcycle": _counter(L.MCYCLE, 1),
     "cycle": _counter(L.MCYCLE, 1),
     "minstret": _counter(L.MINSTRET, 4),

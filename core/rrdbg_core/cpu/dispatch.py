@@ -42,7 +42,9 @@ _PAGE_MASK = -4096
 _BOX = -1 << 32
 _DONE, _DONE_OUT = 0, 1
 # in the table of pointers, see native/names.py
-_HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _LINES, _DIRTY, _WATCHED, _RUN = (0, 1, 2, 3, 6, 7, 12, 18, 23, 24)
+_HART, _MACH, _RAM, _DEC, _TLB, _XTLB, _LINES, _DIRTY, _WATCHED, _RUN, _PTE_LINES = (
+    *(0, 1, 2, 3, 6, 7, 12, 18, 23, 24, 34),
+)
 _WRITE_TLB_BYTES, _WATCHED_TLB_BYTES = 8 * 1024, 8 * 2048
 _FETCH_PAGE_BYTES = 8 * 2056
 
@@ -50,6 +52,8 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "atomic": (2, ("w", "n")),
     "csr": (3, ("w", "pc", "n")),
     "mret": (1, ("pc",)),
+    "sret": (1, ("pc",)),
+    "sfence": (1, ("pc",)),
     "wfi": (1, ("pc",)),
     "ecall": (0, ()),
     "ebreak": (1, ("pc",)),
@@ -64,6 +68,7 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "decode_slot": (2, ()),
     "at_break": (2, ()),
     "started": (3, ()),
+    "beside_region": (2, ()),
     "resolve": (2, ()),
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
@@ -486,6 +491,12 @@ def _regions(names: Mapping[str, str]) -> str:
     `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
     """
     enter = _Handler("region")
+    # the code of a region stands at its physical address
+    paging = enter.let(f"load i64, ptr {enter.word(L.PAGING)}")
+    enter.do(f"br i1 {enter.let(f'icmp eq i64 {paging}, 0')}, label %enter, label %beside, !prof !1")
+    enter.label("beside")
+    enter.tail("@region_beside", "%ip", "%n", "%w")
+    enter.label("enter")
     enter.count(L.REGION_STEPS, enter.let("add i64 %n, 1"))
     enter.count(L.REGION_VISITS, "1")
     number = enter.let(f"and i64 {enter.let('lshr i64 %w, 8')}, 65535")
@@ -510,7 +521,10 @@ def _regions(names: Mapping[str, str]) -> str:
     entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
-    return "\n".join([*(f.text() for f in (enter, go, leave)), _resolve(names)])
+    beside = _Handler("region_beside", "noinline cold")
+    beside.helper(names, "beside_region", [beside.pc("%ip"), _slot_index(beside)])
+    _run_real_slot(beside)
+    return "\n".join([*(f.text() for f in (enter, go, leave, beside)), _resolve(names)])
 
 
 def _resolve(names: Mapping[str, str]) -> str:
@@ -553,7 +567,7 @@ def _resolve(names: Mapping[str, str]) -> str:
     behind = f.let(f"icmp ugt i64 %address, {f.mach(L.WATCH_LAST)}")
     before = f.let(f"icmp ult i64 {f.let(f'add i64 %address, {rest}')}, {f.mach(L.WATCH_FIRST)}")
     watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i1 false, i1 {lines(_WATCHED)}")
-    code = f.let(f"and i1 {write}, {lines(_LINES)}")
+    code = f.let(f"and i1 {write}, {f.let(f'or i1 {lines(_LINES)}, {lines(_PTE_LINES)}')}")
     f.do(f"br i1 {f.let(f'or i1 {watched}, {code}')}, label %miss, label %passes")
     f.label("passes")
     f.do(f"ret i64 {offset}")

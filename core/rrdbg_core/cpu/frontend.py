@@ -19,16 +19,29 @@ from rrdbg_core.cpu import layout
 from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
 from rrdbg_core.cpu.ops import decode_table, variants
-from rrdbg_core.isa.csr import MISA, MISA_FD
+from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
-    *("names", "floats", "devices", "pmp", "caches", "traps", "gates", "decode", "watch", "access", "atomics"),
+    *(
+        "names",
+        "floats",
+        "devices",
+        "pmp",
+        "caches",
+        "paging",
+        "traps",
+        "gates",
+        "decode",
+        "watch",
+        "access",
+        "atomics",
+    ),
     *("float_ops", "csr", "loop", "collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"
-_CSR_CONSTANTS = {"MISA": MISA, "MISA_FD": MISA_FD}
+_CSR_CONSTANTS = {"MISA": MISA, "MISA_FD": MISA_FD, "MISA_S": MISA_S}
 
 
 class _Constants(ast.NodeTransformer):

@@ -37,7 +37,20 @@ MINSTRET = 51
 MHARTID = 52
 PMPCFG = 64  # one word per entry
 PMPADDR = 80
-S_CSRS = 128  # reserved: supervisor CSRs, satp, stimecmp
+STVEC = 128  # CSRs of a machine with S mode
+SEPC = 129
+SCAUSE = 130
+STVAL = 131
+SSCRATCH = 132
+SCOUNTEREN = 133
+SENVCFG = 134
+SATP = 135
+MEDELEG = 136
+MIDELEG = 137
+STIMECMP = 138
+STIMER = 139  # when time reaches stimecmp, virtual ns plus one; 0 if that raises nothing any more
+SEIP = 140  # the bit of mip as software wrote it; MIP holds it or the line below
+SEIP_LINE = 141  # the external interrupt of S mode
 F = 192  # f0 to f31
 FCSR = 224  # fflags | frm << 5
 
@@ -59,6 +72,7 @@ REGION_LEAVES = 269
 STORED = 270  # what a region wants to store where it asks for the place
 FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
 HOST_FLOAT = 272  # 1: the host's arithmetic is what cpu/host_floats.py takes it for
+PAGING = 273  # 1: fetches, or loads and stores, are translated; see native/paging.py
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -75,6 +89,7 @@ UART_AT = 14  # likewise; of the UART it serves what is most frequent
 UART_PRINTS = 15  # 1: console output is put into a buffer; 0: somebody waits for it
 IDLE_UNTIL = 16  # icount before which an idle hart may go on at the timer's deadline; 0: the machine sees to it
 FLOAT = 17  # bits of mstatus.FS that can be written: none, and F and D are not there
+SUPERVISOR = 18  # 1: there is S mode
 
 STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33
@@ -130,6 +145,13 @@ UART_SERVED = 82
 CLINT_DEADLINES = 83
 WARPS = 84
 DUE = 70  # position at which something besides guest and timer happens next; 0: at the end of the run
+WALK_FAULT = 88  # of a page walk that found nothing: 0 a page fault, 1 an access fault
+PTE_PAGES = 89  # pages in the list of those with PTEs that translations in the TLBs were made of
+WALKS = 90  # statistics: page walks; how often a store to a PTE has emptied the TLBs
+PTE_FLUSHES = 91
+PLACE = 92  # physical address of an access; of one that lies in two pages which are no neighbours in RAM:
+FIRST_BYTES = 93  # how many of its bytes lie there
+OTHER_PLACE = 94  # where the others do
 MATCHED = 69  # first of the gates that this step has come to, 0 for none
 UNSAVED_PAGES = 340  # pages that have lines written since the last snapshot, see cpu/native/collect.py
 # what was taken there: pages written, lines of them, pages read, pages executed, lines of them
@@ -211,15 +233,34 @@ FIELDS: tuple[Field, ...] = (
 FLOAT_FIELDS: tuple[Field, ...] = (Field("hart", "f", F, 32), Field("hart", "fcsr", FCSR))
 """Guest state of machines with F and D."""
 
+SUPERVISOR_FIELDS: tuple[Field, ...] = (
+    Field("hart", "stvec", STVEC),
+    Field("hart", "sepc", SEPC),
+    Field("hart", "scause", SCAUSE),
+    Field("hart", "stval", STVAL),
+    Field("hart", "sscratch", SSCRATCH),
+    Field("hart", "scounteren", SCOUNTEREN),
+    Field("hart", "senvcfg", SENVCFG),
+    Field("hart", "satp", SATP),
+    Field("hart", "medeleg", MEDELEG),
+    Field("hart", "mideleg", MIDELEG),
+    Field("hart", "stimecmp", STIMECMP),
+    Field("hart", "stimer", STIMER),
+    Field("hart", "seip", SEIP),
+    Field("hart", "seip_line", SEIP_LINE),
+)
+"""Guest state of machines with S mode."""
 
-def fields(*, floats: bool = True) -> tuple[Field, ...]:
-    """Return the state schema of a machine with or without F and D."""
-    return FIELDS + FLOAT_FIELDS if floats else FIELDS
+
+def fields(*, floats: bool = True, supervisor: bool = True) -> tuple[Field, ...]:
+    """Return the state schema of a machine with or without F and D, and with or without S mode."""
+    return FIELDS + (FLOAT_FIELDS if floats else ()) + (SUPERVISOR_FIELDS if supervisor else ())
 
 
-def state_words(owner: str, *, floats: bool = True) -> list[int]:
+def state_words(owner: str, *, floats: bool = True, supervisor: bool = True) -> list[int]:
     """Return the offsets of the state words of "hart" or "mach", in schema order."""
-    return [f.offset + i for f in fields(floats=floats) if f.owner == owner for i in range(f.words)]
+    found = fields(floats=floats, supervisor=supervisor)
+    return [f.offset + i for f in found if f.owner == owner for i in range(f.words)]
 
 
 def register_word(number: int) -> int:

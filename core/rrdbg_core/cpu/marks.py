@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE, WORD_BYTES, WORDS_PER_PAGE
+from rrdbg_core.cpu.memory import PAGE_BYTES, PTE, RAM_BASE, WORD_BYTES, WORDS_PER_PAGE
 from rrdbg_core.cpu.slots import Slots
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class Marks(Slots):
         memory.written[first : last + 1] = self.mach[L.GENERATION]
         memory.dirty_words[start // WORD_BYTES : (start + len(data) - 1) // WORD_BYTES + 1] = 1
         self._forget_code(np.arange(first, last + 1))
+        self._forget_translations(memory.flags[first : last + 1])
         for hart in self.harts:
             if (
                 hart[L.RES_VALID]
@@ -201,3 +202,9 @@ class Marks(Slots):
         self.memory.written[numbers] = self.mach[L.GENERATION]
         self.memory.dirty_words.reshape(self.memory.pages, WORDS_PER_PAGE)[numbers] = 1
         self._forget_code(numbers)
+        self._forget_translations(self.memory.flags[numbers])
+
+    def _forget_translations(self, flags: npt.NDArray[np.uint8]) -> None:
+        """Forget what page tables said if pages with these flags hold some of them."""
+        if np.bitwise_or.reduce(flags) & PTE:
+            self.flush_tlb()

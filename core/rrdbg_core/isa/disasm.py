@@ -125,6 +125,8 @@ def _text(name: str, word: int, pc: int) -> str:
         return _fence(name, word)
     if opcode == _SYSTEM and word >> 12 & 3:
         return _csr(name, word, rd, rs1)
+    if name == "sfence.vma" and word >> 15 & 0x3FF:
+        return f"{name} {rs1},{rs2}" if rs2 != "zero" else f"{name} {rs1}"
     return name
 
 

@@ -1,4 +1,4 @@
-"""Zicsr, Zifencei and the privileged instructions of M mode."""
+"""Zicsr, Zifencei and the privileged instructions."""
 
 from __future__ import annotations
 
@@ -12,4 +12,6 @@ helper("csrrsi", "Zicsr", "CSRI", "....... ..... ..... 110 ..... 1110011", "csr"
 helper("csrrci", "Zicsr", "CSRI", "....... ..... ..... 111 ..... 1110011", "csr")
 helper("fence.i", "Zifencei", "F", "....... ..... ..... 001 ..... 0001111", "nop")
 helper("mret", "priv", "N", "0011000 00010 00000 000 00000 1110011", "mret")
+helper("sret", "priv", "N", "0001000 00010 00000 000 00000 1110011", "sret")
+helper("sfence.vma", "priv", "R", "0001001 ..... ..... 000 00000 1110011", "sfence")
 helper("wfi", "priv", "N", "0001000 00101 00000 000 00000 1110011", "wfi")

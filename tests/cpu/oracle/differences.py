@@ -6,7 +6,7 @@ Privileged: RISC-V Privileged Architecture 20240411. Unprivileged: RISC-V Unpriv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 RAM_BASE, RAM_END = 0x8000_0000, 0x8002_0000
@@ -139,4 +139,59 @@ def accepted(word: int, address: int | None, fields: Collection[str]) -> Differe
     for difference in ACCEPTED:
         if difference.matches(word, address) and (difference.fields is None or difference.fields.issuperset(fields)):
             return difference
+    return None
+
+
+HALF_WAY = next(difference for difference in ACCEPTED if "half-way" in difference.name)
+_FIOM = (
+    "Privileged 2.3: of WARL fields an implementation chooses the legal values; Spike, whose fences order everything, "
+    "keeps 0, QEMU's `virt` and rrdbg what was written."
+)
+SUPERVISOR_MASKS: dict[int, tuple[str, str, str]] = {
+    MCOUNTEREN: ("mcounteren", "counters that read as 0", "Privileged 3.1.11: any bit may be read-only zero."),
+    0x106: ("scounteren", "counters that read as 0", "Privileged 10.1.5: any bit may be read-only zero."),
+    0x10A: (
+        "senvcfg",
+        "senvcfg.FIOM",
+        _FIOM,
+    ),
+    0x30A: ("menvcfg", "menvcfg.FIOM", _FIOM),
+    0x302: (
+        "medeleg",
+        "delegation of exceptions that do not occur",
+        'Privileged 3.1.8: "An implementation can choose to subset the delegatable traps". Spike has software checks.',
+    ),
+}
+"""CSRs with fields that rrdbg and Spike hold differently: name, name of the difference, the sentence that allows it."""
+
+
+def supervisor_difference(
+    word: int, fields: Collection[str], before: Mapping[str, int | bytes], after: Mapping[str, int | bytes]
+) -> str | None:
+    """Return the name of the accepted difference between Spike's step and rrdbg's in a privileged program, if any.
+
+    Args:
+        word: The instruction, 32 bits wide.
+        fields: What differs behind the step.
+        before: The state before it, by name.
+        after: rrdbg's state behind it.
+    """
+    opcode, size, rs1 = word & 0x7F, 1 << (word >> 12 & 3), word >> 15 & 31
+    base = int(before[f"x{rs1}"]) if rs1 else 0
+    if opcode == 0x2F and base % size:
+        # which of the two exceptions it is decides who is told, too
+        return "misaligned atomics"
+    if opcode in (0x23, 0x27) and set(fields) == {"ram"}:
+        return HALF_WAY.name
+    number = csr_of(word)
+    if number in SUPERVISOR_MASKS and set(fields) == {SUPERVISOR_MASKS[number][0]}:
+        return SUPERVISOR_MASKS[number][1]
+    if after["mcause" if after["priv"] == 3 else "scause"] in (5, 7):
+        # rrdbg's devices take none of these; nor does RAM go on behind its last page
+        if opcode == 0x2F:
+            return "atomic accesses of devices"
+        if opcode in (0x03, 0x07, 0x23, 0x27):
+            imm = word >> 20 if opcode in (0x03, 0x07) else word >> 25 << 5 | word >> 7 & 31
+            if (base + (imm ^ 0x800) - 0x800) % size:
+                return "misaligned accesses of devices"
     return None

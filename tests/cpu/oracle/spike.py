@@ -64,6 +64,8 @@ def shared(ram_bytes: int = 32 * PAGE) -> Spike:
 class Spike:
     """One hart with M and U mode, RAM at 0x8000_0000 and a CLINT at 0x200_0000."""
 
+    isa, priv = ISA, "mu"
+
     def __init__(self, ram_bytes: int) -> None:
         self.ram_bytes = ram_bytes
         with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +88,7 @@ class Spike:
 
         # The C++ side keeps raw pointers to all of these.
         self._layout = [mem_cfg_t(RAM_BASE, self.ram_bytes)]
-        self._cfg = cfg_t(isa=ISA, priv="mu", mem_layout=self._layout, start_pc=RAM_BASE)
+        self._cfg = cfg_t(isa=self.isa, priv=self.priv, mem_layout=self._layout, start_pc=RAM_BASE)
         self._debug = debug_module_config_t()
         self._sim = sim_t(cfg=self._cfg, halted=False, plugin_device_factories=[], args=["none"], dm_config=self._debug)
         self.core: Any = self._sim.get_core(0)

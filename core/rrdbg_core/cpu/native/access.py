@@ -44,6 +44,7 @@ from rrdbg_core.cpu.native.names import (
     OFFSET,
     PAGE,
     PAGE_MASK,
+    PTE,
     RAM,
     READ,
     READ_FAULT,
@@ -59,6 +60,7 @@ from rrdbg_core.cpu.native.names import (
     WRITE_TLB,
     U,
 )
+from rrdbg_core.cpu.native.paging import flush_translations, holds_pte, translates, walk, walk_fault
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
 from rrdbg_core.cpu.native.traps import fault
 from rrdbg_core.cpu.native.watch import is_unseen, is_watched, log_access, seen
@@ -103,8 +105,33 @@ def extend(value, size, signed):
 
 
 @njit
-def device_access(c, write, address, size, value):
-    """Ask the machine for a device access, or take its answer: DONE, TRAPPED or EXITED."""
+def load_some(ram, offset, size):
+    """Return any number of bytes up to eight, zero-extended."""
+    if size & (size - U(1)) == U(0):
+        return load_ram(ram, offset, size)
+    value = U(0)
+    i = U(0)
+    while i < size:
+        value |= load1(ram, offset + i) << (i << U(3))
+        i += U(1)
+    return value
+
+
+@njit
+def store_some(ram, offset, size, value):
+    """Store any number of low bytes of `value`."""
+    if size & (size - U(1)) == U(0):
+        store_ram(ram, offset, size, value)
+    else:
+        i = U(0)
+        while i < size:
+            store1(ram, offset + i, value >> (i << U(3)))
+            i += U(1)
+
+
+@njit
+def device_access(c, write, address, place, size, value):
+    """Ask the machine for a device access at physical address `place`, or take its answer: DONE, TRAPPED or EXITED."""
     m = words_at(c, MACH)
     state = m[L.MMIO_STATE]
     if state >= U(2):
@@ -112,11 +139,11 @@ def device_access(c, write, address, size, value):
         if state == U(2):
             return DONE
         return fault(c, WRITE_FAULT if write != U(0) else READ_FAULT, address)
-    if address & (size - U(1)) != U(0):
+    if place & (size - U(1)) != U(0):
         # devices take naturally aligned accesses only
         return fault(c, WRITE_FAULT if write != U(0) else READ_FAULT, address)
     m[L.MMIO_STATE] = U(1)
-    m[L.MMIO_ADDR] = address
+    m[L.MMIO_ADDR] = place
     m[L.MMIO_SIZE] = size
     m[L.MMIO_WRITE] = write
     m[L.MMIO_VALUE] = value
@@ -126,38 +153,63 @@ def device_access(c, write, address, size, value):
 
 @njit
 def check_access(c, address, size, kind):
-    """Return DONE if PMP allows the access and it lies in RAM, JUMPED if it may be a device's, else TRAPPED.
+    """Return DONE if an access is allowed and lies in RAM, JUMPED if it may be a device's, else TRAPPED.
 
-    An access that crosses a page is checked in two parts, and the fault names the part.
+    PLACE is the physical address. An access that crosses a page is checked in two parts, and the fault names the part;
+    if they are not neighbours in RAM, FIRST_BYTES of the access lie at PLACE and the rest at OTHER_PLACE.
     """
     h = words_at(c, HART)
     m = words_at(c, MACH)
+    m[L.FIRST_BYTES] = size
+    if m[L.MMIO_STATE] >= U(2):
+        m[L.PLACE] = m[L.MMIO_ADDR]  # it was translated when the device was asked
+        return JUMPED
     cause = WRITE_FAULT if kind == WRITE else READ_FAULT
     priv = data_priv(h)
+    paged = translates(h, priv)
     first = PAGE - (address & OFFSET)
     if first > size:
         first = size
-    if pmp(c, address, first, kind, priv) != U(1):
+    place = address
+    if paged:
+        place = walk(c, address, kind, priv, U(0))
+        if place == NOWHERE:
+            walk_fault(c, kind, address)
+            return TRAPPED
+    m[L.PLACE] = place
+    if pmp(c, place, first, kind, priv) != U(1):
         return fault(c, cause, address)
-    if not in_ram(m, address, first):
+    if not in_ram(m, place, first):
         if first < size:
             return fault(c, cause, address)
         return JUMPED
     if first < size:
         rest = address + first
-        if pmp(c, rest, size - first, kind, priv) != U(1) or not in_ram(m, rest, size - first):
+        other = rest
+        if paged:
+            other = walk(c, rest, kind, priv, U(0))
+            if other == NOWHERE:
+                walk_fault(c, kind, rest)
+                return TRAPPED
+        if pmp(c, other, size - first, kind, priv) != U(1) or not in_ram(m, other, size - first):
             return fault(c, cause, rest)
+        if other != place + first:
+            m[L.FIRST_BYTES] = first
+            m[L.OTHER_PLACE] = other
     return DONE
 
 
 @njit
-def watched_tlb_knows(c, address, size, kind):
-    """Return True if the access is in order and lies in one page, some lines of which are watched.
+def watched_tlb_offset(c, address, size, kind):
+    """Return where in RAM an access goes that is in order and lies in one page, of which some lines are watched.
 
-    `kind` is 0 or WRITE_TLB.
+    NOWHERE, if it is not known to be one. `kind` is 0 or WRITE_TLB.
     """
-    tag = words_at(c, TLB)[WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))]
-    return tag == address & (PAGE_MASK | (size - U(1)))
+    tlb = words_at(c, TLB)
+    entry = WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))
+    if tlb[entry] != address & (PAGE_MASK | (size - U(1))):
+        return NOWHERE
+    return address + tlb[entry + U(1)]
 
 
 @njit
@@ -187,8 +239,8 @@ def mark_dirty(c, offset, size):
 
 
 @njit
-def fill_tlb(c, address, kind, partly):
-    """Let the next access to the page of `address` pass by the TLB.
+def fill_tlb(c, address, place, kind, partly):
+    """Let the next access to the page of `address`, which is at `place`, pass by the TLB.
 
     Args:
         kind: READ or WRITE.
@@ -196,16 +248,33 @@ def fill_tlb(c, address, kind, partly):
     """
     h = words_at(c, HART)
     m = words_at(c, MACH)
-    if m[L.STEPPING] != U(0) or pmp(c, address & PAGE_MASK, PAGE, kind, data_priv(h)) != U(1):
+    if m[L.STEPPING] != U(0) or pmp(c, place & PAGE_MASK, PAGE, kind, data_priv(h)) != U(1):
         return
     tlb = words_at(c, TLB)
     entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
     if kind == WRITE:
         entry += WRITE_TLB
-    if U(bytes_at(c, FLAGS)[(address - m[L.RAM_BASE]) >> U(12)]) & partly != U(0):
+    if U(bytes_at(c, FLAGS)[(place - m[L.RAM_BASE]) >> U(12)]) & partly != U(0):
         entry += WATCHED_TLB
     tlb[entry] = address & PAGE_MASK
-    tlb[entry + U(1)] = U(0) - m[L.RAM_BASE]
+    tlb[entry + U(1)] = place - m[L.RAM_BASE] - address
+
+
+@njit
+def read_ram(c, place, size, left):
+    """Return bytes of RAM and do what follows from it: page read, watches."""
+    m = words_at(c, MACH)
+    offset = place - m[L.RAM_BASE]
+    value = load_some(bytes_at(c, RAM), offset, size)
+    page = offset >> U(12)
+    rgen = u32_at(c, RGEN)
+    rgen[page] = np.uint32(m[L.GENERATION])
+    last = (offset + size - U(1)) >> U(12)
+    rgen[last] = np.uint32(m[L.GENERATION])
+    flags = bytes_at(c, FLAGS)
+    if (U(flags[page]) | U(flags[last])) & WATCHED_R != U(0):
+        seen(c, READ, place, size, value, value, left)
+    return value
 
 
 @njit
@@ -215,20 +284,23 @@ def slow_load(c, slot, address, size, signed, left):
     m = words_at(c, MACH)
     rd = (slot >> U(8)) & U(63)
     m[L.TLB_MISSES] += U(1)
-    if watched_tlb_knows(c, address, size, U(0)):
-        value = load_ram(bytes_at(c, RAM), address - m[L.RAM_BASE], size)
+    offset = watched_tlb_offset(c, address, size, U(0))
+    if offset != NOWHERE:
+        value = load_ram(bytes_at(c, RAM), offset, size)
         h[rd] = extend(value, size, signed)
-        if not is_watched(c, address, size):
+        place = offset + m[L.RAM_BASE]
+        if not is_watched(c, place, size):
             return DONE
-        seen(c, READ, address, size, value, value, left)
+        seen(c, READ, place, size, value, value, left)
         return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
     status = check_access(c, address, size, READ)
     if status == TRAPPED:
         return status
+    place = m[L.PLACE]
     if status == JUMPED:
-        status = load_device(c, address, size, m[L.INNER_LIMIT] - left - U(1))
+        status = load_device(c, place, size, m[L.INNER_LIMIT] - left - U(1))
         if status == EXITED:
-            status = device_access(c, U(0), address, size, U(0))
+            status = device_access(c, U(0), address, place, size, U(0))
             if status != DONE:
                 return status
             status = DONE_OUT  # the device may have changed an interrupt line
@@ -237,52 +309,77 @@ def slow_load(c, slot, address, size, signed, left):
             log_access(m, READ, address, size, value)
         h[rd] = extend(value, size, signed)
         return status
-    offset = address - m[L.RAM_BASE]
-    value = load_ram(bytes_at(c, RAM), offset, size)
-    page = offset >> U(12)
-    rgen = u32_at(c, RGEN)
-    rgen[page] = np.uint32(m[L.GENERATION])
-    last = (offset + size - U(1)) >> U(12)
-    rgen[last] = np.uint32(m[L.GENERATION])
+    first = m[L.FIRST_BYTES]
+    value = read_ram(c, place, first, left)
+    if first < size:
+        value |= read_ram(c, m[L.OTHER_PLACE], size - first, left) << (first << U(3))
     h[rd] = extend(value, size, signed)
     if m[L.STEPPING] != U(0):
         log_access(m, READ, address, size, value)
-    flags = bytes_at(c, FLAGS)
-    if (U(flags[page]) | U(flags[last])) & WATCHED_R != U(0):
-        seen(c, READ, address, size, value, value, left)
-    fill_tlb(c, address, READ, WATCHED_R)
+    fill_tlb(c, address, place, READ, WATCHED_R)
     return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
 
 
 @njit
-def write_ram(c, address, size, value, left):
-    """Store to RAM and do what follows from it: dirty page, stale code, watches. Return DONE or DONE_OUT."""
+def write_piece(c, place, size, value, left):
+    """Store to RAM and do what follows from it: dirty page, stale code, stale translations, watches.
+
+    Returns 1 if the TLBs were emptied.
+    """
     m = words_at(c, MACH)
     ram = bytes_at(c, RAM)
-    offset = address - m[L.RAM_BASE]
+    offset = place - m[L.RAM_BASE]
     page = offset >> U(12)
     last = (offset + size - U(1)) >> U(12)
-    old = load_ram(ram, offset, size)
-    store_ram(ram, offset, size, value)
+    first = size
+    if last != page:
+        first = PAGE - (offset & OFFSET)
+    stale = holds_pte(c, offset, first)
+    if last != page and holds_pte(c, last << U(12), size - first):
+        stale = True
+    old = load_some(ram, offset, size)
+    store_some(ram, offset, size, value)
     mark_dirty(c, offset, size)
     flags = bytes_at(c, FLAGS)
     written = u32_at(c, GEN)
     written[page] = np.uint32(m[L.GENERATION])
     both = U(flags[page])
-    first = size
     if last != page:
         written[last] = np.uint32(m[L.GENERATION])
-        first = PAGE - (offset & OFFSET)
         both |= U(flags[last])
         if U(flags[last]) & CODE != U(0):
             code_stored(c, last, U(0), size - first)
     if U(flags[page]) & CODE != U(0):
         code_stored(c, page, offset & OFFSET, first)
-    if m[L.STEPPING] != U(0):
-        log_access(m, WRITE, address, size, load_ram(ram, offset, size))
     if both & WATCHED_W != U(0):
-        seen(c, WRITE, address, size, old, load_ram(ram, offset, size), left)
-    return DONE_OUT if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] | m[L.STALE] != U(0) else DONE
+        seen(c, WRITE, place, size, old, load_some(ram, offset, size), left)
+    if stale:
+        flush_translations(c)
+        m[L.PTE_FLUSHES] += U(1)
+        return U(1)
+    return U(0)
+
+
+@njit
+def write_ram(c, address, place, size, value, left):
+    """Store all of an access in one piece. Return DONE or DONE_OUT."""
+    m = words_at(c, MACH)
+    stale = write_piece(c, place, size, value, left)
+    if m[L.STEPPING] != U(0):
+        log_access(m, WRITE, address, size, load_ram(bytes_at(c, RAM), place - m[L.RAM_BASE], size))
+    return DONE_OUT if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] | m[L.STALE] | stale != U(0) else DONE
+
+
+@njit
+def write_pieces(c, address, size, value, left):
+    """Store an access that lies in two pages which are no neighbours in RAM. Return DONE or DONE_OUT."""
+    m = words_at(c, MACH)
+    first = m[L.FIRST_BYTES]
+    stale = write_piece(c, m[L.PLACE], first, value, left)
+    stale |= write_piece(c, m[L.OTHER_PLACE], size - first, value >> (first << U(3)), left)
+    if m[L.STEPPING] != U(0):
+        log_access(m, WRITE, address, size, value)
+    return DONE_OUT if m[L.HIT_INDEX] | m[L.TRACKED_HIT] | m[L.MATCHED] | m[L.STALE] | stale != U(0) else DONE
 
 
 @njit
@@ -294,28 +391,33 @@ def slow_store(c, slot, address, size, left):
     if size < U(8):
         value &= (U(1) << (size << U(3))) - U(1)
     m[L.TLB_MISSES] += U(1)
-    if watched_tlb_knows(c, address, size, WRITE_TLB):
-        offset = address - m[L.RAM_BASE]
-        if is_watched(c, address, size) or holds_code(c, offset, size):
-            return write_ram(c, address, size, value, left)
+    offset = watched_tlb_offset(c, address, size, WRITE_TLB)
+    if offset != NOWHERE:
+        place = offset + m[L.RAM_BASE]
+        if is_watched(c, place, size) or holds_code(c, offset, size) or holds_pte(c, offset, size):
+            return write_ram(c, address, place, size, value, left)
         store_ram(bytes_at(c, RAM), offset, size, value)
         store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
         return DONE
     status = check_access(c, address, size, WRITE)
     if status == TRAPPED:
         return status
+    place = m[L.PLACE]
     if status == JUMPED:
-        status = store_device(c, address, size, value, m[L.INNER_LIMIT] - left - U(1))
+        status = store_device(c, place, size, value, m[L.INNER_LIMIT] - left - U(1))
         if status == EXITED:
-            status = device_access(c, U(1), address, size, value)
+            status = device_access(c, U(1), address, place, size, value)
             if status != DONE:
                 return status
             status = DONE_OUT
         if m[L.STEPPING] != U(0):
             log_access(m, WRITE, address, size, value)
         return status
-    status = write_ram(c, address, size, value, left)
-    fill_tlb(c, address, WRITE, WATCHED_W | CODE)
+    if m[L.FIRST_BYTES] < size:
+        return write_pieces(c, address, size, value, left)
+    status = write_ram(c, address, place, size, value, left)
+    if status == DONE:
+        fill_tlb(c, address, place, WRITE, WATCHED_W | CODE | PTE)
     return status
 
 
@@ -326,7 +428,7 @@ def resolve(c, address, what):
     All that the access does beside moving bytes is done here. If it is more than a plain access to one page (a device,
     a fault, something that a watch has to see or that is looked at, a store to code), nothing is done: NOWHERE.
     """
-    h = words_at(c, HART)
+    h = words_at(c, HART)  # regions are not entered while addresses are translated
     m = words_at(c, MACH)
     size = what & SIZE_BITS
     if (address & OFFSET) + size > PAGE or m[L.STEPPING] != U(0):
@@ -340,8 +442,8 @@ def resolve(c, address, what):
         # it is misaligned: a region passes only such stores that change one word
         mark_dirty(c, offset, size)
         return offset
-    known = (not writes or watched_tlb_knows(c, address, size, WRITE_TLB)) and (
-        not reads or watched_tlb_knows(c, address, size, U(0))
+    known = (not writes or watched_tlb_offset(c, address, size, WRITE_TLB) != NOWHERE) and (
+        not reads or watched_tlb_offset(c, address, size, U(0)) != NOWHERE
     )
     if not known:
         if writes and check_access(c, address, size, WRITE) != DONE:
@@ -353,7 +455,7 @@ def resolve(c, address, what):
         if not is_unseen(c, reads, writes, address, size, old, h[L.STORED]):
             return NOWHERE
     if writes:
-        if holds_code(c, offset, size):
+        if holds_code(c, offset, size) or holds_pte(c, offset, size):
             return NOWHERE
         mark_dirty(c, offset, size)
     m[L.TLB_MISSES] += U(1)
@@ -363,8 +465,8 @@ def resolve(c, address, what):
     page = offset >> U(12)
     if writes:
         u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
-        fill_tlb(c, address, WRITE, WATCHED_W | CODE)
+        fill_tlb(c, address, address, WRITE, WATCHED_W | CODE | PTE)
     if reads:
         u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
-        fill_tlb(c, address, READ, WATCHED_R)
+        fill_tlb(c, address, address, READ, WATCHED_R)
     return offset

@@ -26,6 +26,7 @@ from rrdbg_core.cpu.native.names import (
     WRITE_MISALIGNED,
     U,
 )
+from rrdbg_core.cpu.native.pmp import data_priv, pmp
 from rrdbg_core.cpu.native.traps import fault
 from rrdbg_core.cpu.native.watch import log_access, seen
 from rrdbg_core.cpu.pipeline import njit
@@ -75,34 +76,35 @@ def atomic(c, slot, left):
         status = check_access(c, address, size, WRITE)
         if status == JUMPED:
             return fault(c, WRITE_FAULT, address)
-        if status == DONE and funct5 != U(0b00011):
-            status = check_access(c, address, size, READ)
-            m[L.TRAP_CAUSE] = WRITE_FAULT
+        # a page that can be written can be read, but PMP may forbid it
+        if status == DONE and funct5 != U(0b00011) and pmp(c, m[L.PLACE], size, READ, data_priv(h)) != U(1):
+            return fault(c, WRITE_FAULT, address)
     if status == TRAPPED:
         return status
-    offset = address - m[L.RAM_BASE]
+    place = m[L.PLACE]
+    offset = place - m[L.RAM_BASE]
     page = offset >> U(12)
     old = extend(load_ram(bytes_at(c, RAM), offset, size), size, U(1))
     if funct5 == U(0b00011):
-        matches = h[L.RES_VALID] != U(0) and h[L.RES_ADDR] == address
+        matches = h[L.RES_VALID] != U(0) and h[L.RES_ADDR] == place
         h[L.RES_VALID] = U(0)
         h[L.RES_ADDR] = U(0)
         h[rd] = U(0) if matches else U(1)
         if not matches:
             return DONE
-        return write_ram(c, address, size, operand, left)
+        return write_ram(c, address, place, size, operand, left)
     u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
     if m[L.STEPPING] != U(0):
         log_access(m, READ, address, size, old)
     if U(bytes_at(c, FLAGS)[page]) & WATCHED_R != U(0):
-        seen(c, READ, address, size, old, old, left)
+        seen(c, READ, place, size, old, old, left)
     status = DONE
     if is_lr:
         h[L.RES_VALID] = U(1)
-        h[L.RES_ADDR] = address
+        h[L.RES_ADDR] = place
     else:
         if size == U(4):
             operand = sext32(operand)
-        status = write_ram(c, address, size, amo_result(funct5, old, operand), left)
+        status = write_ram(c, address, place, size, amo_result(funct5, old, operand), left)
     h[rd] = old
     return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else status

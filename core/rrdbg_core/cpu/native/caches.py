@@ -20,9 +20,9 @@ from rrdbg_core.cpu.native.names import (
     OP_UNDECODED,
     RAM,
     REGION_CODE,
+    S_BANKS,
     STRIDE,
     TLB,
-    WATCHED_TLB,
     XTLB,
     U,
 )
@@ -33,13 +33,15 @@ from rrdbg_core.cpu.pipeline import njit
 def flush_tlb(c):
     """Forget every translation; decoded code stays."""
     tlb = words_at(c, TLB)
+    # banks that only S mode has stay empty without it
+    times = U(1) + words_at(c, MACH)[L.SUPERVISOR]
     i = U(0)
-    while i < U(2) * WATCHED_TLB:
+    while i < times * S_BANKS:
         tlb[i] = NO_TAG
         i += U(2)
     xtlb = words_at(c, XTLB)
     i = U(0)
-    while i < U(2) * BANK:
+    while i < times * U(2) * BANK:
         xtlb[i] = NO_TAG
         i += U(2)
 

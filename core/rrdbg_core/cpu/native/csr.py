@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import words_at
-from rrdbg_core.cpu.native.devices import mtime
+from rrdbg_core.cpu.native.devices import mtime, start_stimer
 from rrdbg_core.cpu.native.names import (
+    ADUE,
     DONE,
     DONE_OUT,
+    FIOM,
     FS,
     HART,
     INTERRUPTS,
     MACH,
     MPP,
     MSTATUS_WRITABLE,
+    MXR,
+    S_EXCEPTIONS,
+    S_INTERRUPTS,
     SD,
+    SEI,
+    SSI,
+    SSTATUS_WRITABLE,
+    STCE,
+    STI,
+    SXL,
+    TSR,
+    TVM,
     UXL,
     U,
 )
+from rrdbg_core.cpu.native.paging import flush_translations
 from rrdbg_core.cpu.native.pmp import pmp_write
 from rrdbg_core.cpu.native.traps import illegal
 from rrdbg_core.cpu.pipeline import njit
-from rrdbg_core.isa.csr import MISA, MISA_FD
+from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 
 
 @njit
@@ -42,15 +56,45 @@ def set_counter(h, offset, inhibit, value, icount):
 
 
 @njit
-def csr_exists(h, number):
+def supervisor_csr_exists(h, number):
+    """Return True if a machine with S mode has the register, one without has not, and nothing else forbids it."""
+    s_mode = h[L.PRIV] == U(L.PRIV_S)
+    if number == U(0x180):
+        return not s_mode or h[L.MSTATUS] & TVM == U(0)
+    if number == U(0x14D):
+        return not s_mode or (h[L.MCOUNTEREN] & U(2) != U(0) and h[L.MENVCFG] & STCE != U(0))
+    if number >= U(0x104) and number <= U(0x106):
+        return True
+    if number >= U(0x140) and number <= U(0x144):
+        return True
+    return number == U(0x100) or number == U(0x10A) or number == U(0x302) or number == U(0x303)
+
+
+@njit
+def counter_enabled(h, m, bit):
+    """Return True if the present privilege may read one of the counters that all may have."""
+    if h[L.PRIV] == U(L.PRIV_M):
+        return True
+    enabled = h[L.MCOUNTEREN]
+    if h[L.PRIV] == U(L.PRIV_U) and m[L.SUPERVISOR] != U(0):
+        enabled &= h[L.SCOUNTEREN]
+    return (enabled >> bit) & U(1) != U(0)
+
+
+@njit
+def csr_exists(c, number):
     """Return True if the hart may name the register at all at its privilege."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
     priv = h[L.PRIV]
     if number <= U(3):
         return number != U(0) and h[L.MSTATUS] & FS != U(0)
     if (number >> U(8)) & U(3) > priv:
         return False
     if number >= U(0xC00) and number <= U(0xC1F):
-        return priv == U(L.PRIV_M) or (h[L.MCOUNTEREN] >> (number & U(31))) & U(1) != U(0)
+        return counter_enabled(h, m, number & U(31))
+    if m[L.SUPERVISOR] != U(0) and supervisor_csr_exists(h, number):
+        return True
     if number >= U(0xB00) and number <= U(0xB1F):
         return number != U(0xB01)
     if number >= U(0x323) and number <= U(0x33F):
@@ -69,6 +113,34 @@ def csr_exists(h, number):
 
 
 @njit
+def supervisor_csr(h, number):
+    """Return the value of a register that only a machine with S mode has."""
+    if number == U(0x104):
+        return h[L.MIE] & h[L.MIDELEG]
+    if number == U(0x105):
+        return h[L.STVEC]
+    if number == U(0x106):
+        return h[L.SCOUNTEREN]
+    if number == U(0x10A):
+        return h[L.SENVCFG]
+    if number == U(0x140):
+        return h[L.SSCRATCH]
+    if number == U(0x141):
+        return h[L.SEPC]
+    if number == U(0x142):
+        return h[L.SCAUSE]
+    if number == U(0x143):
+        return h[L.STVAL]
+    if number == U(0x144):
+        return h[L.MIP] & h[L.MIDELEG]
+    if number == U(0x14D):
+        return h[L.STIMECMP]
+    if number == U(0x180):
+        return h[L.SATP]
+    return h[L.MEDELEG] if number == U(0x302) else h[L.MIDELEG]
+
+
+@njit
 def csr_read(c, number, icount):
     """Return the value of a register that exists."""
     h = words_at(c, HART)
@@ -79,10 +151,14 @@ def csr_read(c, number, icount):
         return counter(h, L.MINSTRET, U(4), icount)
     if number == U(0xC01):
         return mtime(m, icount)
-    if number == U(0x300):
-        return h[L.MSTATUS] | UXL | (SD if h[L.MSTATUS] & FS == FS else U(0))
+    if number == U(0x300) or number == U(0x100):
+        status = h[L.MSTATUS] | UXL | (SD if h[L.MSTATUS] & FS == FS else U(0))
+        if number == U(0x100):
+            return status & (SSTATUS_WRITABLE | FS | UXL | SD)
+        return status | SXL if m[L.SUPERVISOR] != U(0) else status
     if number == U(0x301):
-        return U(MISA) | (U(MISA_FD) if m[L.FLOAT] != U(0) else U(0))
+        isa = U(MISA) | (U(MISA_FD) if m[L.FLOAT] != U(0) else U(0))
+        return isa | U(MISA_S) if m[L.SUPERVISOR] != U(0) else isa
     if number == U(1):
         return h[L.FCSR] & U(31)
     if number == U(2):
@@ -109,6 +185,8 @@ def csr_read(c, number, icount):
         return h[L.MTVAL]
     if number == U(0x344):
         return h[L.MIP]
+    if number >= U(0x100) and number <= U(0x303):
+        return supervisor_csr(h, number)
     if number == U(0xF14):
         return h[L.MHARTID]
     if number == U(0x3A0) or number == U(0x3A2):
@@ -124,9 +202,85 @@ def csr_read(c, number, icount):
 
 
 @njit
+def set_status(c, value):
+    """Set mstatus on a machine with S mode: what S mode may read is in the TLBs, SUM chooses one of them."""
+    h = words_at(c, HART)
+    changed = h[L.MSTATUS] ^ value
+    h[L.MSTATUS] = value
+    if changed & MXR != U(0):
+        flush_translations(c)
+
+
+@njit
+def write_supervisor(c, number, value, icount):
+    """Write a register that a machine with S mode has, or has otherwise; return True if it is one."""
+    h = words_at(c, HART)
+    floats = words_at(c, MACH)[L.FLOAT]
+    if number == U(0x100):
+        mask = SSTATUS_WRITABLE | floats
+        set_status(c, (h[L.MSTATUS] & ~mask) | (value & mask))
+    elif number == U(0x300):
+        if value & MPP == U(2 << 11):
+            value &= ~MPP  # there is no such mode
+        set_status(c, value & (MSTATUS_WRITABLE | SSTATUS_WRITABLE | TVM | TSR | floats))
+    elif number == U(0x104):
+        h[L.MIE] = (h[L.MIE] & ~h[L.MIDELEG]) | (value & h[L.MIDELEG])
+    elif number == U(0x304):
+        h[L.MIE] = value & (INTERRUPTS | S_INTERRUPTS)
+    elif number == U(0x144):
+        mask = h[L.MIDELEG] & SSI
+        h[L.MIP] = (h[L.MIP] & ~mask) | (value & mask)
+    elif number == U(0x344):
+        mask = SSI | SEI
+        if h[L.MENVCFG] & STCE == U(0):
+            mask |= STI
+        h[L.MIP] = (h[L.MIP] & ~mask) | (value & mask) | h[L.SEIP_LINE]
+        h[L.SEIP] = value & SEI
+    elif number == U(0x105):
+        h[L.STVEC] = value & ~U(2)
+    elif number == U(0x106):
+        h[L.SCOUNTEREN] = value & U(0xFFFFFFFF)
+    elif number == U(0x10A):
+        h[L.SENVCFG] = value & FIOM
+    elif number == U(0x30A):
+        started = value & ~h[L.MENVCFG] & STCE
+        h[L.MENVCFG] = value & (FIOM | ADUE | STCE)
+        if started != U(0):
+            start_stimer(c, icount)
+        elif value & STCE == U(0):
+            h[L.STIMER] = U(0)
+    elif number == U(0x140):
+        h[L.SSCRATCH] = value
+    elif number == U(0x141):
+        h[L.SEPC] = value & ~U(1)
+    elif number == U(0x142):
+        h[L.SCAUSE] = value
+    elif number == U(0x143):
+        h[L.STVAL] = value
+    elif number == U(0x14D):
+        h[L.STIMECMP] = value
+        start_stimer(c, icount)
+    elif number == U(0x180):
+        mode = value >> U(60)
+        if mode == U(0) or (mode >= U(8) and mode <= U(10)):
+            if h[L.SATP] != value:
+                flush_translations(c)
+            h[L.SATP] = value
+    elif number == U(0x302):
+        h[L.MEDELEG] = value & S_EXCEPTIONS
+    elif number == U(0x303):
+        h[L.MIDELEG] = value & S_INTERRUPTS
+    else:
+        return False
+    return True
+
+
+@njit
 def csr_write(c, number, value, icount):
     """Write a register that exists; what it does not hold is ignored (WARL)."""
     h = words_at(c, HART)
+    if words_at(c, MACH)[L.SUPERVISOR] != U(0) and write_supervisor(c, number, value, icount):
+        return
     if number == U(0x300):
         if (value >> U(11)) & U(3) != U(3):
             value &= ~MPP  # only U and M exist
@@ -179,15 +333,18 @@ def csr(c, slot, pc, left):
     rs1 = (slot >> U(16)) & U(63)
     operand = rs1 if funct3 & U(4) != U(0) else h[rs1]
     writes = funct3 & U(3) == U(1) or rs1 != U(0)
-    if not csr_exists(h, number) or (writes and number >> U(10) == U(3)):
+    if not csr_exists(c, number) or (writes and number >> U(10) == U(3)):
         return illegal(c, pc)
     old = csr_read(c, number, icount)
     if writes:
         value = operand
+        held = old
+        if number == U(0x344):
+            held = (old & ~SEI) | h[L.SEIP]  # of SEIP only what software wrote comes back, privileged spec 3.1.9
         if funct3 & U(3) == U(2):
-            value = old | operand
+            value = held | operand
         elif funct3 & U(3) == U(3):
-            value = old & ~operand
+            value = held & ~operand
         csr_write(c, number, value, icount)
     h[(slot >> U(8)) & U(63)] = old
     return DONE_OUT if writes else DONE

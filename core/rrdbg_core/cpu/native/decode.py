@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, sar, store1, u32_at, words_at
+from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, quotient, sar, store1, u32_at, words_at
 from rrdbg_core.cpu.native.caches import flush_decoded
 from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
@@ -37,6 +37,7 @@ from rrdbg_core.cpu.native.names import (
     LINES,
     MACH,
     NO_TAG,
+    NOWHERE,
     OFFSET,
     OP_BREAK,
     OP_FETCH,
@@ -49,6 +50,7 @@ from rrdbg_core.cpu.native.names import (
     RVC,
     STRIDE,
     TLB,
+    TRAPPED,
     VARIANTS,
     WATCHED_TLB,
     WRITE_TLB,
@@ -56,7 +58,15 @@ from rrdbg_core.cpu.native.names import (
     XTLB,
     U,
 )
-from rrdbg_core.cpu.native.pmp import in_ram, pmp
+from rrdbg_core.cpu.native.paging import (
+    code_offset,
+    forget_writes,
+    instruction_at,
+    translates,
+    walk,
+    walk_fault,
+)
+from rrdbg_core.cpu.native.pmp import exec_bank, in_ram, pmp
 from rrdbg_core.cpu.native.traps import fault
 from rrdbg_core.cpu.pipeline import njit
 
@@ -114,14 +124,18 @@ def decode(c, word):
 
 
 @njit
+def decode_word(c, word):
+    """Return the slot of an instruction of two bytes or of four; what stands behind one of two does not matter."""
+    if word & U(3) == U(3):
+        return decode(c, word)
+    slot = decode(c, U(u32_at(c, RVC)[word & U(0xFFFF)]))
+    return slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1))
+
+
+@njit
 def decode_at(c, offset):
     """Return the slot of the instruction at RAM offset `offset`, which lies in RAM as a whole."""
-    ram = bytes_at(c, RAM)
-    half = load2(ram, offset)
-    if half & U(3) == U(3):
-        return decode(c, load4(ram, offset))
-    slot = decode(c, U(u32_at(c, RVC)[half]))
-    return slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1))
+    return decode_word(c, load4(bytes_at(c, RAM), offset))
 
 
 @njit
@@ -129,6 +143,44 @@ def is_break(c, pc):
     """Return True if a breakpoint is set at `pc`."""
     row = first_break(c, pc)
     return row < words_at(c, MACH)[L.BREAKS] and words_at(c, BREAKS)[row * U(L.BREAK_WORDS)] == pc
+
+
+@njit
+def may_break(c, pc):
+    """Return True if the slot of `pc` has to stop for a breakpoint, at this address or at another one of the page."""
+    m = words_at(c, MACH)
+    if m[L.SUPERVISOR] == U(0):
+        return is_break(c, pc)
+    rows = words_at(c, BREAKS)
+    i = U(0)
+    while i < m[L.BREAKS]:
+        if (rows[i * U(L.BREAK_WORDS)] ^ pc) & OFFSET == U(0):
+            return True
+        i += U(1)
+    return False
+
+
+@njit
+def offset_of_slot(c, pc, ip):
+    """Return the offset in RAM of `pc`, whose decoded slot is number `ip`."""
+    return U(u32_at(c, DREV)[quotient(ip, STRIDE)]) << U(12) | pc & OFFSET
+
+
+@njit
+def fetched_from(c, pc):
+    """Return the offset in RAM of a halfword to be fetched; NOWHERE if it may not be, and the fault is set."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    place = pc
+    if translates(h, h[L.PRIV]):
+        place = walk(c, pc, EXEC, h[L.PRIV], U(0))
+        if place == NOWHERE:
+            walk_fault(c, EXEC, pc)
+            return NOWHERE
+    if not in_ram(m, place, U(2)) or pmp(c, place, U(2), EXEC, h[L.PRIV]) != U(1):
+        fault(c, EXEC_FAULT, pc)
+        return NOWHERE
+    return place - m[L.RAM_BASE]
 
 
 @njit
@@ -144,23 +196,25 @@ def run_from_scratch(c, pc, slot):
 @njit
 def decode_uncached(c, pc):
     """Decode the instruction at `pc` for this step only: it crosses a page end, or PMP cuts its page."""
-    h = words_at(c, HART)
-    m = words_at(c, MACH)
-    offset = pc - m[L.RAM_BASE]
-    if not in_ram(m, pc, U(2)) or pmp(c, pc, U(2), EXEC, h[L.PRIV]) != U(1):
-        return fault(c, EXEC_FAULT, pc)
-    half = load2(bytes_at(c, RAM), offset)
-    if half & U(3) == U(3) and (not in_ram(m, pc + U(2), U(2)) or pmp(c, pc + U(2), U(2), EXEC, h[L.PRIV]) != U(1)):
-        return fault(c, EXEC_FAULT, pc + U(2))
-    slot = decode_at(c, offset)
+    generation = words_at(c, MACH)[L.GENERATION]
+    executed = u32_at(c, XGEN)
+    ram = bytes_at(c, RAM)
+    offset = fetched_from(c, pc)
+    if offset == NOWHERE:
+        return TRAPPED
+    word = load2(ram, offset)
+    if word & U(3) == U(3):
+        other = fetched_from(c, pc + U(2))
+        if other == NOWHERE:
+            return TRAPPED
+        word |= load2(ram, other) << U(16)
+        executed[other >> U(12)] = np.uint32(generation)
+    executed[offset >> U(12)] = np.uint32(generation)
+    slot = decode_word(c, word)
     if is_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     else:
         store1(bytes_at(c, RUN), offset >> U(1), U(1))
-    executed = u32_at(c, XGEN)
-    executed[offset >> U(12)] = np.uint32(m[L.GENERATION])
-    if half & U(3) == U(3):
-        executed[(offset + U(2)) >> U(12)] = np.uint32(m[L.GENERATION])
     run_from_scratch(c, pc, slot)
     return DONE
 
@@ -171,11 +225,16 @@ def fetch(c, pc):
     h = words_at(c, HART)
     m = words_at(c, MACH)
     m[L.FETCHES] += U(1)
-    offset = pc - m[L.RAM_BASE]
-    page = offset >> U(12)
+    place = pc
+    if translates(h, h[L.PRIV]):
+        place = walk(c, pc, EXEC, h[L.PRIV], U(0))
+        if place == NOWHERE:
+            walk_fault(c, EXEC, pc)
+            return TRAPPED
+    page = (place - m[L.RAM_BASE]) >> U(12)
     if page >= m[L.RAM_PAGES]:
         return fault(c, EXEC_FAULT, pc)
-    if pmp(c, pc & PAGE_MASK, PAGE, EXEC, h[L.PRIV]) != U(1):
+    if pmp(c, place & PAGE_MASK, PAGE, EXEC, h[L.PRIV]) != U(1):
         return decode_uncached(c, pc)
     dmap = u32_at(c, DMAP)
     if U(dmap[page]) == U(0):
@@ -193,8 +252,7 @@ def fetch(c, pc):
     u32_at(c, XGEN)[page] = np.uint32(m[L.GENERATION])
     base = U(dmap[page]) * STRIDE
     xtlb = words_at(c, XTLB)
-    bank = BANK if h[L.PRIV] == U(L.PRIV_M) else U(0)
-    entry = bank + (((pc >> U(12)) & U(255)) << U(1))
+    entry = exec_bank(h) + (((pc >> U(12)) & U(255)) << U(1))
     xtlb[entry] = pc & PAGE_MASK
     xtlb[entry + U(1)] = c[DEC] + base * U(8)
     h[L.CUR_PAGE] = pc & PAGE_MASK
@@ -208,7 +266,7 @@ def decode_slot(c, pc, ip):
     """Fill the slot of `pc`, the page of which is current."""
     m = words_at(c, MACH)
     m[L.DECODED] += U(1)
-    offset = pc - m[L.RAM_BASE]
+    offset = offset_of_slot(c, pc, ip)
     half = load2(bytes_at(c, RAM), offset)
     if pc & OFFSET == U(4094) and half & U(3) == U(3):
         return decode_uncached(c, pc)
@@ -216,7 +274,7 @@ def decode_slot(c, pc, ip):
     if (pc & OFFSET) + sar(slot, U(32)) < PAGE:
         # a jump to within the page
         slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
-    if is_break(c, pc):
+    if may_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     else:
         store1(bytes_at(c, RUN), offset >> U(1), U(1))
@@ -230,6 +288,8 @@ def decode_slot(c, pc, ip):
     if U(flags[page]) & CODE == U(0):
         # stores to the page must be seen from now on
         flags[page] = np.uint8(U(flags[page]) | CODE)
+        if m[L.SUPERVISOR] != U(0):
+            forget_writes(c, page)
         tlb = words_at(c, TLB)
         entry = WRITE_TLB + (((pc >> U(12)) & U(255)) << U(1))
         tlb[entry] = NO_TAG
@@ -249,20 +309,31 @@ def at_break(c, pc, icount):
     h = words_at(c, HART)
     m = words_at(c, MACH)
     row = first_break(c, pc)
-    looks = m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0)
+    rows = words_at(c, BREAKS)
+    here = row < m[L.BREAKS] and rows[row * U(L.BREAK_WORDS)] == pc
+    looks = here and m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0)
     if looks and break_stops(c, row, pc, icount):
         m[L.STATUS] = EXIT_BREAK
         return EXITED
-    # the bytes were fetched before, hence lie in RAM as a whole; there is room for two more behind it
-    offset = pc - m[L.RAM_BASE]
-    word = load4(bytes_at(c, RAM), offset) | U(1 << 32)
-    rows = words_at(c, BREAKS)
-    row = row * U(L.BREAK_WORDS)
-    if rows[row + U(2)] != word:
-        rows[row + U(2)] = word
-        rows[row + U(3)] = decode_at(c, offset)
-    h[L.REAL_SLOT] = rows[row + U(3)]
-    store1(bytes_at(c, RUN), offset >> U(1), U(1))
+    # the instruction has been fetched, hence is there
+    word = instruction_at(c, pc)
+    if here:
+        row = row * U(L.BREAK_WORDS)
+        if rows[row + U(2)] != word | U(1 << 32):
+            rows[row + U(2)] = word | U(1 << 32)
+            rows[row + U(3)] = decode_word(c, word)
+        h[L.REAL_SLOT] = rows[row + U(3)]
+    else:
+        h[L.REAL_SLOT] = decode_word(c, word)
+    store1(bytes_at(c, RUN), code_offset(c, pc) >> U(1), U(1))
+    return DONE
+
+
+@njit
+def beside_region(c, pc, ip):
+    """Pass over the entry of a region, which cannot be used now: REAL_SLOT is what stands there."""
+    store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
+    words_at(c, HART)[L.REAL_SLOT] = decode_word(c, instruction_at(c, pc))
     return DONE
 
 
@@ -273,5 +344,5 @@ def started(c, slot, pc, ip):
     slot = slot & ~U(0xC0C0C0FF) | op
     words_at(c, DEC)[ip] = slot
     words_at(c, HART)[L.REAL_SLOT] = slot
-    store1(bytes_at(c, RUN), (pc - words_at(c, MACH)[L.RAM_BASE]) >> U(1), U(1))
+    store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
     return DONE

@@ -24,6 +24,8 @@ from rrdbg_core.cpu.native.names import (
     OUTPUT,
     OUTPUT_BUFFER,
     SERVED_MAX,
+    STCE,
+    STI,
     TIMEBASE_NS,
     TIMER_LINE,
     UART,
@@ -53,12 +55,20 @@ def mtime(m, icount):
 
 
 @njit
+def first_deadline(c):
+    """Return the deadline that comes first, of the CLINT's timer and S mode's, virtual ns plus one; 0 for none."""
+    deadline = U(0)
+    if words_at(c, MACH)[L.CLINT_AT] != U(0):
+        deadline = words_at(c, CLINT)[L.CLINT_DEADLINE]
+    other = words_at(c, HART)[L.STIMER]
+    return other if other != U(0) and (deadline == U(0) or other < deadline) else deadline
+
+
+@njit
 def timer_due(c):
-    """Return the first icount at which the timer's deadline has come; NOWHERE if there is none."""
+    """Return the first icount at which a timer's deadline has come; NOWHERE if there is none."""
     m = words_at(c, MACH)
-    if m[L.CLINT_AT] == U(0):
-        return NOWHERE
-    deadline = words_at(c, CLINT)[L.CLINT_DEADLINE]
+    deadline = first_deadline(c)
     if deadline == U(0):
         return NOWHERE
     deadline -= U(1)
@@ -82,25 +92,36 @@ def drive_lines(c, icount):
 
 
 @njit
-def end_timer(c, icount):
-    """Raise the timer interrupt: its deadline has come."""
+def end_timers(c, icount):
+    """Raise the interrupts of the timers whose deadlines have come."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    first = first_deadline(c)
+    if h[L.STIMER] == first:
+        h[L.STIMER] = U(0)
+        h[L.MIP] |= STI
     clint = words_at(c, CLINT)
-    clint[L.CLINT_MTIP] = U(1)
-    clint[L.CLINT_DEADLINE] = U(0)
-    words_at(c, MACH)[L.CLINT_DEADLINES] += U(1)
-    drive_lines(c, icount)
+    if m[L.CLINT_AT] != U(0) and clint[L.CLINT_DEADLINE] == first:
+        clint[L.CLINT_MTIP] = U(1)
+        clint[L.CLINT_DEADLINE] = U(0)
+        m[L.CLINT_DEADLINES] += U(1)
+        drive_lines(c, icount)
 
 
 @njit
 def warp_to_timer(c, icount):
-    """Let an idle hart jump to the timer's deadline, if that wakes it and nothing else may happen; return whether."""
+    """Let an idle hart jump to the first deadline, if that wakes it and nothing else may happen; return whether."""
     h = words_at(c, HART)
     m = words_at(c, MACH)
-    if icount >= m[L.IDLE_UNTIL] or h[L.WFI] == U(0):
+    if icount >= m[L.IDLE_UNTIL] or h[L.WFI] == U(0) or m[L.CLINT_AT] == U(0):
         return False
-    if h[L.MIP] & h[L.MIE] != U(0) or h[L.MIE] & TIMER_LINE == U(0):
+    first = first_deadline(c)
+    line = TIMER_LINE if words_at(c, CLINT)[L.CLINT_DEADLINE] == first else U(0)
+    if h[L.STIMER] == first:
+        line |= STI
+    if h[L.MIP] & h[L.MIE] != U(0) or h[L.MIE] & line == U(0):
         return False
-    m[L.WARP_NS] = words_at(c, CLINT)[L.CLINT_DEADLINE] - U(1) - (icount << m[L.SHIFT])
+    m[L.WARP_NS] = first - U(1) - (icount << m[L.SHIFT])
     m[L.WARPS] += U(1)
     return True
 
@@ -122,6 +143,26 @@ def set_timer(c, compare, icount):
             if ticks <= LAST_TICK:
                 clint[L.CLINT_DEADLINE] = ticks * TIMEBASE_NS + U(1)
     drive_lines(c, icount)
+
+
+@njit
+def start_stimer(c, icount):
+    """Compare time and stimecmp in step `icount`: raise or lower S mode's timer interrupt, and start the timer."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    if h[L.MENVCFG] & STCE == U(0):
+        return
+    h[L.STIMER] = U(0)
+    h[L.MIP] |= STI
+    now = mtime(m, icount)
+    compare = h[L.STIMECMP]
+    if compare > now:
+        h[L.MIP] &= ~STI
+        ticks = compare - now
+        if ticks <= LAST_TICK:
+            ticks += clock_ticks(m, icount)
+            if ticks <= LAST_TICK:
+                h[L.STIMER] = ticks * TIMEBASE_NS + U(1)
 
 
 # ---- UART ------------------------------------------------------------------------------------------------------------

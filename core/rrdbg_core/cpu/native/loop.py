@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import dispatch, words_at
-from rrdbg_core.cpu.native.devices import end_timer, mix, timer_due, warp_to_timer
+from rrdbg_core.cpu.native.devices import end_timers, mix, timer_due, warp_to_timer
 from rrdbg_core.cpu.native.gates import judge_step
 from rrdbg_core.cpu.native.names import (
-    BANK,
     CHECK_BUFFER,
     CHECKS,
     EXIT_DRAIN,
@@ -28,7 +27,8 @@ from rrdbg_core.cpu.native.names import (
     TRAPPED,
     U,
 )
-from rrdbg_core.cpu.native.pmp import tlb_bank
+from rrdbg_core.cpu.native.paging import in_paging
+from rrdbg_core.cpu.native.pmp import exec_bank, tlb_bank
 from rrdbg_core.cpu.native.traps import enter_trap, fault, pending_interrupt
 from rrdbg_core.cpu.native.watch import after_step, before_step, caught
 from rrdbg_core.cpu.pipeline import njit
@@ -58,6 +58,11 @@ def check_word(c):
             a = mix(a, h[U(L.F) + i])
             i += U(1)
         a = mix(a, h[L.FCSR])
+    if m[L.SUPERVISOR] != U(0):
+        a = mix(a, h[L.SATP])
+        a = mix(a, h[L.SEPC])
+        a = mix(a, h[L.SCAUSE])
+        a = mix(a, h[L.SSCRATCH])
     return a
 
 
@@ -113,9 +118,10 @@ def kernel(c, limit):
         if m[L.SERVED] >= SERVED_MAX:
             return EXIT_SERVED
         due = timer_due(c)
-        if due <= icount or (due != NOWHERE and warp_to_timer(c, icount)):
-            end_timer(c, icount)
-            due = NOWHERE
+        while due <= icount or (due != NOWHERE and warp_to_timer(c, icount)):
+            end_timers(c, icount)
+            due = timer_due(c)
+        h[L.PAGING] = in_paging(h)
         m[L.HIT_INDEX] = U(0)
         m[L.TRACKED_HIT] = U(0)
         m[L.ACCESS_COUNT] = U(0)
@@ -139,14 +145,14 @@ def kernel(c, limit):
             inner = (icount | U(0xFFFF)) + U(1)
             if stepping != U(0):
                 inner = icount + U(1)
-            elif m[L.WINDOW_PERIOD] != U(0):
+            elif m[L.WINDOW_PERIOD] != U(0) and h[L.PAGING] == U(0):
                 inner = next_stretch(c, icount, inner)
             if inner > limit:
                 inner = limit
             if inner > due:
                 inner = due
             m[L.INNER_LIMIT] = inner
-            s = dispatch(c, inner - icount, tlb_bank(h), BANK if h[L.PRIV] == U(L.PRIV_M) else U(0))
+            s = dispatch(c, inner - icount, tlb_bank(h), exec_bank(h))
             icount = inner - h[L.LEFT]
             if s == TRAPPED:
                 cause = m[L.TRAP_CAUSE] + U(1)

@@ -27,6 +27,7 @@ LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range
 BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
 TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS, UNSAVED = (U(_i) for _i in range(30, 34))
+PTE_LINES, PTE_LIST = U(34), U(35)
 
 # the table of pointers of a digest, and numbers of words there, see digest.py; the first eight are accumulators
 D_WORDS, D_HASHES, D_SUMS, D_SECRET, D_WRITTEN, D_RAM, D_PARTS = (U(_i) for _i in range(7))
@@ -56,6 +57,7 @@ STRIDE = U(2056)  # words of a decoded page: 2048 slots and a tail of OP_FETCH
 BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
 WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
 WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: looked at when the others miss
+S_BANKS = U(4096)  # all of it once more, for S mode: with mstatus.SUM off, and on
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
@@ -64,18 +66,27 @@ OP_FIRST = U(9)  # the first that is an instruction
 OP_REGION = U(8)  # op | number of a function in the table of handlers << 8 | number of the entry << 32
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 
-CODE, WATCHED_R, WATCHED_W = U(1), U(2), U(4)  # flags of a RAM page
+CODE, WATCHED_R, WATCHED_W, PTE = U(1), U(2), U(4), U(8)  # flags of a RAM page
 
 READ, WRITE, EXEC = U(1), U(2), U(4)  # kinds of access, as in pmpcfg
 READ_FAULT, WRITE_FAULT, EXEC_FAULT = U(5), U(7), U(1)
 READ_MISALIGNED, WRITE_MISALIGNED = U(4), U(6)
+READ_PAGE_FAULT, WRITE_PAGE_FAULT, EXEC_PAGE_FAULT = U(13), U(15), U(12)
+PTE_V, PTE_R, PTE_W, PTE_X, PTE_U = (U(1 << _i) for _i in range(5))
+PTE_A, PTE_D, PTE_RESERVED, PPN = U(1 << 6), U(1 << 7), U(0x3FF << 54), U((1 << 44) - 1)
 
 MIE_BIT, MPIE_BIT, MPP, MPRV, TW = U(1 << 3), U(1 << 7), U(3 << 11), U(1 << 17), U(1 << 21)
 FS = U(3 << 13)  # mstatus.FS: 0 Off, 1 Initial, 2 Clean, 3 Dirty
 SD = U(1 << 63)
 MSTATUS_WRITABLE = MIE_BIT | MPIE_BIT | MPP | MPRV | TW
-UXL = U(2 << 32)
+SIE_BIT, SPIE_BIT, SPP, SUM, MXR = U(1 << 1), U(1 << 5), U(1 << 8), U(1 << 18), U(1 << 19)
+TVM, TSR = U(1 << 20), U(1 << 22)
+SSTATUS_WRITABLE = SIE_BIT | SPIE_BIT | SPP | SUM | MXR
+UXL, SXL = U(2 << 32), U(2 << 34)
 INTERRUPTS = U(0x888)
+SSI, STI, SEI = U(1 << 1), U(1 << 5), U(1 << 9)
+S_EXCEPTIONS, S_INTERRUPTS = U(0xB3FE), SSI | STI | SEI
+FIOM, ADUE, STCE = U(1), U(1 << 61), U(1 << 63)  # of menvcfg
 TIMEBASE_NS = U(100)
 
 MTIMECMP, MTIME = U(0x4000), U(0xBFF8)  # places of the registers in the CLINT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import words_at
 from rrdbg_core.cpu.native.caches import flush_tlb
-from rrdbg_core.cpu.native.names import BANK, HART, MPRV, U
+from rrdbg_core.cpu.native.names import BANK, HART, MPRV, S_BANKS, SUM, U
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -93,4 +93,18 @@ def pmp_write(c, number, value):
 @njit
 def tlb_bank(h):
     """Return the first word of the TLB bank of loads and stores."""
-    return BANK if data_priv(h) == U(L.PRIV_M) else U(0)
+    priv = data_priv(h)
+    if priv == U(L.PRIV_M):
+        return BANK
+    if priv == U(L.PRIV_U):
+        return U(0)
+    return S_BANKS if h[L.MSTATUS] & SUM == U(0) else S_BANKS + BANK
+
+
+@njit
+def exec_bank(h):
+    """Return the first word of the exec TLB's bank."""
+    priv = h[L.PRIV]
+    if priv == U(L.PRIV_M):
+        return BANK
+    return U(0) if priv == U(L.PRIV_U) else U(2) * BANK

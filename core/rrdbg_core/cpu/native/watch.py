@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, load2, load4, words_at
-from rrdbg_core.cpu.native.decode import decode_at
+from rrdbg_core.cpu.intrinsics import words_at
+from rrdbg_core.cpu.native.decode import decode_word
 from rrdbg_core.cpu.native.gates import came_to
 from rrdbg_core.cpu.native.names import (
     HART,
     LOG,
     MACH,
+    NOWHERE,
     OLD,
     OP_ILLEGAL,
-    RAM,
     READ,
     REGISTER_HIT,
     STEP_INSN,
@@ -25,7 +25,7 @@ from rrdbg_core.cpu.native.names import (
     WRITE,
     U,
 )
-from rrdbg_core.cpu.native.pmp import in_ram
+from rrdbg_core.cpu.native.paging import instruction_at
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -176,15 +176,10 @@ def before_step(c):
     h[STEP_PRIV] = h[L.PRIV]
     h[STEP_INSN] = U(0)
     h[STEP_RD] = U(0)
-    if in_ram(m, pc, U(2)):
-        offset = pc - m[L.RAM_BASE]
-        word = load2(bytes_at(c, RAM), offset)
-        if word & U(3) == U(3):
-            if not in_ram(m, pc, U(4)):
-                return
-            word = load4(bytes_at(c, RAM), offset)
+    word = instruction_at(c, pc)
+    if word != NOWHERE:
         h[STEP_INSN] = word
-        slot = decode_at(c, offset)
+        slot = decode_word(c, word)
         h[STEP_RD] = (slot >> U(8)) & U(63)
         if slot & U(0xFF) != OP_ILLEGAL and writes_float(word):
             h[STEP_RD] = U(L.F) + (h[STEP_RD] & U(31))

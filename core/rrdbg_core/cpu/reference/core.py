@@ -19,10 +19,17 @@ from rrdbg_core.cpu.reference.state import (
     MPIE,
     MPP,
     MPRV,
+    SIE,
+    SPIE,
+    SPP,
+    TSR,
+    TVM,
+    TW,
     Leave,
     Trap,
 )
 from rrdbg_core.cpu.reference.trees import FACTORIES, Step
+from rrdbg_core.isa.csr import STI
 from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.table import Decoded, decode
 
@@ -97,6 +104,9 @@ class ReferenceCore(Floating):
         if m[L.FLOAT]:
             for value in h[L.F : L.F + 33]:
                 a = _mix(a, value)
+        if m[L.SUPERVISOR]:
+            for offset in (L.SATP, L.SEPC, L.SCAUSE, L.SSCRATCH):
+                a = _mix(a, h[offset])
         return a
 
     # -- privileged instructions and traps -----------------------------------------------------------------------------
@@ -112,9 +122,9 @@ class ReferenceCore(Floating):
         if m[L.SEMIHOSTED]:
             m[L.SEMIHOSTED] = 0
             return
-        possible = m[L.SEMIHOSTING] and decoded.length == 4 and self._in_ram(pc - 4, 12)
         # slli x0, x0, 0x1f; ebreak; srai x0, x0, 7 (RISC-V semihosting 0.4)
-        if possible and self._peek(pc - 4, 4) == 0x01F0_1013 and self._peek(pc + 4, 4) == 0x4070_5013:
+        around = [self._code_word(at & M64) for at in (pc - 4, pc + 4)] if m[L.SEMIHOSTING] else []
+        if decoded.length == 4 and around == [0x01F0_1013, 0x4070_5013]:
             raise Leave(Exit.SEMIHOST)
         raise Trap(BREAKPOINT, pc)
 
@@ -132,9 +142,28 @@ class ReferenceCore(Floating):
         h[L.MSTATUS], h[L.PRIV] = new, previous
         return h[L.MEPC]
 
+    def _sret(self, decoded: Decoded) -> int:
+        h = self._h
+        status = h[L.MSTATUS]
+        trapped = h[L.PRIV] == L.PRIV_S and status & TSR
+        if not self._m[L.SUPERVISOR] or h[L.PRIV] == L.PRIV_U or trapped:
+            self._illegal()
+        new = status & ~(SIE | SPP | MPRV) | SPIE
+        if status & SPIE:
+            new |= SIE
+        h[L.MSTATUS], h[L.PRIV] = new, L.PRIV_S if status & SPP else L.PRIV_U
+        return h[L.SEPC]
+
+    def _sfence(self, decoded: Decoded) -> None:
+        """Do nothing: there is no TLB."""
+        h = self._h
+        trapped = h[L.PRIV] == L.PRIV_S and h[L.MSTATUS] & TVM
+        if not self._m[L.SUPERVISOR] or h[L.PRIV] == L.PRIV_U or trapped:
+            self._illegal()
+
     def _wfi(self, decoded: Decoded) -> None:
         h = self._h
-        if h[L.PRIV] == L.PRIV_U:
+        if h[L.PRIV] == L.PRIV_U or (h[L.PRIV] == L.PRIV_S and h[L.MSTATUS] & TW):
             self._illegal()
         if not h[L.MIP] & h[L.MIE]:
             h[L.WFI] = 1
@@ -143,20 +172,32 @@ class ReferenceCore(Floating):
         """Return the cause of the interrupt to take now, or 0."""
         h = self._h
         pending = h[L.MIP] & h[L.MIE]
-        if not pending or (h[L.PRIV] == L.PRIV_M and not h[L.MSTATUS] & MIE):
+        enabled = 0
+        if h[L.PRIV] != L.PRIV_M or h[L.MSTATUS] & MIE:
+            enabled = pending & ~h[L.MIDELEG]
+        if not enabled and (h[L.PRIV] == L.PRIV_U or (h[L.PRIV] == L.PRIV_S and h[L.MSTATUS] & SIE)):
+            enabled = pending & h[L.MIDELEG]
+        if not enabled:
             return 0
-        return INTERRUPT | next(line for line in (11, 3, 7) if pending >> line & 1)
+        return INTERRUPT | next(line for line in (11, 3, 7, 9, 1, 5) if enabled >> line & 1)
 
     def _take_trap(self, cause: int, tval: int) -> None:
         h = self._h
         self._traps_taken.append((self._m[L.ICOUNT], cause))
-        status = h[L.MSTATUS]
-        h[L.MEPC], h[L.MCAUSE], h[L.MTVAL] = h[L.PC], cause, tval
-        new = status & ~(MIE | MPIE | MPP) | h[L.PRIV] << 11
-        h[L.MSTATUS] = new | MPIE if status & MIE else new
-        h[L.PRIV] = L.PRIV_M
-        h[L.PC] = h[L.MTVEC] & ~3
-        if h[L.MTVEC] & 1 and cause & INTERRUPT:
+        self._m[L.MMIO_STATE] = 0  # whatever a device has answered, nobody waits for it any more
+        status, delegated = h[L.MSTATUS], h[L.MIDELEG] if cause & INTERRUPT else h[L.MEDELEG]
+        if h[L.PRIV] != L.PRIV_M and delegated >> (cause & 63) & 1:
+            h[L.SEPC], h[L.SCAUSE], h[L.STVAL] = h[L.PC], cause, tval
+            new = status & ~(SIE | SPIE | SPP) | (SPP if h[L.PRIV] == L.PRIV_S else 0)
+            h[L.MSTATUS] = new | SPIE if status & SIE else new
+            h[L.PRIV], vector = L.PRIV_S, h[L.STVEC]
+        else:
+            h[L.MEPC], h[L.MCAUSE], h[L.MTVAL] = h[L.PC], cause, tval
+            new = status & ~(MIE | MPIE | MPP) | h[L.PRIV] << 11
+            h[L.MSTATUS] = new | MPIE if status & MIE else new
+            h[L.PRIV], vector = L.PRIV_M, h[L.MTVEC]
+        h[L.PC] = vector & ~3
+        if vector & 1 and cause & INTERRUPT:
             h[L.PC] = h[L.PC] + 4 * (cause & 0xFF) & M64
         if not h[L.MCOUNTINHIBIT] & 4:
             # minstret is this word plus icount, and a trap retires nothing.
@@ -167,19 +208,22 @@ class ReferenceCore(Floating):
     def _fetch(self) -> tuple[Step, int]:
         """Return the instruction at pc, bound to its operands, and its length."""
         pc, priv = self._h[L.PC], self._h[L.PRIV]
-        word = self._fetch_half(pc, priv)
+        word, self._fetched_at = self._fetch_half(pc, priv)
         if word & 3 == 3:
-            word |= self._fetch_half(pc + 2 & M64, priv) << 16
+            word |= self._fetch_half(pc + 2 & M64, priv)[0] << 16
+        self._word = word
         found = self._bound.get(word)
         if found is None:
             found = self._bound[word] = self._bind(word)
         return found
 
-    def _fetch_half(self, address: int, priv: int) -> int:
-        if not self._in_ram(address, 2) or not pmp_allows(self._regions, address, 2, EXEC, priv):
+    def _fetch_half(self, address: int, priv: int) -> tuple[int, int]:
+        """Return a halfword and its physical address."""
+        place = self._translate(address, EXEC, priv)
+        if not self._in_ram(place, 2) or not pmp_allows(self._regions, place, 2, EXEC, priv):
             raise Trap(FETCH_FAULT, address)
-        self.memory.executed[address - RAM_BASE >> 12] = self._m[L.GENERATION]
-        return self._peek(address, 2)
+        self.memory.executed[place - RAM_BASE >> 12] = self._m[L.GENERATION]
+        return self._peek(place, 2), place
 
     def _bind(self, word: int) -> tuple[Step, int]:
         decoded = decode(word)
@@ -194,6 +238,9 @@ class ReferenceCore(Floating):
         h, m = self._h, self._m
         self._cause = 0
         self._at = m[L.ICOUNT]
+        if self._stimer_due() <= self._at:
+            h[L.STIMER] = 0
+            h[L.MIP] |= STI
         if m[L.MMIO_STATE] < 2 and not m[L.SEMIHOSTED]:
             interrupt = self._pending_interrupt()
             if interrupt:
@@ -210,7 +257,7 @@ class ReferenceCore(Floating):
             step, length = self._fetch()
             if m[L.BREAKS] and self._at_break():
                 return Exit.BREAK
-            self.memory.run[h[L.PC] - RAM_BASE >> 1] = 1
+            self.memory.run[self._fetched_at - RAM_BASE >> 1] = 1
             target = step()
             h[L.PC] = h[L.PC] + length & M64 if target is None else target
         except Trap as trap:

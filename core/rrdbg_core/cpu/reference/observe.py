@@ -10,6 +10,7 @@ from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.reference.state import INTERRUPT, READ, WRITE, Words
 from rrdbg_core.cpu.stops import REGISTER_HIT, TRAP_HIT
+from rrdbg_core.isa.plain import M64
 from rrdbg_core.isa.rvc import expand
 from rrdbg_core.isa.table import decode
 
@@ -21,18 +22,24 @@ class Observed(Words):
         """Return the step log's row as far as it is known before the step; the last word is where rd lies."""
         h = self._h
         pc = h[L.PC]
-        word, place = 0, 0
-        if self._in_ram(pc, 2) and (self._peek(pc, 2) & 3 != 3 or self._in_ram(pc, 4)):
-            word = self._peek(pc, 2)
-            if word & 3 == 3:
-                word = self._peek(pc, 4)
+        place = 0
+        word = self._code_half(pc)
+        if word is not None and word & 3 == 3:
+            word = self._code_word(pc)
+        if word is not None:
             expanded = word if word & 3 == 3 else expand(word)
             decoded = decode(expanded)
             if decoded is not None:
                 place = expanded >> 7 & 31 or L.XD
                 if "rd" in decoded.insn.floats:
                     place = L.F + decoded.rd
-        return [self._m[L.ICOUNT], pc, word, h[L.PRIV], place]
+        return [self._m[L.ICOUNT], pc, word or 0, h[L.PRIV], place]
+
+    def _code_half(self, address: int) -> int | None:
+        raise NotImplementedError
+
+    def _code_word(self, address: int) -> int | None:
+        raise NotImplementedError
 
     def _after(self, old: list[int], row: list[int]) -> None:
         h, m = self._h, self._m
@@ -73,6 +80,13 @@ class Observed(Words):
         for mask, _, what, gate in self._other_rows if self._m[L.CATCH] & kind else ():
             if what == L.WATCH_TRAP and mask & kind:
                 self._found(gate, TRAP_HIT, 0, 0, 0, 0, 0)
+
+    def _stimer_due(self) -> int:
+        """Return the first icount at which time has reached stimecmp."""
+        h, m = self._h, self._m
+        if not h[L.STIMER]:
+            return M64
+        return max(0, -(-(h[L.STIMER] - 1 - m[L.WARP_NS]) >> m[L.SHIFT]))
 
     # -- gates ---------------------------------------------------------------------------------------------------------
 
@@ -115,7 +129,9 @@ class Observed(Words):
     def _judge_step(self) -> None:
         """Judge the gates that the step has come to."""
         h, m = self._h, self._m
-        settled = m[L.ICOUNT] < (m[L.DUE] or self._limit) and not h[L.WFI] and not m[L.TRACKED_HIT]
+        settled = (
+            m[L.ICOUNT] < min(m[L.DUE] or self._limit, self._stimer_due()) and not h[L.WFI] and not m[L.TRACKED_HIT]
+        )
         verdicts = {gate: self._verdict(gate) if settled else UNJUDGED for gate in self._matched}
         gate = self._pass(verdicts, {gate: hit[-1] for gate, hit in self._matched.items()})
         if gate is not None and not m[L.HIT_INDEX]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 PAGE = 4096
 READ, WRITE, EXEC = 1, 2, 4
 FETCH_FAULT, ILLEGAL, BREAKPOINT, LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT, ECALL = range(1, 9)
+FETCH_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT = 12, 13, 15
 MIE, MPIE, MPP, MPRV, TW = 1 << 3, 1 << 7, 3 << 11, 1 << 17, 1 << 21
+SIE, SPIE, SPP, SUM, MXR, TVM, TSR = 1 << 1, 1 << 5, 1 << 8, 1 << 18, 1 << 19, 1 << 20, 1 << 22
 INTERRUPT = 1 << 63
 
 
@@ -81,6 +83,8 @@ class Words(Core):
         self._matched: dict[int, tuple[int, ...]] = {}  # gates that the step has come to, and what hit
         self._limit = 0  # of this run
         self._at = 0  # icount of the step
+        self._word = 0  # the instruction
+        self._fetched_at = 0  # its physical address
         self._cause = 0  # what the step log calls the trap it took: 0, an interrupt, or an exception + 1
         super().__init__(ram_bytes, hart_count=hart_count, progress=progress)
 

@@ -1,0 +1,287 @@
+"""Page tables, privileged spec chapter 10, and how the TLBs keep up with them.
+
+No TLB is guest state: what a page table says is true from the next access on, whether the guest executes sfence.vma or
+not. So the lines of RAM that a walk has read PTEs from are marked. A store to one of them whose old PTE was valid
+empties the TLBs (which hold nothing that an invalid PTE led to) and the marks with them, and leaves the dispatch loop,
+so that the next instruction is fetched anew; sfence.vma itself has nothing left to do.
+
+The bits A and D are set as on QEMU's `virt` (menvcfg.ADUE); entries of the TLBs are made only where they are set, and a
+walk that sets them makes no entry wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.intrinsics import bytes_at, load2, load8, sar, store1, store8, u32_at, words_at
+from rrdbg_core.cpu.native.caches import code_stored
+from rrdbg_core.cpu.native.names import (
+    ADUE,
+    BANK,
+    CODE,
+    DIRTY,
+    EXEC,
+    EXEC_FAULT,
+    EXEC_PAGE_FAULT,
+    FLAGS,
+    GEN,
+    HART,
+    MACH,
+    MXR,
+    NO_TAG,
+    NOWHERE,
+    OFFSET,
+    PPN,
+    PTE,
+    PTE_A,
+    PTE_D,
+    PTE_LINES,
+    PTE_LIST,
+    PTE_R,
+    PTE_RESERVED,
+    PTE_U,
+    PTE_V,
+    PTE_W,
+    PTE_X,
+    RAM,
+    READ,
+    READ_FAULT,
+    READ_PAGE_FAULT,
+    S_BANKS,
+    SUM,
+    TLB,
+    WATCHED_TLB,
+    WRITE,
+    WRITE_FAULT,
+    WRITE_PAGE_FAULT,
+    WRITE_TLB,
+    XTLB,
+    U,
+)
+from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp
+from rrdbg_core.cpu.pipeline import njit
+
+
+@njit
+def translates(h, priv):
+    """Return True if accesses with privilege `priv` are translated."""
+    return priv != U(L.PRIV_M) and h[L.SATP] >> U(60) != U(0)
+
+
+@njit
+def in_paging(h):
+    """Return 1 if fetches, or loads and stores, are translated.
+
+    Regions hold physical addresses as those of their code: this alone decides whether they are entered, see `region`
+    in cpu/dispatch.py, and whether samples for new ones are taken.
+    """
+    return U(1) if translates(h, h[L.PRIV]) or translates(h, data_priv(h)) else U(0)
+
+
+# ---- what the TLBs hold ----------------------------------------------------------------------------------------------
+@njit
+def forget_writes(c, page):
+    """Let no store to a page of RAM pass by the write TLB unseen, wherever the page is mapped."""
+    tlb = words_at(c, TLB)
+    i = WRITE_TLB
+    while i < WATCHED_TLB:
+        if (tlb[i] + tlb[i + U(1)]) >> U(12) == page:
+            tlb[i] = NO_TAG
+        if (tlb[S_BANKS + i] + tlb[S_BANKS + i + U(1)]) >> U(12) == page:
+            tlb[S_BANKS + i] = NO_TAG
+        i += U(2)
+
+
+@njit
+def mark_pte(c, offset):
+    """Note that a translation depends on the PTE at RAM offset `offset`."""
+    lines = words_at(c, PTE_LINES)
+    page = offset >> U(12)
+    bit = U(1) << ((offset >> U(6)) & U(63))
+    if lines[page] & bit != U(0):
+        return
+    lines[page] |= bit
+    flags = bytes_at(c, FLAGS)
+    if U(flags[page]) & PTE == U(0):
+        m = words_at(c, MACH)
+        flags[page] = np.uint8(U(flags[page]) | PTE)
+        u32_at(c, PTE_LIST)[m[L.PTE_PAGES]] = np.uint32(page)
+        m[L.PTE_PAGES] += U(1)
+        forget_writes(c, page)
+
+
+@njit
+def flush_translations(c):
+    """Forget all that page tables said, of which M mode knows nothing, and the marks of their PTEs."""
+    m = words_at(c, MACH)
+    tlb = words_at(c, TLB)
+    xtlb = words_at(c, XTLB)
+    i = U(0)
+    while i < BANK:
+        kind = i
+        while kind < S_BANKS:
+            tlb[kind] = NO_TAG
+            tlb[S_BANKS + kind] = NO_TAG
+            tlb[S_BANKS + BANK + kind] = NO_TAG
+            kind += U(2) * BANK
+        xtlb[i] = NO_TAG
+        xtlb[U(2) * BANK + i] = NO_TAG
+        i += U(2)
+    flags = bytes_at(c, FLAGS)
+    lines = words_at(c, PTE_LINES)
+    pages = u32_at(c, PTE_LIST)
+    i = U(0)
+    while i < m[L.PTE_PAGES]:
+        page = U(pages[i])
+        flags[page] = np.uint8(U(flags[page]) & ~PTE)
+        lines[page] = U(0)
+        i += U(1)
+    m[L.PTE_PAGES] = U(0)
+
+
+@njit
+def holds_pte(c, offset, size):
+    """Return True if a store, which lies in one page, changes a valid PTE that the TLBs may know."""
+    page = offset >> U(12)
+    if U(bytes_at(c, FLAGS)[page]) & PTE == U(0):
+        return False
+    lines = words_at(c, PTE_LINES)[page]
+    last = offset + size - U(1)
+    if (lines >> ((offset >> U(6)) & U(63)) | lines >> ((last >> U(6)) & U(63))) & U(1) == U(0):
+        return False
+    ram = bytes_at(c, RAM)
+    return (load8(ram, offset & ~U(7)) | load8(ram, last & ~U(7))) & PTE_V != U(0)
+
+
+# ---- walking ---------------------------------------------------------------------------------------------------------
+@njit
+def permits(h, pte, kind, priv):
+    """Return True if a leaf allows an access."""
+    status = h[L.MSTATUS]
+    if priv == U(L.PRIV_U):
+        if pte & PTE_U == U(0):
+            return False
+    elif pte & PTE_U != U(0) and (kind == EXEC or status & SUM == U(0)):
+        return False
+    if kind == READ:
+        return pte & PTE_R != U(0) or (pte & PTE_X != U(0) and status & MXR != U(0))
+    if kind == WRITE:
+        return pte & PTE_W != U(0)
+    return pte & PTE_X != U(0)
+
+
+@njit
+def set_pte(c, offset, pte):
+    """Write back a PTE with new bits A or D. Watches do not see it."""
+    store8(bytes_at(c, RAM), offset, pte)
+    store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
+    page = offset >> U(12)
+    u32_at(c, GEN)[page] = np.uint32(words_at(c, MACH)[L.GENERATION])
+    if U(bytes_at(c, FLAGS)[page]) & CODE != U(0):
+        code_stored(c, page, offset & OFFSET, U(8))
+
+
+@njit
+def walk(c, address, kind, priv, peek):
+    """Return the physical address that the page tables give, or NOWHERE: then WALK_FAULT says which fault it is.
+
+    Args:
+        peek: 1: leave the bits A and D alone, and mark nothing.
+    """
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    ram = bytes_at(c, RAM)
+    m[L.WALKS] += U(1)
+    m[L.WALK_FAULT] = U(0)
+    satp = h[L.SATP]
+    level = (satp >> U(60)) - U(5)  # Sv39 is mode 8 and has three
+    unused = U(52) - U(9) * level
+    if sar(address << unused, unused) != address:
+        return NOWHERE
+    table = (satp & PPN) << U(12)
+    pte = U(0)
+    at = U(0)
+    while pte & (PTE_R | PTE_X) == U(0):
+        if level == U(0):
+            return NOWHERE
+        level -= U(1)
+        at = table + (((address >> (U(12) + U(9) * level)) & U(511)) << U(3))
+        if not in_ram(m, at, U(8)) or pmp(c, at, U(8), READ, U(L.PRIV_S)) != U(1):
+            m[L.WALK_FAULT] = U(1)
+            return NOWHERE
+        at -= m[L.RAM_BASE]
+        pte = load8(ram, at)
+        if pte & PTE_V == U(0) or pte & (PTE_R | PTE_W) == PTE_W or pte & PTE_RESERVED != U(0):
+            return NOWHERE
+        if pte & (PTE_R | PTE_X) == U(0) and pte & (PTE_U | PTE_A | PTE_D) != U(0):
+            return NOWHERE
+        if peek == U(0):
+            mark_pte(c, at)
+        table = ((pte >> U(10)) & PPN) << U(12)
+    inside = (U(1) << (U(12) + U(9) * level)) - U(1)  # bytes of a superpage
+    if not permits(h, pte, kind, priv) or (table & inside) != U(0):
+        return NOWHERE
+    wanted = PTE_A | PTE_D if kind == WRITE else PTE_A
+    if pte & wanted != wanted:
+        if h[L.MENVCFG] & ADUE == U(0):
+            return NOWHERE
+        if peek == U(0):
+            if pmp(c, at + m[L.RAM_BASE], U(8), WRITE, U(L.PRIV_S)) != U(1):
+                m[L.WALK_FAULT] = U(1)
+                return NOWHERE
+            set_pte(c, at, pte | wanted)
+    return table | (address & inside)
+
+
+@njit
+def walk_fault(c, kind, address):
+    """Set the fault of a walk that found nothing."""
+    m = words_at(c, MACH)
+    cause = EXEC_PAGE_FAULT
+    if m[L.WALK_FAULT] != U(0):
+        cause = EXEC_FAULT
+        if kind == READ:
+            cause = READ_FAULT
+        elif kind == WRITE:
+            cause = WRITE_FAULT
+    elif kind == READ:
+        cause = READ_PAGE_FAULT
+    elif kind == WRITE:
+        cause = WRITE_PAGE_FAULT
+    m[L.TRAP_CAUSE] = cause
+    m[L.TRAP_TVAL] = address
+
+
+# ---- code, as the hart sees it: nothing happens to the guest ---------------------------------------------------------
+@njit
+def code_offset(c, pc):
+    """Return the offset in RAM of a halfword of code at the present privilege; NOWHERE if there is none."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    place = pc
+    if translates(h, h[L.PRIV]):
+        place = walk(c, pc, EXEC, h[L.PRIV], U(1))
+    return place - m[L.RAM_BASE] if in_ram(m, place, U(2)) else NOWHERE
+
+
+@njit
+def code_half(c, pc):
+    """Return that halfword, or NOWHERE."""
+    offset = code_offset(c, pc)
+    return load2(bytes_at(c, RAM), offset) if offset != NOWHERE else NOWHERE
+
+
+@njit
+def code_word(c, pc):
+    """Return a word of code, or NOWHERE."""
+    low = code_half(c, pc)
+    high = code_half(c, pc + U(2))
+    return NOWHERE if low == NOWHERE or high == NOWHERE else low | high << U(16)
+
+
+@njit
+def instruction_at(c, pc):
+    """Return the instruction at `pc`, of two bytes or of four, or NOWHERE."""
+    half = code_half(c, pc)
+    return half if half & U(3) != U(3) else code_word(c, pc)
