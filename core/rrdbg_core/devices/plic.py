@@ -20,7 +20,7 @@ from rrdbg_core.devices.contract import Device, DeviceState, array
 SOURCES = 96
 WORDS = SOURCES // 32
 CONTEXTS = 2
-MEIP = 1 << 11
+MEIP, SEIP = 1 << 11, 1 << 9
 
 
 class PlicState(DeviceState):
@@ -38,7 +38,7 @@ class Plic(Device):
 
     State = PlicState
     state: PlicState
-    MIP_BITS = MEIP
+    MIP_BITS = MEIP | SEIP
     mmio_size = 0x600000
     access_sizes = (4,)
 
@@ -62,8 +62,8 @@ class Plic(Device):
         return best
 
     def mip(self, hart: int) -> int:
-        """Return the interrupt lines of a hart as mip bits."""
-        return MEIP if self._best(2 * hart) else 0
+        """Return the interrupt lines of a hart as mip bits; a hart without S mode ignores that of S mode."""
+        return (MEIP if self._best(2 * hart) else 0) | (SEIP if self._best(2 * hart + 1) else 0)
 
     def read(self, offset: int, size: int) -> int:
         state = self.state

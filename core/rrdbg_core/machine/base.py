@@ -17,7 +17,7 @@ from rrdbg_core.devices.htif import Htif
 from rrdbg_core.devices.plic import Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.errors import ExitCode, RrdbgError
-from rrdbg_core.isa.csr import MSTATUS_FS
+from rrdbg_core.isa.csr import INTERRUPTS, MENVCFG_ADUE, MENVCFG_STCE, MSTATUS_FS, SEI, STI
 from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event
@@ -75,6 +75,10 @@ class MachineBase:
         self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
         self.core.mach[L.FLOAT] = MSTATUS_FS if config.isa == "rv64gc" else 0
+        self.core.mach[L.SUPERVISOR] = int(config.privilege == "msu")
+        if config.privilege == "msu":
+            self.core.hart[L.MENVCFG] = MENVCFG_ADUE
+        self._wired = INTERRUPTS | SEI if config.privilege == "msu" else INTERRUPTS  # lines that the hart has
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)
         # a memoryview hands out plain integers, three times as fast as an array does
         self._mach: memoryview[int] = memoryview(self.core.mach)  # type: ignore[arg-type]
@@ -196,6 +200,20 @@ class MachineBase:
     def set_mtime(self, ticks: int) -> None:
         """See `Board`."""
         self._mach[L.TIME_OFFSET] = ticks - self.virtual_ns() // TICK_NS & M64
+        self._start_stimer()
+
+    def _start_stimer(self) -> None:
+        """Compare time and stimecmp: raise or lower S mode's timer interrupt, and start the timer.
+
+        As `start_stimer` in cpu/native/devices.py.
+        """
+        hart = self._hart
+        if not hart[L.MENVCFG] & MENVCFG_STCE:
+            return
+        later = hart[L.STIMECMP] - self.mtime()
+        due_ns = (self.virtual_ns() // TICK_NS + later) * TICK_NS
+        hart[L.MIP] = hart[L.MIP] & ~STI if later > 0 else hart[L.MIP] | STI
+        hart[L.STIMER] = due_ns + 1 if later > 0 and due_ns < 1 << 63 else 0
 
     @property
     def ended(self) -> bool:

@@ -14,6 +14,7 @@ import xxhash
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.devices import semihosting
 from rrdbg_core.devices.contract import BusFault, Device
+from rrdbg_core.isa.csr import SEI
 from rrdbg_core.machine.base import EXIT_CODE, M64, OFF, RESET_WANTED, MachineBase
 from rrdbg_core.machine.outcome import Accesses, blame
 from rrdbg_core.machine.stats import TIMED_ONE_IN
@@ -106,7 +107,11 @@ class Bus(MachineBase):
             # an interrupt controller: its own bits of mip
             old = self._hart[L.MIP]
             controller = cast("Clint | Plic", device)
-            new = old & ~controller.MIP_BITS | controller.mip(0)
+            lines = controller.mip(0) & self._wired
+            if controller.MIP_BITS & self._wired & SEI:
+                self._hart[L.SEIP_LINE] = lines & SEI
+            # software has a bit SEI of its own
+            new = old & ~controller.MIP_BITS | lines | self._hart[L.SEIP]
             if new != old:
                 self._hart[L.MIP] = new
                 self._fold(self.icount, new)

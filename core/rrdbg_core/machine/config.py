@@ -54,6 +54,8 @@ class MachineConfig(Checked):
     """RAM."""
     isa: Literal["rv64imac", "rv64gc"] = "rv64imac"
     """Without F and D (and what traces say that do not say it), or with them; C, and Zb* in part, in any case."""
+    privilege: Literal["mu", "msu"] = "mu"
+    """Modes of the hart: M and U (and what traces say that do not say it), or S as well, with paging and Sstc."""
     harts: Literal[1] = 1
     """Harts."""
     shift: Annotated[int, Range(0, 10)] = 0

@@ -9,6 +9,7 @@ import xxhash
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Exit
+from rrdbg_core.isa.csr import STI
 from rrdbg_core.machine.base import OFF, RESET_WANTED
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.outcome import Blame, StopReason
@@ -160,12 +161,18 @@ class Running(Power):
                 served = self._timers.serve(now_ns, icount)
                 self._metered[served].deadlines.add(time.perf_counter_ns() - began_ns)
                 continue
+            stimer_ns = hart[L.STIMER] - 1 if hart[L.STIMER] else NEVER_NS
+            if stimer_ns <= now_ns:
+                hart[L.STIMER] = 0
+                hart[L.MIP] |= STI
+                continue
             for number, device in enumerate(self._consoles):
                 room = device.can_receive()
                 if room != self._rooms[number]:
                     self._rooms[number] = room
                     source.room(device.name, room)
-            deadline_ns = self._timers.next_ns if self._timers.next_ns < NEVER_NS else None
+            next_ns = min(self._timers.next_ns, stimer_ns)
+            deadline_ns = next_ns if next_ns < NEVER_NS else None
             idle = bool(hart[L.WFI]) and not hart[L.MIP] & hart[L.MIE]
             now = Now(icount, now_ns, warp_ns, idle, deadline_ns)
             event = source.take(now)

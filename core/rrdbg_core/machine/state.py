@@ -45,10 +45,10 @@ class Parts:
         devices: Mapping[str, Device],
     ) -> None:
         self._core = core
-        floats = bool(core.mach[L.FLOAT])
-        fields = L.fields(floats=floats)
+        has = {"floats": bool(core.mach[L.FLOAT]), "supervisor": bool(core.mach[L.SUPERVISOR])}
+        fields = L.fields(**has)
         self._scattered = {
-            HART: (core.hart, np.array(L.state_words("hart", floats=floats))),
+            HART: (core.hart, np.array(L.state_words("hart", **has))),
             MACH: (core.mach, np.array(L.state_words("mach"))),
         }
         self._whole = {BOARD: board, HALVES: halves}
