@@ -17,7 +17,7 @@ from rrdbg_core.isa.csr import FLOAT_NUMBERS
 from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 
 from rrdbg.session.api import Difference, Position
-from rrdbg.session.csrs import CSR_NAMES
+from rrdbg.session.csrs import CSR_NAMES, SUPERVISOR_NAMES
 from rrdbg.session.errors import UsageError
 from rrdbg.session.program import Change
 from rrdbg.session.variables import Variables
@@ -88,7 +88,7 @@ class Differences(Variables):
         found |= {ABI[number]: int(hart[L.X + number]) for number in range(1, 32)}
         if self._engine.mach[L.FLOAT]:
             found |= {name: int(hart[L.F + number]) for number, name in enumerate(FLOAT_ABI)}
-        for name in ("priv", *FLOAT_NUMBERS, *CSR_NAMES):
+        for name in ("priv", *FLOAT_NUMBERS, *CSR_NAMES, *SUPERVISOR_NAMES):
             value = self._machine_register(name)
             if value is not None and name not in _COUNTERS:
                 found[name] = value

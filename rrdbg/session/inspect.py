@@ -11,7 +11,7 @@ from rrdbg_core.isa.registers import ABI, DWARF_NUMBERS, FLOAT_ABI, FLOAT_REGIST
 
 from rrdbg.session.api import DisasmLine, Location, MemoryBlock, Position, RegisterValue, SymbolInfo
 from rrdbg.session.base import PRIVS, SessionBase
-from rrdbg.session.csrs import CSR_NAMES, csr_text, csr_value, float_text
+from rrdbg.session.csrs import CSR_NAMES, SUPERVISOR_NAMES, csr_text, csr_value, float_text
 from rrdbg.session.decoding import instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.expression import Expression, parse
@@ -129,6 +129,7 @@ class Inspect(SessionBase):
                 wanted += [*FLOAT_ABI, *FLOAT_NUMBERS]
             if name in ("csr", "all"):
                 wanted += CSR_NAMES
+                wanted += SUPERVISOR_NAMES if self._engine.mach[L.SUPERVISOR] else ()
             if name == "all":
                 wanted += _MACHINE
             if name not in ("general", "float", "csr", "all"):
