@@ -149,6 +149,7 @@ WALK_FAULT = 88  # of a page walk that found nothing: 0 a page fault, 1 an acces
 PTE_PAGES = 89  # pages in the list of those with PTEs that translations in the TLBs were made of
 WALKS = 90  # statistics: page walks; how often a store to a PTE has emptied the TLBs
 PTE_FLUSHES = 91
+TLB_USED = 95  # bit i: part i of the TLBs may hold something; from bit 16 on the exec TLB's banks
 PLACE = 92  # physical address of an access; of one that lies in two pages which are no neighbours in RAM:
 FIRST_BYTES = 93  # how many of its bytes lie there
 OTHER_PLACE = 94  # where the others do

@@ -258,6 +258,7 @@ def fill_tlb(c, address, place, kind, partly):
         entry += WATCHED_TLB
     tlb[entry] = address & PAGE_MASK
     tlb[entry + U(1)] = place - m[L.RAM_BASE] - address
+    m[L.TLB_USED] |= U(1) << (entry >> U(9))
 
 
 @njit

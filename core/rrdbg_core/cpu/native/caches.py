@@ -20,7 +20,6 @@ from rrdbg_core.cpu.native.names import (
     OP_UNDECODED,
     RAM,
     REGION_CODE,
-    S_BANKS,
     STRIDE,
     TLB,
     XTLB,
@@ -30,20 +29,30 @@ from rrdbg_core.cpu.pipeline import njit
 
 
 @njit
+def flush_parts(c, parts):
+    """Forget what some parts of the TLBs hold, 256 entries each; `parts` as TLB_USED in cpu/layout.py."""
+    m = words_at(c, MACH)
+    parts &= m[L.TLB_USED]
+    m[L.TLB_USED] ^= parts
+    tlb = words_at(c, TLB)
+    first = U(0)
+    while parts != U(0):
+        if first == U(16) * BANK:
+            tlb = words_at(c, XTLB)
+            first = U(0)
+        if parts & U(1) != U(0):
+            i = first
+            while i < first + BANK:
+                tlb[i] = NO_TAG
+                i += U(2)
+        parts >>= U(1)
+        first += BANK
+
+
+@njit
 def flush_tlb(c):
     """Forget every translation; decoded code stays."""
-    tlb = words_at(c, TLB)
-    # banks that only S mode has stay empty without it
-    times = U(1) + words_at(c, MACH)[L.SUPERVISOR]
-    i = U(0)
-    while i < times * S_BANKS:
-        tlb[i] = NO_TAG
-        i += U(2)
-    xtlb = words_at(c, XTLB)
-    i = U(0)
-    while i < times * U(2) * BANK:
-        xtlb[i] = NO_TAG
-        i += U(2)
+    flush_parts(c, U(0xFFFFF))
 
 
 @njit

@@ -252,6 +252,7 @@ def fetch(c, pc):
     u32_at(c, XGEN)[page] = np.uint32(m[L.GENERATION])
     base = U(dmap[page]) * STRIDE
     xtlb = words_at(c, XTLB)
+    m[L.TLB_USED] |= U(1) << (U(16) + (exec_bank(h) >> U(9)))
     entry = exec_bank(h) + (((pc >> U(12)) & U(255)) << U(1))
     xtlb[entry] = pc & PAGE_MASK
     xtlb[entry + U(1)] = c[DEC] + base * U(8)

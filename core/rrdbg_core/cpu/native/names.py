@@ -58,6 +58,7 @@ BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
 WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
 WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: looked at when the others miss
 S_BANKS = U(4096)  # all of it once more, for S mode: with mstatus.SUM off, and on
+NOT_M_MODES = U(0b1101_1111_1111_0101_0101)  # parts of the TLBs, see TLB_USED in cpu/layout.py
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))

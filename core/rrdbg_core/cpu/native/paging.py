@@ -15,7 +15,7 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load2, load8, sar, store1, store8, u32_at, words_at
-from rrdbg_core.cpu.native.caches import code_stored
+from rrdbg_core.cpu.native.caches import code_stored, flush_parts
 from rrdbg_core.cpu.native.names import (
     ADUE,
     BANK,
@@ -30,6 +30,7 @@ from rrdbg_core.cpu.native.names import (
     MACH,
     MXR,
     NO_TAG,
+    NOT_M_MODES,
     NOWHERE,
     OFFSET,
     PPN,
@@ -56,7 +57,6 @@ from rrdbg_core.cpu.native.names import (
     WRITE_FAULT,
     WRITE_PAGE_FAULT,
     WRITE_TLB,
-    XTLB,
     U,
 )
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp
@@ -84,13 +84,18 @@ def in_paging(h):
 def forget_writes(c, page):
     """Let no store to a page of RAM pass by the write TLB unseen, wherever the page is mapped."""
     tlb = words_at(c, TLB)
-    i = WRITE_TLB
-    while i < WATCHED_TLB:
-        if (tlb[i] + tlb[i + U(1)]) >> U(12) == page:
-            tlb[i] = NO_TAG
-        if (tlb[S_BANKS + i] + tlb[S_BANKS + i + U(1)]) >> U(12) == page:
-            tlb[S_BANKS + i] = NO_TAG
-        i += U(2)
+    used = words_at(c, MACH)[L.TLB_USED]
+    bank = WRITE_TLB
+    while bank < S_BANKS + WATCHED_TLB:
+        if bank == WATCHED_TLB:
+            bank = S_BANKS + WRITE_TLB
+        if (used >> (bank >> U(9))) & U(1) != U(0):
+            i = bank
+            while i < bank + BANK:
+                if (tlb[i] + tlb[i + U(1)]) >> U(12) == page:
+                    tlb[i] = NO_TAG
+                i += U(2)
+        bank += BANK
 
 
 @njit
@@ -115,19 +120,7 @@ def mark_pte(c, offset):
 def flush_translations(c):
     """Forget all that page tables said, of which M mode knows nothing, and the marks of their PTEs."""
     m = words_at(c, MACH)
-    tlb = words_at(c, TLB)
-    xtlb = words_at(c, XTLB)
-    i = U(0)
-    while i < BANK:
-        kind = i
-        while kind < S_BANKS:
-            tlb[kind] = NO_TAG
-            tlb[S_BANKS + kind] = NO_TAG
-            tlb[S_BANKS + BANK + kind] = NO_TAG
-            kind += U(2) * BANK
-        xtlb[i] = NO_TAG
-        xtlb[U(2) * BANK + i] = NO_TAG
-        i += U(2)
+    flush_parts(c, NOT_M_MODES)
     flags = bytes_at(c, FLAGS)
     lines = words_at(c, PTE_LINES)
     pages = u32_at(c, PTE_LIST)
