@@ -468,3 +468,19 @@ def test_regions_are_not_entered_while_addresses_are_translated() -> None:
         visits.append(int(hart[L.REGION_STEPS]) > before)
     assert visits == [True, False, False, True]
     core.regions.clear()
+
+
+def test_the_external_interrupt_is_the_line_or_what_software_wrote(guest: Guest) -> None:
+    """Of SEIP a read-modify-write of mip takes back only what software wrote (privileged spec 3.1.9)."""
+    hart = guest.core.hart
+    hart[L.PRIV], hart[L.PC] = L.PRIV_M, CODE
+    hart[L.MIP] = hart[L.SEIP_LINE] = 0x200
+    hart[L.X + A1], hart[L.X + A2] = 0x2, 0x200
+    mip = NUMBER["mip"]
+    guest.put(CODE, asm("csrrs", A0, A1, imm=mip), asm("csrrc", A0, A2, imm=mip), asm("csrrs", A0, A2, imm=mip))
+    guest.run(1)
+    assert (hart[L.X + A0], hart[L.MIP], hart[L.SEIP]) == (0x200, 0x202, 0)
+    guest.run(1)
+    assert (hart[L.X + A0], hart[L.MIP], hart[L.SEIP]) == (0x202, 0x202, 0)
+    guest.run(1)
+    assert (hart[L.MIP], hart[L.SEIP]) == (0x202, 0x200)

@@ -179,3 +179,19 @@ def test_a_recording_replays_and_tells_what_the_supervisor_has(tmp_path: Path) -
         session.reverse_stepi(50)
         assert rounds - 5 <= session.evaluate("$s0") <= rounds
         assert session.evaluate("$misa") >> 18 & 1
+
+
+def test_the_plics_second_context_is_s_modes() -> None:
+    guest = machine()
+    guest.run(60)
+    plic, hart = guest.plic, guest.core.hart
+    plic.write(4 * 10, 4, 1)
+    plic.write(0x2080, 4, 1 << 10)
+    plic.raise_line(10)
+    assert (int(hart[L.MIP]) & 0xA00, hart[L.SEIP_LINE], hart[L.SEIP]) == (0x200, 0x200, 0)
+    assert plic.read(0x20_1004, 4) == 10
+    assert (int(hart[L.MIP]) & 0xA00, hart[L.SEIP_LINE]) == (0, 0)
+    # what software has raised stays
+    hart[L.SEIP] = 0x200
+    plic.write(0x20_1004, 4, 10)
+    assert int(hart[L.MIP]) & 0xA00 == 0x200

@@ -115,7 +115,7 @@ class Csrs(Memory):
             case 0x144:
                 return h[L.MIP] & h[L.MIDELEG]
             case 0x14D:
-                # Sstc 2.2: of S mode's both enables
+                # both have to let S mode, "Sstc" chapters 2 and 3
                 usable = h[L.MCOUNTEREN] & 2 and h[L.MENVCFG] & MENVCFG_STCE
                 return h[L.STIMECMP] if h[L.PRIV] == L.PRIV_M or usable else None
             case 0x180:
@@ -200,7 +200,7 @@ class Csrs(Memory):
                 mask = SSI | SEI | (0 if h[L.MENVCFG] & MENVCFG_STCE else STI)
                 h[L.MIP] = h[L.MIP] & ~mask | value & mask | h[L.SEIP_LINE]
                 h[L.SEIP] = value & SEI
-            case _ if number in _PLAIN_S and number not in (0xF14,):
+            case _ if number in _PLAIN_S:
                 offset, mask = _PLAIN_S[number]
                 h[offset] = value & mask
             case _:

@@ -90,13 +90,8 @@ class Paging(Observed):
             return False
         if priv == L.PRIV_S and pte & U and (kind == EXEC or not status & SUM):
             return False
-        match kind:
-            case 1:  # READ
-                return bool(pte & (R | X if status & MXR else R))
-            case 2:  # WRITE
-                return bool(pte & W)
-            case _:
-                return bool(pte & X)
+        needed = {READ: R | X if status & MXR else R, WRITE: W, EXEC: X}[kind]
+        return bool(pte & needed)
 
     def _set_pte(self, at: int, pte: int) -> None:
         """Write back a PTE with new bits A or D. Watches do not see it."""
