@@ -267,7 +267,8 @@ class DebuggerApp(Actions):
 
     def _while_unused(self) -> None:
         self._look_for_growth()
-        if self.collector is not None and self.view is not None and self.unused > UNUSED and self.engine.idle:
+        unused = self.view is not None and self.unused > UNUSED and self.engine.idle
+        if unused and self.collector is not None and self.collector.due:
             self.collector.tidy()
 
     def _look_for_growth(self) -> None:

@@ -2,7 +2,7 @@
 
 A search of everything stops the interface for 30 to 80 ms, in the middle of whatever a key does, and finds next to
 nothing: the screen and what it shows live as long as the interface does. So only young objects are searched at any
-time. The others are searched while nobody types, and what was found to live is not looked at ever again.
+time, and everything while nobody types, if much has come since the last time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ YOUNG = (2_000, 10, 1 << 30)
 
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
-    """Do not search meanwhile, nor ever in what is there afterwards: modules stay, and there are many."""
+    """Do not search meanwhile, nor soon in what is there afterwards: modules stay, and there are many."""
     gc.disable()
     try:
         yield
@@ -38,10 +38,16 @@ class Collector:
         gc.set_threshold(*self._before)
 
     def keep(self) -> None:
-        """Never look again at what there is now. Takes no time; for much that came at once and is going to stay."""
+        """Leave out what there is now until `tidy`. Takes no time; for much that came at once and is going to stay."""
         gc.freeze()
 
+    @property
+    def due(self) -> bool:
+        """Whether some thousands of objects have come, and stayed at first, since everything was searched."""
+        return gc.get_count()[2] > 0
+
     def tidy(self) -> None:
-        """Search what came since the last time: the more that is, the longer it takes."""
+        """Search everything: what lived the last time may have become garbage, a screen that was closed for one."""
+        gc.unfreeze()
         gc.collect()
         gc.freeze()

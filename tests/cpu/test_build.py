@@ -151,8 +151,9 @@ def test_where_nothing_can_be_written_the_kernel_works_all_the_same(
 
 def test_the_key_changes_with_every_source(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path(build.__file__).parent
-    names = ("layout.py", "emitter.py", "dispatch.py", "ops.py", "intrinsics.py", "frontend.py", "pipeline.py")
-    paths = [*(here / "native").glob("*.py"), *(here / name for name in names)]
+    names = ("layout", "emitter", "handler", "float_handlers", "region_entries", "dispatch", "host_floats", "ops")
+    names += ("intrinsics", "frontend", "pipeline")
+    paths = [*(here / "native").glob("*.py"), *(here / f"{name}.py" for name in names)]
     paths += list((here.parent / "isa").glob("*.py"))
     assert len(paths) > 20
     read = Path.read_bytes

@@ -1,4 +1,4 @@
-"""The search for garbage: never while somebody types, and never twice in what stays."""
+"""The search for garbage: never while somebody types, and of everything in between."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ class Counting(Collector):
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.much = True
+
+    @property
+    def due(self) -> bool:
+        return self.much
 
     def keep(self) -> None:
         self.said.append("keep")
@@ -39,6 +44,10 @@ async def test_it_is_searched_while_nobody_types() -> None:
         app._while_unused()
         assert collector.said == []
         app._pressed = "i", 0.0
+        collector.much = False
+        app._while_unused()
+        assert collector.said == []
+        collector.much = True
         app._while_unused()
         assert collector.said == ["tidy"]
 
@@ -53,7 +62,6 @@ async def test_what_was_opened_is_kept() -> None:
 
 
 def test_all_objects_are_searched_only_when_it_is_said() -> None:
-    before = gc.get_threshold()
     frozen = gc.get_freeze_count()
     try:
         with Collector() as collector:
@@ -64,6 +72,37 @@ def test_all_objects_are_searched_only_when_it_is_said() -> None:
             collector.tidy()
             assert known() is None
             assert gc.get_freeze_count() > frozen
+            # what lives through a search is found by a later one
+            knot = Knot()
+            known = weakref.ref(knot)
+            collector.tidy()
+            del knot
+            assert known() is not None
+            collector.tidy()
+            assert known() is None
+    finally:
+        gc.unfreeze()
+
+
+def test_it_is_due_when_much_has_come() -> None:
+    try:
+        with Collector() as collector:
+            collector.tidy()
+            assert not collector.due
+            many = [Knot() for _ in range(YOUNG[0] * (YOUNG[1] + 10))]
+            assert collector.due
+            del many
+            collector.tidy()
+            assert not collector.due
+    finally:
+        gc.unfreeze()
+
+
+def test_the_collector_is_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    try:
+        with Collector():
+            pass
         assert gc.get_threshold() == before
         with loading():
             assert not gc.isenabled()

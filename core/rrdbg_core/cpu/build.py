@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 _HERE = Path(__file__).parent
-_SOURCES = ("layout", "emitter", "dispatch", "host_floats", "ops", "intrinsics", "pipeline", "frontend")
+_SOURCES = (
+    *("layout", "emitter", "handler", "float_handlers", "region_entries", "dispatch", "host_floats", "ops"),
+    *("intrinsics", "pipeline", "frontend"),
+)
 _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 _KEPT_SECONDS = 90 * 24 * 3600

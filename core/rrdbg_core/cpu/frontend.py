@@ -17,7 +17,8 @@ import numpy as np
 
 from rrdbg_core.cpu import layout
 from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, VARIANTS, Progress
-from rrdbg_core.cpu.dispatch import HELPERS, dispatch_source
+from rrdbg_core.cpu.dispatch import dispatch_source
+from rrdbg_core.cpu.handler import HELPERS
 from rrdbg_core.cpu.ops import decode_table, variants
 from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 from rrdbg_core.isa.rvc import expansions

@@ -6,7 +6,7 @@ numpy arrays, so that the table of all 65,536 halfwords is made in a few millise
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 TARGETS = (
@@ -121,6 +121,7 @@ def _forms(h: Any) -> list[tuple[Any, Any]]:
     return forms
 
 
+@lru_cache(maxsize=1 << 13)
 def expand(halfword: int) -> int:
     """Return the 32-bit instruction that a compressed one stands for; 0 if it is illegal."""
     for condition, word in _forms(halfword & 0xFFFF):

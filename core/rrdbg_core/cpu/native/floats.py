@@ -237,26 +237,8 @@ def float_add(h, wide, rm, a, b):
 
 @njit
 def float_mul(h, wide, rm, a, b):
-    """Return a * b."""
-    if is_nan(wide, a) or is_nan(wide, b):
-        return nan_of(h, wide, a, b)
-    sign = sign_of(wide, a) ^ sign_of(wide, b)
-    if is_infinite(wide, a) or is_infinite(wide, b):
-        if is_zero(wide, a) or is_zero(wide, b):
-            return invalid(h, wide)
-        return infinity(wide, sign)
-    if is_zero(wide, a) or is_zero(wide, b):
-        return sign << sign_place(wide)
-    x = significand(wide, a)
-    y = significand(wide, b)
-    exponent = scale(wide, a) + scale(wide, b) + U(1)
-    high = high_half(x, y)
-    low = x * y
-    if high >> U(63) == U(0):
-        high = high << U(1) | low >> U(63)
-        low <<= U(1)
-        exponent -= U(1)
-    return rounded(h, wide, rm, sign, exponent, high | (U(1) if low != U(0) else U(0)))
+    """Return a * b: a zero of its sign, added to it, changes nothing."""
+    return float_fma(h, wide, rm, a, b, (a ^ b) & (U(1) << sign_place(wide)))
 
 
 @njit

@@ -2,7 +2,7 @@
 
 An f register is a double of LLVM's, which nothing but arithmetic changes a bit of; one that is known to hold a single
 in its box is there as a float as well. What the host does not compute in line (see cpu/host_floats.py) is done by the
-dispatch loop's side (`FLOATS` in cpu/dispatch.py). That it does not trap is seen to where the block begins: `READY`
+dispatch loop's side (cpu/float_handlers.py). That it does not trap is seen to where the block begins: `READY`
 holds there as anywhere in the region, for the instructions that could change it are not for regions.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.dispatch import FLOATS
+from rrdbg_core.cpu.handler import FLOATS
 from rrdbg_core.cpu.host_floats import DONE_BY_HOST, DYNAMIC, INTEGERS, RNE, HostFloat, boxed, unboxed
 from rrdbg_core.cpu.regions.flow import Step
 from rrdbg_core.cpu.regions.registers import FCSR, F, hart_word, writes

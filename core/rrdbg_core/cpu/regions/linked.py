@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rrdbg_core.cpu.dispatch import FIRST_REGION, MAX_REGIONS
+from rrdbg_core.cpu.handler import FIRST_REGION, MAX_REGIONS
 from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, RAM_BASE
 from rrdbg_core.cpu.regions.flow import marks
 from rrdbg_core.cpu.regions.plan import Plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.dispatch import FLOAT_HELPER
+from rrdbg_core.cpu.handler import FLOAT_HELPER
 from rrdbg_core.isa.expr import FloatLoad, FloatStore, SetFrd
 from rrdbg_core.isa.table import Decoded, float_reads, float_writes
 from rrdbg_core.isa.table import reads as integer_reads

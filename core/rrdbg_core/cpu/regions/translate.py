@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.dispatch import ARGS, GO, LEAVE, RESOLVE, passed
+from rrdbg_core.cpu.handler import ARGS, GO, LEAVE, RESOLVE, passed
 from rrdbg_core.cpu.regions.accesses import PAGE_MASK, Accesses
 from rrdbg_core.cpu.regions.floats import READY
 from rrdbg_core.cpu.regions.flow import Flow, Step, accesses_memory, marks, successors

@@ -1,0 +1,113 @@
+"""Where compiled regions are entered, and what they call, see cpu/regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.handler import (
+    DONE,
+    LINES,
+    PAGE_MASK,
+    PTE_LINES,
+    RUN,
+    WATCHED,
+    WATCHED_TLB_BYTES,
+    WRITE_TLB_BYTES,
+    Handler,
+)
+
+_RESOLVE_ARGS = "ptr %h, i64 %address, i64 %what"
+
+
+def region_entries(names: Mapping[str, str]) -> str:
+    """Return the handler of OP_REGION, and what compiled regions call.
+
+    `region_go` goes on at address w, `region_leave` at address ip, with w for the slot there whatever the page holds:
+    it may hold the very region that has been left. For both, n counts the next step too. `region_resolve` see
+    `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
+    """
+    enter = Handler("region")
+    # the code of a region stands at its physical address
+    paging = enter.let(f"load i64, ptr {enter.word(L.PAGING)}")
+    enter.do(f"br i1 {enter.let(f'icmp eq i64 {paging}, 0')}, label %enter, label %beside, !prof !1")
+    enter.label("beside")
+    enter.tail("@region_beside", "%ip", "%n", "%w")
+    enter.label("enter")
+    enter.count(L.REGION_STEPS, enter.let("add i64 %n, 1"))
+    enter.count(L.REGION_VISITS, "1")
+    number = enter.let(f"and i64 {enter.let('lshr i64 %w, 8')}, 65535")
+    function = enter.let(f"load ptr, ptr {enter.let(f'getelementptr ptr, ptr %ops, i64 {number}')}")
+    enter.tail(function, "%ip", "%n", "%w")
+
+    go = Handler("region_go")
+    go.count(L.REGION_STEPS, go.let("sub i64 0, %n"))
+    go.go("%w")
+
+    leave = Handler("region_leave")
+    leave.count(L.REGION_STEPS, leave.let("sub i64 0, %n"))
+    leave.count(L.REGION_LEAVES, "1")
+    pc = leave.let("ptrtoint ptr %ip to i64")
+    leave.do(f"br i1 {leave.let('icmp eq i64 %n, 0')}, label %out, label %more, !prof !0")
+    leave.label("out")
+    leave.tail("@leave", "null", "0", str(DONE), pc)
+    leave.label("more")
+    ip, pcb = leave.lookup(pc)
+    half = leave.let(f"lshr i64 {leave.let(f'sub i64 {pc}, {leave.mach(L.RAM_BASE)}')}, 1")
+    leave.do(f"store i8 1, ptr {leave.let(f'getelementptr i8, ptr {leave.table(RUN)}, i64 {half}')}")
+    entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
+    leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
+
+    return "\n".join([*(f.text() for f in (enter, go, leave)), _resolve(names)])
+
+
+def _resolve(names: Mapping[str, str]) -> str:
+    """Return `region_resolve` and what it does on a TLB miss.
+
+    A region looks for itself first, but at several accesses at a time: one alone may well pass. So may one to a page of
+    which some lines are watched or hold code, if it is to others, or beside all that is watched.
+    """
+    f = Handler("region_resolve", convention="preserve_mostcc", args=f"{_RESOLVE_ARGS}, ptr %tlb")
+    only = f.let("and i64 %what, 112")
+    write, read = (f.let(f"icmp eq i64 {only}, {kind}") for kind in (32, 16))
+    f.do(f"br i1 {f.let(f'or i1 {write}, {read}')}, label %plain, label %miss")
+    f.label("plain")
+    rest = f.let(f"sub i64 {f.let('and i64 %what, 15')}, 1")
+    bank = f.let(f"select i1 {write}, i64 {WRITE_TLB_BYTES}, i64 0")
+    entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {255 << 4}")
+    tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {f.let(f'add i64 {entry}, {bank}')}")
+    of_load = f.let(f"and i64 {f.let(f'add i64 %address, {rest}')}, {PAGE_MASK}")
+    of_aligned = f.let(f"and i64 %address, {f.let(f'or i64 {rest}, {PAGE_MASK}')}")
+    wanted = f.let(f"select i1 {write}, i64 {of_aligned}, i64 {of_load}")
+    tag = f.let(f"load i64, ptr {tag_at}")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {wanted}')}, label %hit, label %partly")
+    f.label("hit")
+    addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {tag_at}, i64 8')}")
+    f.do(f"ret i64 {f.let(f'add i64 %address, {addend}')}")
+
+    f.label("partly")
+    partly_at = f.let(f"getelementptr i8, ptr {tag_at}, i64 {WATCHED_TLB_BYTES}")
+    tag = f.let(f"load i64, ptr {partly_at}")
+    f.do(f"br i1 {f.let(f'icmp eq i64 {tag}, {of_aligned}')}, label %looked_at, label %miss")
+    f.label("looked_at")
+    addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {partly_at}, i64 8')}")
+    offset = f.let(f"add i64 %address, {addend}")
+    page, line = f.let(f"lshr i64 {offset}, 12"), f.let(f"and i64 {f.let(f'lshr i64 {offset}, 6')}, 63")
+
+    def lines(table: int) -> str:
+        found = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
+        return f.let(f"trunc i64 {f.let(f'lshr i64 {found}, {line}')} to i1")
+
+    behind = f.let(f"icmp ugt i64 %address, {f.mach(L.WATCH_LAST)}")
+    before = f.let(f"icmp ult i64 {f.let(f'add i64 %address, {rest}')}, {f.mach(L.WATCH_FIRST)}")
+    watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i1 false, i1 {lines(WATCHED)}")
+    code = f.let(f"and i1 {write}, {f.let(f'or i1 {lines(LINES)}, {lines(PTE_LINES)}')}")
+    f.do(f"br i1 {f.let(f'or i1 {watched}, {code}')}, label %miss, label %passes")
+    f.label("passes")
+    f.do(f"ret i64 {offset}")
+
+    f.label("miss")
+    f.do(f"ret i64 {f.let('tail call preserve_mostcc i64 @resolve_miss(ptr %h, i64 %address, i64 %what)')}")
+    slow = Handler("resolve_miss", "noinline cold", convention="preserve_mostcc", args=_RESOLVE_ARGS)
+    slow.do(f"ret i64 {slow.helper(names, 'resolve', ['%address', '%what'])}")
+    return f.text() + slow.text()
