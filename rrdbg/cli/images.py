@@ -64,3 +64,26 @@ def resolve_image(name: str) -> Path:
             exit_code=ExitCode.NOT_FOUND,
         )
     return guests[wanted]
+
+
+def read_input(path: Path, code: ExitCode) -> bytes:
+    """Return the content of an input file.
+
+    Args:
+        path: The file.
+        code: Exit code if it is no file; BAD_IMAGE for one that a bundled guest could stand for.
+
+    Raises:
+        RrdbgError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        hint = f"bundled guests are called {PREFIX}NAME; `rrdbg guests` lists them"
+        raise RrdbgError(
+            f"{path}: no such file", hint=hint if code == ExitCode.BAD_IMAGE else None, exit_code=ExitCode.NOT_FOUND
+        ) from error
+    except IsADirectoryError as error:
+        raise RrdbgError(f"{path} is a directory", exit_code=code) from error
+    except OSError as error:
+        raise RrdbgError(f"cannot read {path}: {error.strerror}", exit_code=ExitCode.HOST_IO) from error

@@ -37,7 +37,9 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "record", help="run a guest and record it into a trace", description=DESCRIPTION, epilog=EPILOG, **kwargs
     )
-    parser.add_argument("image", metavar="IMAGE", help="ELF, raw binary, Intel hex, or guest:NAME (rrdbg guests)")
+    parser.add_argument(
+        "image", metavar="IMAGE", nargs="?", help="ELF, raw binary, Intel hex, or guest:NAME (rrdbg guests)"
+    )
     parser.add_argument("-o", "--output", metavar="TRACE", help="the trace to write (IMAGE's name with .rrt)")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite an existing trace")
     parser.add_argument(
@@ -68,6 +70,15 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "--device", action="append", default=[], metavar="SPEC", help="virtio-rng, or file.py:Class@ADDR[,irq=N]"
     )
     machine.add_argument("--no-semihosting", action="store_true", help="semihosting calls are plain breakpoints")
+
+    boot = parser.add_argument_group("boot, instead of an IMAGE; as QEMU's options of these names")
+    boot.add_argument("--kernel", metavar="FILE", help="Image, Image.gz or ELF, started in S mode")
+    boot.add_argument("--initrd", metavar="FILE", help="initial RAM disk")
+    boot.add_argument("--append", metavar="TEXT", help="the kernel's command line")
+    boot.add_argument("--dtb", metavar="FILE", help="device tree blob (one that describes the board)")
+    boot.add_argument(
+        "--bios", metavar="FILE", help="firmware in M mode, OpenSBI's fw_dynamic for one; none; default (built in)"
+    )
 
     console = parser.add_argument_group("console input").add_mutually_exclusive_group()
     console.add_argument("--input", metavar="FILE", help="console input from a file, - for standard input")

@@ -23,10 +23,11 @@ from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
 from rrdbg_core.trace.contents import image_digest
 
 from rrdbg.cli import host, stats
+from rrdbg.cli.boot import Boot, boot, wants_boot
 from rrdbg.cli.console import STDERR, STDOUT, Console
 from rrdbg.cli.devices import device_refs
 from rrdbg.cli.embedding import Embedded, embedded_sources
-from rrdbg.cli.images import PREFIX, guest_sources, resolve_image
+from rrdbg.cli.images import PREFIX, guest_sources, read_input, resolve_image
 from rrdbg.cli.summary import exit_code, summary, summary_fields
 from rrdbg.cli.terminal import Compiling
 from rrdbg.cli.user import STDIN, User
@@ -76,8 +77,23 @@ def plan(args: argparse.Namespace) -> Plan:
     Raises:
         RrdbgError: They make no sense, or a file that they name cannot be read.
     """
+    loaded = boot(args) if wants_boot(args) else _image(args)
+    config = _config(args, loaded)
+    until = _until(args.until)
+    name = next(name for name in (args.image, args.kernel, args.bios) if name is not None)
+    path = resolve_image(name)
+    output = args.output or f"{path.stem}.rrt"
+    bundled = guest_sources() if name.startswith(PREFIX) else None
+    sources = Embedded()
+    if args.embed_sources or bundled is not None:
+        sources = embedded_sources(read_input(path, ExitCode.BAD_IMAGE), path, bundled)
+    return Plan(args, config, loaded.contents, until, _console_input(args), output, sources)
+
+
+def _image(args: argparse.Namespace) -> Boot:
+    """Return what IMAGE loads."""
     path = resolve_image(args.image)
-    content = _read(path, ExitCode.BAD_IMAGE)
+    content = read_input(path, ExitCode.BAD_IMAGE)
     kind = loader.detect(path, content, args.load_address)
     if kind == "elf" and args.load_address is not None:
         raise RrdbgError(
@@ -87,14 +103,7 @@ def plan(args: argparse.Namespace) -> Plan:
         )
     loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
     image = ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=args.load_address)
-    config = _config(args, image)
-    until = _until(args.until)
-    output = args.output or f"{path.stem}.rrt"
-    bundled = guest_sources() if args.image.startswith(PREFIX) else None
-    sources = Embedded()
-    if args.embed_sources or bundled is not None:
-        sources = embedded_sources(content, path, bundled)
-    return Plan(args, config, {image.digest: content}, until, _console_input(args), output, sources)
+    return Boot([image], {image.digest: content}, entry=args.entry)
 
 
 def run_recording(args: argparse.Namespace) -> int:
@@ -171,33 +180,22 @@ def _run_live(args: argparse.Namespace) -> int:
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------
-def _read(path: Path, code: ExitCode) -> bytes:
-    """Return the content of an input file."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        hint = f"bundled guests are called {PREFIX}NAME; `rrdbg guests` lists them"
-        raise RrdbgError(
-            f"{path}: no such file", hint=hint if code == ExitCode.BAD_IMAGE else None, exit_code=ExitCode.NOT_FOUND
-        ) from error
-    except IsADirectoryError as error:
-        raise RrdbgError(f"{path} is a directory", exit_code=code) from error
-    except OSError as error:
-        raise RrdbgError(f"cannot read {path}: {error.strerror}", exit_code=ExitCode.HOST_IO) from error
-
-
-def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
+def _config(args: argparse.Namespace, loaded: Boot) -> MachineConfig:
     devices = device_refs(args.device)
     try:
         return MachineConfig(
             isa="rv64gc",
+            privilege="msu",
+            firmware=loaded.firmware,
+            device_tree=loaded.device_tree,
+            next_stage=loaded.next_stage,
             ram_bytes=args.memory,
             shift=args.shift,
             seed=args.seed,
             rtc_base_ns=args.rtc_base,
             semihosting=not args.no_semihosting,
-            images=(image,),
-            entry=args.entry,
+            images=tuple(loaded.images),
+            entry=loaded.entry,
             devices=devices,
         )
     except Invalid as error:
@@ -223,13 +221,13 @@ def _console_input(args: argparse.Namespace) -> ConsoleInput:
     if args.no_input:
         return ConsoleInput()
     if args.input_script:
-        text = _read(Path(args.input_script), ExitCode.USAGE)
+        text = read_input(Path(args.input_script), ExitCode.USAGE)
         try:
             return ScriptInput(parse_script(text.decode(), args.input_script))
         except UnicodeDecodeError as error:
             raise RrdbgError(f"{args.input_script}: not UTF-8 text", exit_code=ExitCode.USAGE) from error
     if args.input and args.input != "-":
-        return BytesInput(_read(Path(args.input), ExitCode.USAGE))
+        return BytesInput(read_input(Path(args.input), ExitCode.USAGE))
     if not args.tui and host.is_repeatable(STDIN):
         return BytesInput(host.read_all(STDIN))
     return HostInput()

@@ -308,7 +308,7 @@ def test_the_semihosting_sequence(kind: type[Core]) -> None:
     core.mach[L.SEMIHOSTING] = 1
     assert core.run(9) == Exit.SEMIHOST
     assert (core.icount, core.hart[PC]) == (1, RAM + 4)
-    core.semihosting_done()
+    core.call_done()
     assert core.run(4) == Exit.LIMIT
     assert core.hart[X5] == 1
     for spoilt in ([NOP, *call[1:]], [*call[:2], NOP], [call[0], 0x9002_9002, call[2]]):

@@ -126,7 +126,7 @@ def test_accesses_to_nothing() -> None:
 def test_semihosting_calls_stand_beside_the_devices() -> None:
     machine = boot(EXIT_CALL + "    .dword 0x20026\n    .dword 0\n")
     answers: list[int] = []
-    machine.on_answer = answers.append
+    machine.on_answer = lambda register, value: answers.append(value)
     machine.run(100)
     stats = machine.stats()
     assert stats.exits["semihost"] == len(answers) == 1

@@ -52,13 +52,15 @@ class Exit(IntEnum):
     WATCH = 5
     """The last step hit a watch, see `hit`."""
     SEMIHOST = 6
-    """The next step is a semihosting call: carry it out, `semihosting_done`, and run again."""
+    """The next step is a semihosting call: carry it out, `call_done`, and run again."""
     TRACKED = 7
     """The last step stored to a range that the machine tracks."""
     DRAIN = 8
     """A buffer is full; `run` empties it and goes on by itself."""
     SERVED = 9
     """The kernel has done many accesses to devices by itself, and time has passed."""
+    SBI = 10
+    """The next step is a call of S mode that the machine answers: carry it out, `call_done`, and run again."""
 
 
 class CoreBase:
@@ -119,7 +121,7 @@ class CoreBase:
             if self.mach[L.SUPERVISOR]:
                 hart[L.MENVCFG] = MENVCFG_ADUE
             hart[L.MHARTID] = number
-        self.mach[L.MMIO_STATE] = self.mach[L.SEMIHOSTED] = 0
+        self.mach[L.MMIO_STATE] = self.mach[L.CALLED] = 0
         if hasattr(self, "_kernel"):
             self.drop_caches()
 

@@ -110,9 +110,9 @@ class Core(Stops):
         self.mach[L.MMIO_VALUE] = value
         self.mach[L.MMIO_STATE] = 2 if ok else 3
 
-    def semihosting_done(self) -> None:
-        """Say that the semihosting call was carried out: the next run completes the ebreak."""
-        self.mach[L.SEMIHOSTED] = 1
+    def call_done(self) -> None:
+        """Say that the call of the host was carried out: the next run completes the ebreak or ecall."""
+        self.mach[L.CALLED] = 1
 
     def set_interrupt(self, bits: int, level: bool, hart: int = 0) -> None:
         """Raise or lower lines in a hart's mip."""

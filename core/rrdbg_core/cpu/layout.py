@@ -90,6 +90,7 @@ UART_PRINTS = 15  # 1: console output is put into a buffer; 0: somebody waits fo
 IDLE_UNTIL = 16  # icount before which an idle hart may go on at the timer's deadline; 0: the machine sees to it
 FLOAT = 17  # bits of mstatus.FS that can be written: none, and F and D are not there
 SUPERVISOR = 18  # 1: there is S mode
+SBI = 19  # 1: the machine answers calls of S mode
 
 STATUS = 32  # how a step ended, see cpu/native/names.py
 TRAP_CAUSE = 33
@@ -100,7 +101,7 @@ MMIO_ADDR = 37
 MMIO_SIZE = 38
 MMIO_WRITE = 39
 MMIO_VALUE = 40
-SEMIHOSTED = 41  # 1: the call was carried out, the ebreak completes
+CALLED = 41  # 1: the call of the host was carried out, the ebreak or ecall completes
 SKIP_BREAK = 42  # icount + 1 at which breakpoints are passed over
 SEARCH = 43  # 0: hits exit; 1: hits are remembered
 LAST_HIT = 44  # icount of the newest hit

@@ -22,7 +22,7 @@ from rrdbg_core.machine import loader
 from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.halves import Halves
-from rrdbg_core.machine.hosted import Hosted
+from rrdbg_core.machine.hosted import Hosted, Served
 from rrdbg_core.machine.outcome import Accesses
 from rrdbg_core.machine.source import EventSource
 from rrdbg_core.machine.state import Parts
@@ -80,6 +80,7 @@ class MachineBase:
             self.core.hart[L.MENVCFG] = MENVCFG_ADUE
         self._wired = INTERRUPTS | SEI if config.privilege == "msu" else INTERRUPTS  # lines that the hart has
         self.core.mach[L.SEMIHOSTING] = int(config.semihosting)
+        self.core.mach[L.SBI] = int(config.firmware == "sbi")
         # a memoryview hands out plain integers, three times as fast as an array does
         self._mach: memoryview[int] = memoryview(self.core.mach)  # type: ignore[arg-type]
         self._hart: memoryview[int] = memoryview(self.core.hart)  # type: ignore[arg-type]
@@ -100,8 +101,8 @@ class MachineBase:
         self._on_access: Callable[[Accesses], None] | None = None
         self.on_store: Callable[[int, bytes], None] | None = None
         """Called with address and bytes before anything but the hart writes RAM."""
-        self.on_answer: Callable[[int], None] | None = None
-        """Called with what the host is about to put into a0, the answer to a semihosting call."""
+        self.on_answer: Callable[[int, int], None] | None = None
+        """Called with a register and what the host is about to put into it: a0, or a0 and then a1."""
         self.on_reset: Callable[[], None] | None = None
         """Called before the machine is reset."""
         self._serving = False  # a step waits for a device or for the host
@@ -110,7 +111,7 @@ class MachineBase:
         self._set_up_devices()
         self.parts = Parts(self.core, self.board, _BOARD_NAMES, self.halves, self._halves.names(), self.devices)
         """The state, part by part."""
-        self._hosted = Hosted(board)
+        self._hosted, self._firmware = Hosted(board), Served(board)
 
     def _set_up_devices(self) -> None:
         """Lay the states of all devices side by side, and note who does what."""
@@ -200,9 +201,9 @@ class MachineBase:
     def set_mtime(self, ticks: int) -> None:
         """See `Board`."""
         self._mach[L.TIME_OFFSET] = ticks - self.virtual_ns() // TICK_NS & M64
-        self._start_stimer()
+        self.start_stimer()
 
-    def _start_stimer(self) -> None:
+    def start_stimer(self) -> None:
         """Compare time and stimecmp: raise or lower S mode's timer interrupt, and start the timer.
 
         As `start_stimer` in cpu/native/devices.py.

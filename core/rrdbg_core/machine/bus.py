@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import xxhash
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.devices import semihosting
+from rrdbg_core.devices import sbi, semihosting
 from rrdbg_core.devices.contract import BusFault, Device
 from rrdbg_core.isa.csr import SEI
 from rrdbg_core.machine.base import EXIT_CODE, M64, OFF, RESET_WANTED, MachineBase
@@ -81,13 +81,25 @@ class Bus(MachineBase):
         """Carry out the call that the hart makes."""
         hart = self._hart
         began_ns = time.perf_counter_ns()
-        answer = semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11])
-        if self.on_answer:
-            self.on_answer(answer)
-        hart[L.X + 10] = answer
-        self._attention = True
-        self.core.semihosting_done()
+        self._answer(semihosting.call(self._hosted, hart[L.X + 10], hart[L.X + 11]))
         self._meters.semihosting.add(time.perf_counter_ns() - began_ns)
+
+    def _sbi(self) -> None:
+        """Carry out the call that the hart makes in S mode."""
+        hart = self._hart
+        began_ns = time.perf_counter_ns()
+        self._answer(*sbi.call(self._firmware, hart[L.X + 17], hart[L.X + 16], hart[L.X + 10 : L.X + 16].tolist()))
+        self._timers.look_at(self.uart)
+        self._meters.sbi.add(time.perf_counter_ns() - began_ns)
+
+    def _answer(self, *values: int) -> None:
+        """Put what the host answers into a0 and a1, and let the hart go on."""
+        for register, value in enumerate(values, 10):
+            if self.on_answer:
+                self.on_answer(register, value)
+            self._hart[L.X + register] = value
+        self._attention = True
+        self.core.call_done()
 
     def _fold(self, *values: int) -> None:
         """Fold what came from outside the CPU into the running hash of the check words."""

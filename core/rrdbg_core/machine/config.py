@@ -56,6 +56,12 @@ class MachineConfig(Checked):
     """Without F and D (and what traces say that do not say it), or with them; C, and Zb* in part, in any case."""
     privilege: Literal["mu", "msu"] = "mu"
     """Modes of the hart: M and U (and what traces say that do not say it), or S as well, with paging and Sstc."""
+    firmware: Literal["none", "sbi"] = "none"
+    """Who runs in M mode: what the images bring, or nobody: the hart starts in S mode, and the machine answers it."""
+    device_tree: int | None = None
+    """Address of the device tree; it is in a1 at the first instruction."""
+    next_stage: int | None = None
+    """Address of what tells OpenSBI's fw_dynamic where to go on; it is in a2 at the first instruction."""
     harts: Literal[1] = 1
     """Harts."""
     shift: Annotated[int, Range(0, 10)] = 0

@@ -138,13 +138,16 @@ def _load_elf(data: bytes, name: str) -> Program:
     if phentsize != 56 or phoff + 56 * phnum > len(data):
         raise BadImage(f"{name}: the program headers are cut off or malformed")
     segments = []
+    virtual_entry = entry
     for index in range(phnum):
-        p_type, _, offset, _, paddr, filesz, memsz, _ = struct.unpack_from("<IIQQQQQQ", data, phoff + 56 * index)
+        p_type, _, offset, vaddr, paddr, filesz, memsz, _ = struct.unpack_from("<IIQQQQQQ", data, phoff + 56 * index)
         if p_type != PT_LOAD or memsz == 0:
             continue
         if filesz > memsz or offset + filesz > len(data):
             raise BadImage(f"{name}: segment {index} is cut off: {offset + filesz} bytes wanted, {len(data)} there")
         segments.append(Segment(paddr, data[offset : offset + filesz], memsz))
+        if vaddr <= virtual_entry < vaddr + memsz:
+            entry = virtual_entry - vaddr + paddr
     if not segments:
         raise BadImage(f"{name}: no segment to load")
     return Program(tuple(segments), entry, _symbols(data, shoff, shentsize, shnum))

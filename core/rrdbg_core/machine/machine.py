@@ -68,7 +68,7 @@ class Machine(Running):
         self.parts.restore(state, order)
         self._serving = False
         mach = self._mach
-        mach[L.MMIO_STATE] = mach[L.SEMIHOSTED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
+        mach[L.MMIO_STATE] = mach[L.CALLED] = mach[L.TRACKED_HIT] = mach[L.HIT_INDEX] = mach[L.SKIP_BREAK] = 0
         mach[L.OUTPUT_ROWS] = 0
         self.core.flush_tlb()
 

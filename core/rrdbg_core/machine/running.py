@@ -27,7 +27,7 @@ ACCESSES = 1 << 11
 JUMPS = 1 << 12
 """Warps of an idle machine between looks at interruption."""
 _OF_A_DEVICE = (EventKind.UART_INPUT, EventKind.BH, EventKind.BH_ONESHOT)
-_WANTS = (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST)
+_WANTS = (Exit.MMIO_READ, Exit.MMIO_WRITE, Exit.SEMIHOST, Exit.SBI)
 """Exits that want something done before the step can complete."""
 
 
@@ -120,6 +120,8 @@ class Running(Power):
             self._serving = True
             if reason is Exit.SEMIHOST:
                 self._semihosting()
+            elif reason is Exit.SBI:
+                self._sbi()
             else:
                 self._device_access()
             self._serving = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TIMED_ONE_IN = 61
 """Of how many accesses to a device one is timed. A prime: a guest that polls makes its accesses in short cycles."""
-NOTHING, SEMIHOSTING = "nothing", "semihosting"
+NOTHING, SEMIHOSTING, SBI = "nothing", "semihosting", "sbi"
 """What stands in the place of a device: for accesses to where none is, and for calls of the host."""
 
 
@@ -93,7 +93,7 @@ class DeviceStats(Frozen):
     """One device. Times hold what follows from it at once: DMA, interrupt lines, console output that is handed on."""
 
     name: str
-    """Its name; `NOTHING` or `SEMIHOSTING`."""
+    """Its name; `NOTHING`, `SEMIHOSTING` or `SBI`."""
     accesses: Cost
     """Reads and writes by the guest. The time is estimated."""
     events: Cost = Cost()
@@ -166,7 +166,7 @@ class Stats(Frozen):
     regions: RegionStats
     """Compiled regions."""
     devices: tuple[DeviceStats, ...]
-    """Each device, in the order of addresses; `SEMIHOSTING` and `NOTHING` only if there was anything."""
+    """Each device, in the order of addresses; the other three only if there was anything."""
 
     @property
     def region_share(self) -> float:
@@ -192,6 +192,8 @@ class Meters:
         """By device, in the same order."""
         self.semihosting = Meter()
         """Calls of the host."""
+        self.sbi = Meter()
+        """Calls of S mode."""
         self.nothing = 0
         """Accesses to where no device is, or none that takes them."""
         self.warps = self.events = self.host_ns = self.cpu_ns = 0
@@ -205,7 +207,7 @@ class Meters:
             meters.stats(name, served.get(name, 0), deadlines.get(name, 0))
             for name, meters in zip(self._names, self.devices, strict=True)
         ]
-        others = [(SEMIHOSTING, self.semihosting.cost), (NOTHING, Cost(self.nothing))]
+        others = [(SEMIHOSTING, self.semihosting.cost), (SBI, self.sbi.cost), (NOTHING, Cost(self.nothing))]
         devices += [DeviceStats(name, cost) for name, cost in others if cost.count]
         return Stats(
             steps=core.steps,

@@ -77,7 +77,7 @@ class Armed:
         everything = self._everything
         self._machine.on_store = self._stored if any(w.writes or w.changes for w in everything.watches) else None
         self._machine.on_reset = self._reset if everything.registers else None
-        self._machine.on_answer = self._answered if everything.registers >> 10 & 1 else None
+        self._machine.on_answer = self._answered if everything.registers >> 10 & 3 else None
 
     def _watches(self, targets: Targets, gate: int) -> list[Watch]:
         """Return the kernel's watches: the part of each that lies in RAM, reads and writes apart."""
@@ -121,10 +121,10 @@ class Armed:
                 self._hit(Found(False, old=old))
                 return
 
-    def _answered(self, new: int) -> None:
-        """Look at a0 before the host answers a semihosting call in it: the step itself finds it changed already."""
-        old = int(self._machine.core.hart[L.X + 10])
-        if old != new:
+    def _answered(self, register: int, new: int) -> None:
+        """Look at a register before the host puts its answer into it: the step itself finds it changed already."""
+        old = int(self._machine.core.hart[L.X + register])
+        if old != new and self._everything.registers >> register & 1:
             self._hit(Found(False, old=old, new=new))
 
     def _hit(self, found: Found) -> None:

@@ -312,7 +312,7 @@ def at_break(c, pc, icount):
     row = first_break(c, pc)
     rows = words_at(c, BREAKS)
     here = row < m[L.BREAKS] and rows[row * U(L.BREAK_WORDS)] == pc
-    looks = here and m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0)
+    looks = here and m[L.SKIP_BREAK] != icount + U(1) and m[L.MMIO_STATE] < U(2) and m[L.CALLED] == U(0)
     if looks and break_stops(c, row, pc, icount):
         m[L.STATUS] = EXIT_BREAK
         return EXITED

@@ -130,7 +130,7 @@ def kernel(c, limit):
         if stepping != U(0):
             before_step(c)
         cause = U(0)
-        if m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):
+        if m[L.MMIO_STATE] < U(2) and m[L.CALLED] == U(0):
             cause = pending_interrupt(h)
             if cause == U(0) and h[L.WFI] != U(0):
                 if h[L.MIP] & h[L.MIE] == U(0):

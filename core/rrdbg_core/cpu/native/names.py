@@ -48,7 +48,8 @@ DONE, DONE_OUT, JUMPED, TRAPPED, EXITED = (U(_i) for _i in range(5))
     EXIT_TRACKED,
     EXIT_DRAIN,
     EXIT_SERVED,
-) = (U(_i) for _i in range(10))
+    EXIT_SBI,
+) = (U(_i) for _i in range(11))
 
 PAGE = U(4096)
 OFFSET = U(4095)

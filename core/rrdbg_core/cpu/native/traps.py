@@ -7,6 +7,7 @@ from rrdbg_core.cpu.intrinsics import words_at
 from rrdbg_core.cpu.native.names import (
     DONE,
     DONE_OUT,
+    EXIT_SBI,
     EXIT_SEMIHOST,
     EXITED,
     HART,
@@ -167,8 +168,16 @@ def wfi(c, pc):
 
 @njit
 def ecall(c):
-    """Call the environment."""
-    return fault(c, U(8) + words_at(c, HART)[L.PRIV], U(0))
+    """Call the environment, which may be the host."""
+    h = words_at(c, HART)
+    m = words_at(c, MACH)
+    if m[L.SBI] != U(0) and h[L.PRIV] == U(L.PRIV_S):
+        if m[L.CALLED] != U(0):
+            m[L.CALLED] = U(0)
+            return DONE_OUT
+        m[L.STATUS] = EXIT_SBI
+        return EXITED
+    return fault(c, U(8) + h[L.PRIV], U(0))
 
 
 @njit
@@ -178,8 +187,8 @@ def ebreak(c, pc):
     The semihosting sequence is slli x0, x0, 0x1f; ebreak; srai x0, x0, 7, uncompressed.
     """
     m = words_at(c, MACH)
-    if m[L.SEMIHOSTED] != U(0):
-        m[L.SEMIHOSTED] = U(0)
+    if m[L.CALLED] != U(0):
+        m[L.CALLED] = U(0)
         return DONE_OUT
     if m[L.SEMIHOSTING] != U(0):
         before = code_word(c, pc - U(4))

@@ -115,12 +115,17 @@ class ReferenceCore(Floating):
         pass
 
     def _ecall(self, decoded: Decoded) -> None:
-        raise Trap(ECALL + self._h[L.PRIV], 0)
+        m, priv = self._m, self._h[L.PRIV]
+        if not m[L.SBI] or priv != L.PRIV_S:
+            raise Trap(ECALL + priv, 0)
+        if not m[L.CALLED]:
+            raise Leave(Exit.SBI)
+        m[L.CALLED] = 0
 
     def _ebreak(self, decoded: Decoded) -> None:
         m, pc = self._m, self._h[L.PC]
-        if m[L.SEMIHOSTED]:
-            m[L.SEMIHOSTED] = 0
+        if m[L.CALLED]:
+            m[L.CALLED] = 0
             return
         # slli x0, x0, 0x1f; ebreak; srai x0, x0, 7 (RISC-V semihosting 0.4)
         around = [self._code_word(at & M64) for at in (pc - 4, pc + 4)] if m[L.SEMIHOSTING] else []
@@ -241,7 +246,7 @@ class ReferenceCore(Floating):
         if self._stimer_due() <= self._at:
             h[L.STIMER] = 0
             h[L.MIP] |= STI
-        if m[L.MMIO_STATE] < 2 and not m[L.SEMIHOSTED]:
+        if m[L.MMIO_STATE] < 2 and not m[L.CALLED]:
             interrupt = self._pending_interrupt()
             if interrupt:
                 h[L.WFI] = 0

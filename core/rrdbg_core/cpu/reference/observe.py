@@ -143,7 +143,7 @@ class Observed(Words):
         """Return whether to stop before the instruction at pc."""
         m = self._m
         gates = self._breaks.get(self._h[L.PC])
-        if gates is None or m[L.SKIP_BREAK] == self._at + 1 or m[L.MMIO_STATE] >= 2 or m[L.SEMIHOSTED]:
+        if gates is None or m[L.SKIP_BREAK] == self._at + 1 or m[L.MMIO_STATE] >= 2 or m[L.CALLED]:
             return False
         verdicts = {gate: self._verdict(gate) for gate in gates}
         return self._pass(verdicts, dict.fromkeys(gates, 0)) is not None

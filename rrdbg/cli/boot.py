@@ -1,0 +1,208 @@
+"""Firmware, kernel, initial RAM disk and device tree: what goes where in RAM, as QEMU's `virt` places it."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import xxhash
+from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.errors import ExitCode, RrdbgError
+from rrdbg_core.machine import loader
+from rrdbg_core.machine.config import ImageRef
+from rrdbg_core.machine.devicetree import board_tree
+from rrdbg_core.machine.fdt import BadTree, cells, pack, unpack
+from rrdbg_core.trace.contents import image_digest
+
+from rrdbg.cli.images import read_input, resolve_image
+
+MIB = 1 << 20
+KERNEL_ALIGNMENT = 2 * MIB
+INITRD_DISTANCE = 512 * MIB
+"""The RAM disk lies so far behind the kernel's start, or half of the RAM, whichever is less."""
+HIGHEST_TREE = 3072 * MIB
+"""The device tree lies below this, so that 32-bit code finds it."""
+RISCV_IMAGE, IMAGE_MAGIC_AT = b"RSC\x05", 56
+_GZIP, _ZBOOT = b"\x1f\x8b", b"zimg"
+_NEXT_STAGE = struct.Struct("<6Q")
+_OSBI, _OSBI_VERSION, _S_MODE = 0x4942534F, 2, 1
+_USAGE = ExitCode.USAGE
+
+
+@dataclass
+class Boot:
+    """What is loaded, and where the hart starts."""
+
+    images: list[ImageRef] = field(default_factory=list)
+    """What is loaded, in order."""
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """Its content by digest."""
+    firmware: Literal["none", "sbi"] = "none"
+    """Who runs in M mode, see `MachineConfig`."""
+    entry: int | None = None
+    """First instruction; None: the image says."""
+    device_tree: int | None = None
+    """Its address."""
+    next_stage: int | None = None
+    """Address of what fw_dynamic is told."""
+
+    def add(self, path: Path, content: bytes, address: int | None = None) -> loader.Program:
+        """Load a file: an ELF where it says, anything else at an address."""
+        kind = "elf" if content[:4] == b"\x7fELF" else "raw"
+        where = None if kind == "elf" else address
+        program = loader.load(kind, content, path.name, where)
+        digest = image_digest(content)
+        self.images.append(ImageRef(kind=kind, digest=digest, name=path.name, load_address=where))  # type: ignore[arg-type]
+        self.contents[digest] = content
+        return program
+
+
+def wants_boot(args: argparse.Namespace) -> bool:
+    """Return whether the options name a kernel or firmware rather than an IMAGE.
+
+    Raises:
+        RrdbgError: They name both, or neither.
+    """
+    booted = [name for name in ("kernel", "bios", "initrd", "append", "dtb") if getattr(args, name) is not None]
+    if args.image is not None and booted:
+        raise RrdbgError(
+            f"IMAGE and --{booted[0]} exclude each other",
+            hint="--kernel runs in S mode, --bios in M mode, and IMAGE has the machine for itself",
+            exit_code=_USAGE,
+        )
+    if args.image is None and not booted:
+        raise RrdbgError("nothing to run", hint="name an IMAGE, or a --kernel", exit_code=_USAGE)
+    if args.kernel is None and booted and booted != ["bios"]:
+        needs = next(name for name in booted if name != "bios")
+        raise RrdbgError(f"--{needs} needs a --kernel", exit_code=_USAGE)
+    if booted and (args.load_address is not None or args.entry is not None):
+        option = "--load-address" if args.load_address is not None else "--entry"
+        raise RrdbgError(f"{option} goes with IMAGE, not with --{booted[0]}", exit_code=_USAGE)
+    return bool(booted)
+
+
+def boot(args: argparse.Namespace) -> Boot:
+    """Return what the options --bios, --kernel, --initrd, --append and --dtb load.
+
+    Raises:
+        RrdbgError: A file cannot be read, is not what it should be, or RAM is too small.
+    """
+    found = Boot()
+    end = RAM_BASE + args.memory
+    start = RAM_BASE
+    match args.bios:
+        case None | "default":
+            found.firmware = "sbi"
+            start = RAM_BASE + KERNEL_ALIGNMENT
+        case "none":
+            pass
+        case name:
+            path = Path(name)
+            program = found.add(path, read_input(path, ExitCode.BAD_IMAGE), RAM_BASE)
+            start = _aligned(max(s.address + s.size for s in program.segments))
+            found.entry = program.entry
+    if args.kernel is None and found.firmware == "sbi":
+        raise RrdbgError("--bios default needs a --kernel", exit_code=_USAGE)
+    top, kernel_entry = start, start
+    if args.kernel is not None:
+        top, kernel_entry = _add_kernel(found, args.kernel, start, end)
+        if found.entry is None:
+            found.entry = kernel_entry
+    disk = _add_initrd(found, args, kernel_entry, top) if args.initrd is not None else None
+    _add_tree(found, args, kernel_entry, disk, top)
+    return found
+
+
+def _add_kernel(found: Boot, name: str, start: int, end: int) -> tuple[int, int]:
+    """Load the kernel and return what lies behind it, and its first instruction."""
+    path = resolve_image(name)
+    content = read_input(path, ExitCode.BAD_IMAGE)
+    if content[:2] == _GZIP:
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise loader.BadImage(f"{path}: the compressed kernel is damaged: {error}") from error
+    if content[4:8] == _ZBOOT:
+        raise loader.BadImage(
+            f"{path}: a kernel that EFI firmware unpacks (zboot)",
+            hint="take the Image that it was made of: arch/riscv/boot/Image",
+        )
+    program = found.add(path, content, start)
+    top = max(s.address + s.size for s in program.segments)
+    if content[IMAGE_MAGIC_AT : IMAGE_MAGIC_AT + 4] == RISCV_IMAGE:
+        # what it needs behind the file, and it says so (Documentation/arch/riscv/boot-image-header.rst)
+        top = max(top, start + int.from_bytes(content[16:24], "little"))
+    if top > end:
+        raise loader.BadImage(
+            f"{path}: the kernel needs RAM up to 0x{top:x}, there is RAM up to 0x{end:x}",
+            hint="give it more with --memory",
+        )
+    return top, program.entry
+
+
+def _add_initrd(found: Boot, args: argparse.Namespace, kernel_entry: int, top: int) -> tuple[int, int]:
+    """Load the RAM disk and return where it begins and ends."""
+    path = Path(args.initrd)
+    content = read_input(path, ExitCode.NOT_FOUND)
+    if not content:
+        raise loader.BadImage(f"{path}: the file is empty")
+    start = max(kernel_entry + min(args.memory // 2, INITRD_DISTANCE), _aligned(top))
+    digest = image_digest(content)
+    found.images.append(ImageRef(kind="raw", digest=digest, name=path.name, load_address=start))
+    found.contents[digest] = content
+    return start, start + len(content)
+
+
+def _add_tree(found: Boot, args: argparse.Namespace, kernel_entry: int, disk: tuple[int, int] | None, top: int) -> None:
+    """Make the device tree, and what fw_dynamic is told, behind everything else."""
+    if args.dtb is None:
+        root, name = board_tree(args.memory), "board.dtb"
+    else:
+        path = Path(args.dtb)
+        name = path.name
+        try:
+            root = unpack(read_input(path, ExitCode.NOT_FOUND))
+        except BadTree as error:
+            raise loader.BadImage(f"{path}: not a device tree blob: {error}") from error
+    chosen = root.child("chosen", {"rng-seed": _entropy(args.seed)})
+    if args.append is not None:
+        chosen.set({"bootargs": args.append})
+    if disk is not None:
+        first, last = disk
+        chosen.set({"linux,initrd-start": cells(first), "linux,initrd-end": cells(last)})
+    blob = pack(root)
+    blob += bytes(-len(blob) % 8)
+    stage = b""
+    if args.bios not in (None, "default", "none"):
+        goes_on = kernel_entry if args.kernel is not None else 0
+        stage = _NEXT_STAGE.pack(_OSBI, _OSBI_VERSION, goes_on, _S_MODE, 0, 0)
+    below = min(RAM_BASE + args.memory, HIGHEST_TREE)
+    address = (below - len(blob) - len(stage)) & -KERNEL_ALIGNMENT
+    last = disk[1] if disk else top
+    if address < last:
+        raise RrdbgError(
+            f"RAM is too small: kernel and RAM disk reach up to 0x{last:x}, and the device tree has to go behind them",
+            hint="give the guest more with --memory",
+            exit_code=ExitCode.BAD_IMAGE,
+        )
+    found.add(Path(name), blob + stage, address)
+    found.device_tree = address
+    if stage:
+        found.next_stage = address + len(blob)
+
+
+def _entropy(seed: int | None) -> bytes:
+    """Return 32 bytes for the kernel's random numbers."""
+    if seed is None:
+        return os.urandom(32)
+    return b"".join(xxhash.xxh3_128_digest(f"rng-seed {half}".encode(), seed & (1 << 64) - 1) for half in (0, 1))
+
+
+def _aligned(address: int) -> int:
+    return -(-address // KERNEL_ALIGNMENT) * KERNEL_ALIGNMENT
