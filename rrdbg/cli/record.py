@@ -69,7 +69,11 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     machine.add_argument(
         "--device", action="append", default=[], metavar="SPEC", help="virtio-rng, or file.py:Class@ADDR[,irq=N]"
     )
-    machine.add_argument("--no-semihosting", action="store_true", help="semihosting calls are plain breakpoints")
+    machine.add_argument(
+        "--no-semihosting",
+        action="store_true",
+        help="semihosting calls are plain breakpoints (always so without an IMAGE)",
+    )
 
     boot = parser.add_argument_group("boot, instead of an IMAGE; as QEMU's options of these names")
     boot.add_argument("--kernel", metavar="FILE", help="Image, Image.gz or ELF, started in S mode")

@@ -193,7 +193,7 @@ def _config(args: argparse.Namespace, loaded: Boot) -> MachineConfig:
             shift=args.shift,
             seed=args.seed,
             rtc_base_ns=args.rtc_base,
-            semihosting=not args.no_semihosting,
+            semihosting=args.image is not None and not args.no_semihosting,
             images=tuple(loaded.images),
             entry=loaded.entry,
             devices=devices,

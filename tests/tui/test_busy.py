@@ -42,7 +42,7 @@ class Silent(FakeSession):
         super().__init__(debug=True)
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("_") and name not in ("cancel", "close", "speaks", "on_progress"):
+        if not name.startswith("_") and name not in ("cancel", "cancelled", "close", "speaks", "on_progress"):
             object.__getattribute__(self, "speaks").wait(60)
         return object.__getattribute__(self, name)
 

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.devices.backend import Backend
+from rrdbg_core.frozen import Frozen
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -76,6 +77,38 @@ class ArrayField:
 
     def __set__(self, state: DeviceState, value: int) -> None:
         raise AttributeError(f"{self.name} is an array: assign to {self.name}[index] or {self.name}[:]")
+
+
+NAME_BYTES = 16
+"""Bytes of the name of an object."""
+
+
+class Reference(ArrayField):
+    """The name of an object, see `Board.store`, in a device's state."""
+
+    def __init__(self, doc: str) -> None:
+        super().__init__(64, NAME_BYTES // 8, doc)
+
+    def __get__(self, state: DeviceState, owner: type | None = None) -> bytes:  # type: ignore[override]
+        return self.name_in(state.words)
+
+    def __set__(self, state: DeviceState, value: bytes) -> None:  # type: ignore[override]
+        name = value or bytes(NAME_BYTES)
+        state.arrays[self.name][:] = [int.from_bytes(name[at : at + 8], "little") for at in range(0, NAME_BYTES, 8)]
+
+    def name_in(self, words: Words) -> bytes:
+        """Return the name that some saved state has here, or b"" for none."""
+        name = words[self.offset : self.offset + self.count].astype("<u8").tobytes()
+        return name if any(name) else b""
+
+
+class Stored(Frozen):
+    """An object: a part of the state of any size, which never changes and is known by its content."""
+
+    data: bytes
+    """What the device put into it."""
+    parts: tuple[bytes, ...]
+    """Names of the objects that it is made of."""
 
 
 class Numbers:
@@ -136,6 +169,11 @@ def timer(doc: str) -> int:
 def array(bits: int, count: int, doc: str, *, reset: int = 0) -> Numbers:
     """Declare `count` numbers, each `bits` wide."""
     return cast(Numbers, ArrayField(bits, count, doc, reset))
+
+
+def reference(doc: str) -> bytes:
+    """Declare the name of an object, see `Board.store`; b"" until one is assigned."""
+    return cast(bytes, Reference(doc))
 
 
 _RESERVED = ("fields", "size", "words", "cells", "arrays", "attach", "reset", "model", "dump", "load")
@@ -272,6 +310,25 @@ class Board(Protocol):
 
     def schedule_bh_oneshot_event(self, device: Device, name: str, request: bytes = b"") -> None:
         """Like `schedule_bh_event`, but each call leads to a run of its own."""
+        ...
+
+    def store(self, data: bytes, parts: Sequence[bytes] = ()) -> bytes:
+        """Make an object and return its name, which is a function of its content; for state of any size.
+
+        What a `reference` field of the state names, and what that is made of, is part of the device's state.
+        """
+        ...
+
+    def load(self, name: bytes) -> Stored:
+        """Return an object that the state refers to."""
+        ...
+
+    def medium(self, device: Device, number: int) -> bytes | None:
+        """Return a block of 4096 bytes of what was put into the device before power-on, a disk image for example.
+
+        It never changes in a run, and is in the trace from the first time on that it is asked for. None: the host could
+        not read it then, and never will in this run.
+        """
         ...
 
     def console_out(self, device: Device, data: bytes) -> None:

@@ -1,8 +1,11 @@
 """virtio-mmio transport, version 2 (virtio 1.2 section 4.2), with split virtqueues (section 2.7).
 
 Base class of the virtio devices; alone it is an empty slot (device ID 0). QEMU's `virt` has eight such slots. Matches
-hw/virtio/virtio-mmio.c with `-global virtio-mmio.force-legacy=false`. Left out: the legacy interface (version 1),
-shared memory regions, packed queues, indirect descriptors, event index, queue notification data.
+hw/virtio/virtio-mmio.c and virtio.c with `-global virtio-mmio.force-legacy=false`. Left out: the legacy interface
+(version 1), shared memory regions, packed queues, queue reset, queue notification data.
+
+A driver that gets its rings wrong is told so (NEEDS_RESET, a configuration change interrupt) and not served before it
+resets the device.
 
     0x000  MagicValue       "virt"            0x050  QueueNotify
     0x004  Version          2                 0x060  InterruptStatus
@@ -19,7 +22,7 @@ shared memory regions, packed queues, indirect descriptors, event index, queue n
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from rrdbg_core.devices.contract import BusFault, Device, DeviceState, Numbers, array, field, flag
@@ -29,6 +32,7 @@ MAGIC, VERSION, VENDOR = 0x74726976, 2, 0x554D4551
 QUEUE_MAX = 1024
 QUEUES = 4
 F_VERSION_1 = 1 << 32
+F_INDIRECT_DESC, F_EVENT_IDX = 1 << 28, 1 << 29
 STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET = 4, 8, 64
 NO_REGION = 0xFFFF_FFFF  # length of a shared memory region that does not exist
 INT_USED, INT_CONFIG = 1, 2
@@ -81,15 +85,22 @@ class QueueBroken(Exception):
 
 
 class VirtioMmio(Device):
-    """The transport; with no device behind it, an empty slot."""
+    """The transport; with no device behind it, an empty slot.
+
+    `chains`, `take` and `complete` serve the queues. A device that takes a chain now and completes it later keeps its
+    head, and walks it again with `walk`.
+    """
 
     State = VirtioState
     state: VirtioState
     mmio_size = 0x200
     device_id: ClassVar[int] = 0
     """Device type (virtio 1.2 section 5); 0 for an empty slot."""
-    features: ClassVar[int] = 0
+    features: ClassVar[int] = F_INDIRECT_DESC | F_EVENT_IDX
     """Features offered, beside VERSION_1."""
+    lenient: ClassVar[bool] = False
+    """Serves a driver that does not take VERSION_1, does not wait for FEATURES_OK, or has readable buffers behind
+    writable ones: as the entropy device of machine virt-1 does, whose traces must replay."""
     queue_count: ClassVar[int] = 0
     """Queues that the device has."""
 
@@ -101,38 +112,99 @@ class VirtioMmio(Device):
         """Read the device's configuration space; beyond its end all bits are set."""
         return (1 << 8 * size) - 1
 
+    def offered(self) -> int:
+        """Return the features offered, beside VERSION_1."""
+        return self.features
+
+    def negotiated(self, feature: int) -> bool:
+        """Return whether the driver took a feature."""
+        return bool(self.state.driver_features[0] & feature)
+
     def chains(self, queue: int) -> Iterator[Chain]:
         """Take the chains that are available, one at a time. A broken ring ends the device's service."""
+        while (chain := self.take(queue)) is not None:
+            yield chain
+
+    def take(self, queue: int) -> Chain | None:
+        """Take the next chain that is available. If there is none, the driver will notify when there is."""
+        with _Rings(self, queue):
+            return self._take(queue) if self._live(queue) else None
+        return None
+
+    def peek(self, queue: int) -> Chain | None:
+        """Return the next chain that is available, and leave it there."""
+        last = self.state.last_avail[queue]
+        chain = self.take(queue)
+        if chain is not None:
+            self.state.last_avail[queue] = last
+        return chain
+
+    def walk(self, queue: int, head: int) -> Chain | None:
+        """Return a chain that was taken before, as its descriptors are now.
+
+        None if they make no sense any more, or the driver has switched the queue off.
+        """
+        if not self._live(queue):
+            return None
+        with _Rings(self, queue):
+            return Chain(head, tuple(self._buffers(queue, head, self.state.queue_num[queue])))
+        return None
+
+    def gather(self, buffers: Iterable[Buffer]) -> bytes:
+        """Return what buffers of the driver's hold.
+
+        Raises:
+            QueueBroken: One of them lies outside RAM.
+        """
         try:
-            while self._live(queue):
-                chain = self._take(queue)
-                if chain is None:
-                    return
-                yield chain
-        except (QueueBroken, BusFault) as error:
-            self._broken(f"queue {queue}: {str(error) or 'a ring lies outside RAM'}")
+            return b"".join([self.board.dma_read(b.address, b.size) for b in buffers if b.size])
+        except BusFault:
+            raise QueueBroken("a buffer lies outside RAM") from None
+
+    def scatter(self, buffers: Iterable[Buffer], data: bytes) -> None:
+        """Fill buffers of the driver's, as far as the data goes.
+
+        Raises:
+            QueueBroken: One of them lies outside RAM. Those before it are filled.
+        """
+        place = 0
+        for buffer in buffers:
+            part = data[place : place + buffer.size]
+            if part:
+                try:
+                    self.board.dma_write(buffer.address, part)
+                except BusFault:
+                    raise QueueBroken("a buffer lies outside RAM") from None
+            place += len(part)
 
     def complete(self, queue: int, head: int, written: int) -> None:
         """Put a chain into the used ring and interrupt the driver."""
-        state = self.state
+        state, board = self.state, self.board
         try:
             if not self._live(queue):
                 return
             used, index, num = state.queue_used[queue], state.used_index[queue], state.queue_num[queue]
-            self.board.dma_write(used + 4 + 8 * (index % num), struct.pack("<II", head, written))
+            board.dma_write(used + 4 + 8 * (index % num), struct.pack("<II", head, written))
             state.used_index[queue] = index + 1
-            self.board.dma_write(used + 2, struct.pack("<H", state.used_index[queue]))
-            (flags,) = struct.unpack("<H", self.board.dma_read(state.queue_avail[queue], 2))
+            board.dma_write(used + 2, struct.pack("<H", state.used_index[queue]))
+            avail = state.queue_avail[queue]
+            if self.negotiated(F_EVENT_IDX):
+                # section 2.7.7.2; for one entry at a time, the general comparison comes down to this
+                wanted = board.dma_read(avail + 4 + 2 * num, 2) == struct.pack("<H", index)
+            else:
+                (flags,) = struct.unpack("<H", board.dma_read(avail, 2))
+                wanted = not flags & AVAIL_NO_INTERRUPT
         except BusFault:
-            self._broken(f"queue {queue}: the used ring lies outside RAM")
+            self.broken(f"queue {queue}: the used ring lies outside RAM")
             return
-        if not flags & AVAIL_NO_INTERRUPT:
+        if wanted:
             state.interrupts |= INT_USED
-            self.board.update_irq(self)
+            board.update_irq(self)
 
     def _live(self, queue: int) -> bool:
         state = self.state
-        ok = state.status & STATUS_DRIVER_OK and not state.broken
+        needed = STATUS_DRIVER_OK if self.lenient else STATUS_DRIVER_OK | STATUS_FEATURES_OK
+        ok = state.status & needed == needed and not state.broken
         return bool(ok and state.queue_ready[queue] and state.queue_num[queue])
 
     def _take(self, queue: int) -> Chain | None:
@@ -142,6 +214,9 @@ class VirtioMmio(Device):
         last = state.last_avail[queue]
         waiting = index - last & 0xFFFF
         if not waiting:
+            if self.negotiated(F_EVENT_IDX):
+                # section 2.7.10.2: notify about the next one
+                board.dma_write(state.queue_used[queue] + 4 + 8 * num, struct.pack("<H", last))
             return None
         if waiting > num:
             raise QueueBroken(f"{waiting} chains wait in a ring of {num}")
@@ -150,21 +225,34 @@ class VirtioMmio(Device):
         return Chain(head, tuple(self._buffers(queue, head, num)))
 
     def _buffers(self, queue: int, head: int, num: int) -> Iterator[Buffer]:
-        table = self.state.queue_desc[queue]
-        index = head
-        for _ in range(num):
-            if index >= num:
-                raise QueueBroken(f"descriptor {index} of {num}")
+        """Yield the buffers of a chain, never more than a queue may have entries."""
+        table, entries = self.state.queue_desc[queue], num
+        index, indirect, writable = head, False, False
+        for _ in range(QUEUE_MAX):
+            if index >= entries:
+                raise QueueBroken(f"descriptor {index} of {entries}")
             address, size, flags, after = struct.unpack("<QIHH", self.board.dma_read(table + 16 * index, 16))
             if flags & DESC_INDIRECT:
-                raise QueueBroken("an indirect descriptor, which was not offered")
-            yield Buffer(address, size, bool(flags & DESC_WRITE))
+                # section 2.7.5.3: the last one of a chain, and none within a table
+                if not self.negotiated(F_INDIRECT_DESC):
+                    raise QueueBroken("an indirect descriptor, which was not offered")
+                if indirect or flags & DESC_NEXT:
+                    raise QueueBroken("an indirect descriptor within a table, or with another one behind it")
+                if not size or size % 16:
+                    raise QueueBroken(f"a table of {size} bytes")
+                table, entries, index, indirect = address, size // 16, 0, True
+                continue
+            if writable and not flags & DESC_WRITE and not self.lenient:
+                raise QueueBroken("a buffer to read behind one to write")
+            writable = bool(flags & DESC_WRITE)
+            yield Buffer(address, size, writable)
             if not flags & DESC_NEXT:
                 return
             index = after
         raise QueueBroken(f"the chain at {head} has a loop")
 
-    def _broken(self, text: str) -> None:
+    def broken(self, text: str) -> None:
+        """Say that the driver's rings or requests make no sense, and serve no more before a reset."""
         self.board.guest_error(self, text)
         self.state.broken = 1
         self.state.status |= STATUS_NEEDS_RESET
@@ -196,7 +284,7 @@ class VirtioMmio(Device):
             case 0x00C:
                 return VENDOR
             case 0x010:
-                return (self.features | F_VERSION_1) >> 32 * state.device_features_sel & _M32
+                return (self.offered() | F_VERSION_1) >> 32 * state.device_features_sel & _M32
             case 0x034:
                 return QUEUE_MAX if state.queue_sel < self.queue_count else 0
             case 0x044:
@@ -226,6 +314,8 @@ class VirtioMmio(Device):
         match offset:
             case 0x014:
                 state.device_features_sel = int(value != 0)
+            case 0x020 if state.status & STATUS_FEATURES_OK and not self.lenient:
+                self.board.guest_error(self, "features are taken already")
             case 0x020:
                 _set_half(state.driver_features, 0, state.driver_features_sel, value)
             case 0x024:
@@ -252,7 +342,7 @@ class VirtioMmio(Device):
             self.reset()
             self.board.update_irq(self)
             return
-        if state.driver_features[0] & ~(self.features | F_VERSION_1):
+        if not self._agrees():
             status &= ~STATUS_FEATURES_OK
         starts = status & ~state.status & STATUS_DRIVER_OK
         state.status = status | (STATUS_NEEDS_RESET if state.broken else 0)
@@ -260,6 +350,11 @@ class VirtioMmio(Device):
             # what was made available before counts, too
             for queue in range(self.queue_count):
                 self.notified(queue)
+
+    def _agrees(self) -> bool:
+        """Return whether the device can do with the features that the driver took (section 2.2.2)."""
+        taken = self.state.driver_features[0]
+        return not taken & ~(self.offered() | F_VERSION_1) and (self.lenient or bool(taken & F_VERSION_1))
 
     def _write_queue(self, queue: int, offset: int, value: int) -> None:
         state = self.state
@@ -281,6 +376,22 @@ class VirtioMmio(Device):
                 _set_half(state.queue_used, queue, offset & 4, value)
             case _:
                 self.board.guest_error(self, f"write at 0x{offset:x}: nothing there")
+
+
+class _Rings:
+    """Context in which rings are read: what makes no sense in them ends the device's service."""
+
+    def __init__(self, device: VirtioMmio, queue: int) -> None:
+        self._device, self._queue = device, queue
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, QueueBroken | BusFault):
+            return False
+        self._device.broken(f"queue {self._queue}: {str(error) or 'a ring lies outside RAM'}")
+        return True
 
 
 def _set_half(words: Numbers, index: int, high: int, value: int) -> None:

@@ -30,6 +30,8 @@ class VirtioRng(VirtioMmio):
     State = VirtioRngState
     state: VirtioRngState
     device_id = 4
+    features = 0
+    lenient = True
     queue_count = 1
     bottom_halves = ("entropy",)
     exercises = (

@@ -23,6 +23,7 @@ from rrdbg_core.machine.config import MACHINE_VERSION, MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.halves import Halves
 from rrdbg_core.machine.hosted import Hosted, Served
+from rrdbg_core.machine.objects import Objects
 from rrdbg_core.machine.outcome import Accesses
 from rrdbg_core.machine.source import EventSource
 from rrdbg_core.machine.state import Parts
@@ -65,6 +66,8 @@ class MachineBase:
             )
         self.config = config
         self.source = source
+        self.objects = Objects(lambda name: self.source.stored(name))
+        """What the states of devices refer to."""
         self._programs = [
             (ref, loader.load(ref.kind, images[ref.digest], ref.name, ref.load_address)) for ref in config.images
         ]

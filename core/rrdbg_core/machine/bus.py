@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import xxhash
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.devices import sbi, semihosting
-from rrdbg_core.devices.contract import BusFault, Device
+from rrdbg_core.devices.contract import BusFault, Device, Stored
 from rrdbg_core.isa.csr import SEI
 from rrdbg_core.machine.base import EXIT_CODE, M64, OFF, RESET_WANTED, MachineBase
 from rrdbg_core.machine.outcome import Accesses, blame
@@ -148,6 +149,19 @@ class Bus(MachineBase):
         if self.on_store:
             self.on_store(address, data)
         self.core.write(address, data)
+
+    # ---- objects and media ------------------------------------------------------------------------------------------
+    def store(self, data: bytes, parts: Sequence[bytes] = ()) -> bytes:
+        """See `Board`."""
+        return self.objects.store(data, parts)
+
+    def load(self, name: bytes) -> Stored:
+        """See `Board`."""
+        return self.objects.load(name)
+
+    def medium(self, device: Device, number: int) -> bytes | None:
+        """See `Board`."""
+        return self.source.medium(device.name, number)
 
     # ---- bottom halves -----------------------------------------------------------------------------------------------
     def schedule_bh_event(self, device: Device, name: str, request: bytes = b"") -> None:

@@ -10,6 +10,8 @@ MACHINE_VERSION = "virt-1"
 """The board's version: a fix that a guest could see makes a new one, and old traces replay on theirs."""
 
 MIN_RAM, MAX_RAM = 1 << 16, 64 << 30
+MAX_IMAGE_BYTES = 1 << 47
+"""Size of a disk image."""
 
 ImageKind = Literal["elf", "raw", "hex"]
 """File formats of images."""
@@ -28,11 +30,24 @@ class ImageRef(Checked):
     """Where a raw binary goes, or the lowest byte of a hex file."""
 
 
+class DriveRef(Checked):
+    """What was put into a block device. Its blocks are in the trace as far as the guest read them."""
+
+    name: str
+    """File name of the image, for people."""
+    size_bytes: Annotated[int, Range(1, MAX_IMAGE_BYTES)]
+    """Size of the image."""
+    readonly: bool = False
+    """The guest may not write."""
+    serial: str = ""
+    """What the drive calls itself."""
+
+
 class DeviceRef(Checked):
     """A device that was added to the board."""
 
     kind: str
-    """"virtio-rng", or "file.py:Class" of a user's device."""
+    """"virtio-rng", "virtio-blk", "virtio-console", or "file.py:Class" of a user's device."""
     name: str
     """Name in events and dumps."""
     slot: int | None = None
@@ -43,6 +58,8 @@ class DeviceRef(Checked):
     """PLIC source of a user's device."""
     source: str | None = None
     """Source text of a user's device, so that the trace replays without the file."""
+    drive: DriveRef | None = None
+    """What is in a block device."""
 
 
 class MachineConfig(Checked):

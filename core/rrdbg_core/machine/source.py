@@ -94,6 +94,30 @@ class EventSource(Protocol):
         """Learn that the machine is reset: bottom halves that were pending never run."""
         ...
 
+    def medium(self, device: str, number: int) -> bytes | None:
+        """Return a block of what was put into a device before power-on, always the same; None: it cannot be read."""
+        ...
+
+    def stored(self, name: bytes) -> bytes | None:
+        """Return an encoded object that the machine does not have, or None."""
+        ...
+
+
+class Store(Protocol):
+    """What a trace holds beside events: blocks of media, and objects."""
+
+    def block(self, device: str, number: int) -> bytes | None:
+        """Return a block of a device's medium, or None if the recording could not read it.
+
+        Raises:
+            KeyError: The recording never asked for it.
+        """
+        ...
+
+    def stored(self, name: bytes) -> bytes | None:
+        """Return an encoded object, or None if there is none of that name."""
+        ...
+
 
 class ReplaySource:
     """The events of a recording, applied where they were.
@@ -103,10 +127,14 @@ class ReplaySource:
         end_icount: Last position that replays.
         cut: The recording was ended there from outside, where an idle machine may have been waiting. Else it was at
             a proper position, or goes on behind it.
+        store: What the recording holds beside events.
     """
 
-    def __init__(self, events: Sequence[Event], end_icount: int, *, cut: bool = True) -> None:
+    def __init__(
+        self, events: Sequence[Event], end_icount: int, *, cut: bool = True, store: Store | None = None
+    ) -> None:
         self.events = events
+        self.store = store
         self.end_icount = end_icount
         self.cut = cut
         self.position = 0
@@ -171,3 +199,14 @@ class ReplaySource:
 
     def reset(self) -> None:
         """The journal does not complete what is gone."""
+
+    def medium(self, device: str, number: int) -> bytes | None:
+        try:
+            if self.store is not None:
+                return self.store.block(device, number)
+        except KeyError:
+            pass
+        raise Divergence(f"the guest reads block {number} of {device}, which it did not read when it was recorded")
+
+    def stored(self, name: bytes) -> bytes | None:
+        return None if self.store is None else self.store.stored(name)

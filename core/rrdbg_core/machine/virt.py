@@ -18,6 +18,8 @@ from rrdbg_core.devices.goldfish_rtc import GoldfishRtc
 from rrdbg_core.devices.plic import SOURCES, Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.devices.user import load_user_device
+from rrdbg_core.devices.virtio_blk import SECTOR_BYTES, Medium, VirtioBlk
+from rrdbg_core.devices.virtio_console import VirtioConsole
 from rrdbg_core.devices.virtio_mmio import VirtioMmio
 from rrdbg_core.devices.virtio_rng import VirtioRng
 from rrdbg_core.errors import ExitCode, RrdbgError
@@ -32,7 +34,11 @@ HTIF = "htif"
 """Name of the interface that an ELF with the symbol tohost brings along."""
 _USAGE = ExitCode.USAGE
 
-VIRTIO_DEVICES: dict[str, type[VirtioMmio]] = {"virtio-rng": VirtioRng}
+VIRTIO_DEVICES: dict[str, type[VirtioMmio]] = {
+    "virtio-blk": VirtioBlk,
+    "virtio-console": VirtioConsole,
+    "virtio-rng": VirtioRng,
+}
 """Devices for the virtio-mmio slots, by the name given to `--device`."""
 
 
@@ -61,8 +67,7 @@ def populate(config: MachineConfig, board: Board) -> list[Mapping]:
     ]
     for slot in range(VIRTIO_SLOTS):
         ref = slots.get(slot)
-        kind = VIRTIO_DEVICES[ref.kind] if ref else VirtioMmio
-        device = kind(ref.name if ref else f"virtio{slot}", board)
+        device = _virtio(ref, board) if ref else VirtioMmio(f"virtio{slot}", board)
         rows.append((VIRTIO + slot * VIRTIO_STRIDE, device, 1 + slot))
     for ref in config.devices:
         if ref.slot is None:
@@ -78,6 +83,17 @@ def populate(config: MachineConfig, board: Board) -> list[Mapping]:
             )
     _check(config, mappings)
     return mappings
+
+
+def _virtio(ref: DeviceRef, board: Board) -> VirtioMmio:
+    """Return a new device for a virtio-mmio slot."""
+    kind = VIRTIO_DEVICES[ref.kind]
+    if not issubclass(kind, VirtioBlk):
+        return kind(ref.name, board)
+    if ref.drive is None:
+        raise RrdbgError(f"device {ref.name} has no drive", hint="--drive file=IMAGE", exit_code=_USAGE)
+    sectors = -(-ref.drive.size_bytes // SECTOR_BYTES)
+    return kind(ref.name, board, Medium(sectors, ref.drive.readonly, ref.drive.serial))
 
 
 def _slots(config: MachineConfig) -> dict[int, DeviceRef]:

@@ -11,7 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import lz4.block
+
 from rrdbg_core.devices.contract import Device
+from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.source import FOREVER, Idle, Now
@@ -38,6 +41,8 @@ class LiveSource:
         backends: Host back ends that win over the devices' own.
         warp: Never wait in host time while the guest is idle.
         clock: The host time in which an idle guest waits.
+        media: What is in devices that take a medium, by their names: from a block's number to its 4096 bytes, or None
+            if it cannot be read. Asked once for each block.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class LiveSource:
         backends: Registry | None = None,
         warp: bool = False,
         clock: HostClock | None = None,
+        media: Mapping[str, Callable[[int], bytes | None]] | None = None,
     ) -> None:
         self.clock = HostClock() if clock is None else clock
         """Host time without pauses."""
@@ -58,6 +64,10 @@ class LiveSource:
         """Virtual time at which the run ends."""
         self.on_until: Callable[[], None] = lambda: None
         """Called when it has come and the machine is not idle; an idle one is stopped."""
+        self.on_block: Callable[[str, int, bytes | None], None] = lambda device, number, block: None
+        """Called with each block of a medium that is read for the first time."""
+        self._media = media or {}
+        self._blocks: dict[tuple[str, int], bytes | None] = {}  # compressed: a medium may change later, a run may not
         self._warp = warp
         self._shift = config.shift
         self._changed = threading.Condition()
@@ -171,6 +181,22 @@ class LiveSource:
     def scheduled(self, device: str, name: str, request: bytes, oneshot: bool) -> None:
         self._stirred = True
         self._requests.scheduled((device, name), request, oneshot)
+
+    def medium(self, device: str, number: int) -> bytes | None:
+        key = device, number
+        if key in self._blocks:
+            packed = self._blocks[key]
+            return None if packed is None else lz4.block.decompress(packed)
+        read = self._media.get(device)
+        if read is None:
+            raise RrdbgError(f"device {device} has no medium", hint="--drive file=IMAGE", exit_code=ExitCode.USAGE)
+        block = read(number)
+        self._blocks[key] = None if block is None else lz4.block.compress(block)
+        self.on_block(device, number, block)
+        return block
+
+    def stored(self, name: bytes) -> bytes | None:
+        return None
 
     # ---- what happens now --------------------------------------------------------------------------------------------
     def _due(self, now: Now) -> Event | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.devices.clint import TICK_NS
-from rrdbg_core.devices.contract import BusFault, Device
+from rrdbg_core.devices.contract import BusFault, Device, Stored
 from rrdbg_core.machine.conformance.answers import Answers
 from rrdbg_core.machine.conformance.targets import Target
 from rrdbg_core.machine.conformance.traffic import Op, What
+from rrdbg_core.machine.objects import Objects
 
 RAM_BASE, RAM_BYTES = 0x8000_0000, 1 << 20
 RTC_BASE_NS = 1_700_000_000_000_000_000
@@ -34,6 +35,11 @@ class Impure(Exception):
     """A question changed something."""
 
 
+def pattern_block(number: int) -> bytes | None:
+    """Return a block of a medium in which no two are alike; every thirteenth cannot be read."""
+    return None if number % 13 == 12 else number.to_bytes(8, "little") * 512
+
+
 class BenchBoard:
     """A `Board` that does little and remembers everything."""
 
@@ -51,6 +57,10 @@ class BenchBoard:
         self.pending: list[tuple[str, bool, bytes]] = []
         """Bottom halves that wait: name, oneshot, request."""
         self.reset_wanted = False
+        self.objects = Objects(lambda name: None)
+        """What the state refers to."""
+        self.blocks: Callable[[int], bytes | None] = pattern_block
+        """The medium."""
 
     def virtual_ns(self) -> int:
         """See `Board`."""
@@ -127,6 +137,20 @@ class BenchBoard:
         self.pending.append((name, oneshot, bytes(request)))
         self.said.append(("schedule", name, oneshot, bytes(request)))
 
+    def store(self, data: bytes, parts: Sequence[bytes] = ()) -> bytes:
+        """See `Board`."""
+        name = self.objects.store(data, parts)
+        self.said.append(("store", name))
+        return name
+
+    def load(self, name: bytes) -> Stored:
+        """See `Board`."""
+        return self.objects.load(name)
+
+    def medium(self, device: Device, number: int) -> bytes | None:
+        """See `Board`."""
+        return self.blocks(number)
+
     def console_out(self, device: Device, data: bytes) -> None:
         """See `Board`."""
         self.said.append(("console", bytes(data)))
@@ -164,6 +188,7 @@ class Bench:
         old, new = self.board, other.board
         new.now_ns, new.time_offset = old.now_ns, old.time_offset
         new.ram[:], new.pending = old.ram, list(old.pending)
+        new.objects, new.blocks = old.objects, old.blocks
         other._numbers = dict(self._numbers)
         other.words[:] = self.words
         return other

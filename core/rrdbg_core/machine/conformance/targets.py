@@ -12,10 +12,12 @@ from rrdbg_core.devices.goldfish_rtc import GoldfishRtc
 from rrdbg_core.devices.plic import Plic
 from rrdbg_core.devices.uart import Uart
 from rrdbg_core.devices.user import load_user_class, read_source
+from rrdbg_core.devices.virtio_blk import SECTOR_BYTES, Medium, VirtioBlk
+from rrdbg_core.devices.virtio_console import VirtioConsole
 from rrdbg_core.devices.virtio_rng import VirtioRng
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine import virt
-from rrdbg_core.machine.config import DeviceRef
+from rrdbg_core.machine.config import DeviceRef, DriveRef
 
 USER_ADDRESS, USER_IRQ = 0x4000_0000, 42
 
@@ -38,6 +40,10 @@ class Target:
     """What has to be added to the board for it."""
 
 
+def _virtio(kind: type[Device], name: str, drive: DriveRef | None = None) -> Target:
+    return Target(name, kind, name, virt.VIRTIO, 1, (DeviceRef(kind=name, name=name, slot=0, drive=drive),))
+
+
 BUILT_IN: dict[str, Target] = {
     target.spec: target
     for target in (
@@ -46,14 +52,9 @@ BUILT_IN: dict[str, Target] = {
         Target("plic", Plic, "plic", virt.PLIC, 0, ()),
         Target("rtc", GoldfishRtc, "rtc", virt.RTC, virt.RTC_IRQ, ()),
         Target("finisher", Finisher, "finisher", virt.FINISHER, 0, ()),
-        Target(
-            "virtio-rng",
-            VirtioRng,
-            "virtio-rng",
-            virt.VIRTIO,
-            1,
-            (DeviceRef(kind="virtio-rng", name="virtio-rng", slot=0),),
-        ),
+        _virtio(VirtioBlk, "virtio-blk", DriveRef(name="pattern", size_bytes=Medium().sectors * SECTOR_BYTES)),
+        _virtio(VirtioConsole, "virtio-console"),
+        _virtio(VirtioRng, "virtio-rng"),
     )
 }
 """Built-in devices by name."""

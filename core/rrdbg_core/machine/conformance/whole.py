@@ -12,9 +12,11 @@ from rrdbg_core.devices.contract import Device
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.conformance import guest
+from rrdbg_core.machine.conformance.bench import pattern_block
 from rrdbg_core.machine.conformance.checks import Case, Problem
 from rrdbg_core.machine.events import Event, EventKind
 from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.machine.objects import roots
 from rrdbg_core.machine.source import FOREVER, EventSource, Idle, Now, ReplaySource
 
 GRID = 4096
@@ -120,6 +122,26 @@ class Host:
         """See `EventSource`."""
         self._pending.clear()
 
+    def medium(self, device: str, number: int) -> bytes | None:
+        """See `EventSource`."""
+        return pattern_block(number)
+
+    def stored(self, name: bytes) -> bytes | None:
+        """See `EventSource`."""
+        return None
+
+
+class Medium:
+    """What a recording would hold beside events: a medium."""
+
+    def block(self, device: str, number: int) -> bytes | None:
+        """See `Store`."""
+        return pattern_block(number)
+
+    def stored(self, name: bytes) -> bytes | None:
+        """See `Store`."""
+        return None
+
 
 @dataclass(slots=True)
 class Run:
@@ -170,12 +192,13 @@ def _drive(case: Case, machine: Machine, run: Run, limit: int, pauses: frozenset
 def _moved(case: Case, old: Machine, run: Run, seed: int) -> Machine:
     """Return a new machine in the same state, restored in shuffled order."""
     assert isinstance(old.source, ReplaySource)
-    source = ReplaySource(old.source.events, old.source.end_icount)
+    source = ReplaySource(old.source.events, old.source.end_icount, store=Medium())
     source.seek(old.source.position)
     machine = _machine(case, source, run)
     everything = np.arange(machine.memory.pages)
     machine.core.load_pages(everything, old.memory.rows()[everything])
     state = old.save()
+    machine.objects.add(old.objects.reach(roots(state, old.devices)))
     machine.restore(state, order=machine.shuffled(seed))
     return machine
 
@@ -205,7 +228,7 @@ def record_replay(case: Case) -> Problem:
     try:
         recorded = _record(case)
         replayed = Run()
-        machine = _machine(case, ReplaySource(recorded.events, recorded.end), replayed)
+        machine = _machine(case, ReplaySource(recorded.events, recorded.end, store=Medium()), replayed)
         _drive(case, machine, replayed, recorded.end)
     except RrdbgError as error:
         return error.message
@@ -219,7 +242,7 @@ def pauses(case: Case) -> Problem:
         rng = random.Random(case.seed)
         places = frozenset(rng.randint(0, max(recorded.end - 1, 0)) for _ in range(PAUSES))
         replayed = Run()
-        machine = _machine(case, ReplaySource(recorded.events, recorded.end), replayed)
+        machine = _machine(case, ReplaySource(recorded.events, recorded.end, store=Medium()), replayed)
         machine = _drive(case, machine, replayed, recorded.end, places)
     except RrdbgError as error:
         return error.message
