@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ from rrdbg_core.cpu import build
 from rrdbg_core.devices.user import trust
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
-from rrdbg_core.machine.config import ImageRef, MachineConfig
+from rrdbg_core.machine.config import DeviceRef, ImageRef, MachineConfig
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.media import HostImage
 from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
 from rrdbg_core.trace.contents import image_digest
 
 from rrdbg.cli import host, stats
 from rrdbg.cli.console import STDERR, STDOUT, Console
-from rrdbg.cli.devices import device_refs
+from rrdbg.cli.devices import added_devices
 from rrdbg.cli.embedding import Embedded, embedded_sources
 from rrdbg.cli.images import PREFIX, guest_sources, resolve_image
 from rrdbg.cli.summary import exit_code, summary, summary_fields
@@ -50,6 +52,13 @@ class Plan:
     """The trace."""
     sources: Embedded
     """Source files that it carries."""
+    media: dict[str, HostImage] = field(default_factory=dict)
+    """Disk images, by device."""
+
+    def source(self, console: ConsoleInput, *, warp: bool) -> LiveSource:
+        """Return where the events of the run come from."""
+        media = {name: image.read for name, image in self.media.items()}
+        return LiveSource(self.config, console, warp=warp, media=media)
 
     def record(self, source: LiveSource, **watchers: Any) -> Recording:
         """Record; `watchers` are callbacks and the like of `rrdbg_core.replay.recorder.record`."""
@@ -87,14 +96,15 @@ def plan(args: argparse.Namespace) -> Plan:
         )
     loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
     image = ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=args.load_address)
-    config = _config(args, image)
+    added = added_devices(args.device, args.drive)
+    config = _config(args, image, added.refs)
     until = _until(args.until)
     output = args.output or f"{path.stem}.rrt"
     bundled = guest_sources() if args.image.startswith(PREFIX) else None
     sources = Embedded()
     if args.embed_sources or bundled is not None:
         sources = embedded_sources(content, path, bundled)
-    return Plan(args, config, {image.digest: content}, until, _console_input(args), output, sources)
+    return Plan(args, config, {image.digest: content}, until, _console_input(args), output, sources, added.media)
 
 
 def run_recording(args: argparse.Namespace) -> int:
@@ -105,7 +115,7 @@ def run_recording(args: argparse.Namespace) -> int:
     user = User(todo.input, Console(STDERR if args.json else STDOUT, progress=not args.quiet))
     with Compiling(quiet=args.quiet) as compiling:
         build.load(compiling.start)
-    source = LiveSource(todo.config, user.input, warp=args.warp)
+    source = todo.source(user.input, warp=args.warp)
     with user.attached(source, quiet=args.quiet):
         result = todo.record(
             source,
@@ -186,8 +196,7 @@ def _read(path: Path, code: ExitCode) -> bytes:
         raise RrdbgError(f"cannot read {path}: {error.strerror}", exit_code=ExitCode.HOST_IO) from error
 
 
-def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
-    devices = device_refs(args.device)
+def _config(args: argparse.Namespace, image: ImageRef, devices: Sequence[DeviceRef]) -> MachineConfig:
     try:
         return MachineConfig(
             isa="rv64gc",
@@ -198,7 +207,7 @@ def _config(args: argparse.Namespace, image: ImageRef) -> MachineConfig:
             semihosting=not args.no_semihosting,
             images=(image,),
             entry=args.entry,
-            devices=devices,
+            devices=tuple(devices),
         )
     except Invalid as error:
         option = {"ram_bytes": "--memory"}.get(error.where, f"--{error.where}")
