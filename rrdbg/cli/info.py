@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rrdbg_core.errors import ExitCode
@@ -72,6 +73,7 @@ def gather(trace: Trace) -> dict[str, Any]:
             if ref.digest in trace.images
         ],
         "devices": [_without(device.values(), "source") for device in manifest.config.devices],
+        "media": {name: asdict(info) for name, info in trace.media.items()},
         "start_icount": trace.start_icount,
         "end_icount": trace.end_icount,
         "steps": steps,
@@ -133,7 +135,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         rows.append(("sources", f"{count(len(values['sources']))} files, {size(total)}"))
     for device in values["devices"]:
         at = f"in slot {device['slot']}" if device["slot"] is not None else f"at 0x{device['address'] or 0:x}"
-        rows.append(("device", f"{device['name']}: {device['kind']} {at}"))
+        rows.append(("device", f"{device['name']}: {device['kind']} {at}{_drive(device, values['media'])}"))
     if values["parent"]:
         rows.append(("parent", f"{values['parent']['file_id']} at icount {count(values['parent']['icount'])}"))
     about = "" if values["virtual_ns_is_exact"] else "at least "
@@ -158,6 +160,19 @@ def _lines(values: dict[str, Any]) -> list[str]:
         rate = _rate(values["journal_bytes_per_million_steps"]) if kind == "journal" else ""
         rows.append(("", f"{kind:<10}{size(part):>12}  {part / values['size']:6.1%}{rate}"))
     return [f"{label:<10}{harmless(text)}" for label, text in rows]
+
+
+def _drive(device: dict[str, Any], media: dict[str, Any]) -> str:
+    """Return what is in a block device, and how much of it the trace holds."""
+    drive = device["drive"]
+    if drive is None:
+        return ""
+    held = media.get(device["name"], {"blocks": 0, "unreadable": 0})
+    how = ", read-only" if drive["readonly"] else ""
+    lost = f", {count(held['unreadable'])} of them unreadable" if held["unreadable"] else ""
+    return (
+        f", {drive['name']} of {size(drive['size_bytes'])}{how}; {_number(held['blocks'], 'block')} of 4 KiB read{lost}"
+    )
 
 
 def _number(n: int, what: str) -> str:

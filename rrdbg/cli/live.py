@@ -170,7 +170,7 @@ class Live:
         build.load(lambda text: self._reporter.send("say", text))
         if isinstance(plan.input, HostInput):
             self._input = plan.input
-        self._source = LiveSource(plan.config, plan.input, warp=args.warp)
+        self._source = plan.source(plan.input, warp=args.warp)
         threading.Thread(target=self._listen, name="rrdbg-control", daemon=True).start()
         result = plan.record(
             self._source,

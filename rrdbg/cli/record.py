@@ -67,7 +67,18 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
         "--rtc-base", type=_parse.date_ns, default="now", metavar="TIME", help="date to wake up to, ISO 8601 (now)"
     )
     machine.add_argument(
-        "--device", action="append", default=[], metavar="SPEC", help="virtio-rng, or file.py:Class@ADDR[,irq=N]"
+        "--device",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="virtio-rng, virtio-console, file.py:Class@ADDR[,irq=N]",
+    )
+    machine.add_argument(
+        "--drive",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="a disk, never written: file=IMAGE[,readonly=on][,id=ID] (a virtio-blk device, unless a --device uses ID)",
     )
     machine.add_argument(
         "--no-semihosting",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from rrdbg_core.cpu import build
 from rrdbg_core.devices.user import trust
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
-from rrdbg_core.machine.config import ImageRef, MachineConfig
+from rrdbg_core.machine.config import DeviceRef, ImageRef, MachineConfig
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.media import HostImage
 from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
 from rrdbg_core.trace.contents import image_digest
@@ -25,7 +27,7 @@ from rrdbg_core.trace.contents import image_digest
 from rrdbg.cli import host, stats
 from rrdbg.cli.boot import Boot, boot, wants_boot
 from rrdbg.cli.console import STDERR, STDOUT, Console
-from rrdbg.cli.devices import device_refs
+from rrdbg.cli.devices import added_devices
 from rrdbg.cli.embedding import Embedded, embedded_sources
 from rrdbg.cli.images import PREFIX, guest_sources, read_input, resolve_image
 from rrdbg.cli.summary import exit_code, summary, summary_fields
@@ -51,6 +53,13 @@ class Plan:
     """The trace."""
     sources: Embedded
     """Source files that it carries."""
+    media: dict[str, HostImage] = field(default_factory=dict)
+    """Disk images, by device."""
+
+    def source(self, console: ConsoleInput, *, warp: bool) -> LiveSource:
+        """Return where the events of the run come from."""
+        media = {name: image.read for name, image in self.media.items()}
+        return LiveSource(self.config, console, warp=warp, media=media)
 
     def record(self, source: LiveSource, **watchers: Any) -> Recording:
         """Record; `watchers` are callbacks and the like of `rrdbg_core.replay.recorder.record`."""
@@ -78,7 +87,8 @@ def plan(args: argparse.Namespace) -> Plan:
         RrdbgError: They make no sense, or a file that they name cannot be read.
     """
     loaded = boot(args) if wants_boot(args) else _image(args)
-    config = _config(args, loaded)
+    added = added_devices(args.device, args.drive)
+    config = _config(args, loaded, added.refs)
     until = _until(args.until)
     name = next(name for name in (args.image, args.kernel, args.bios) if name is not None)
     path = resolve_image(name)
@@ -87,7 +97,7 @@ def plan(args: argparse.Namespace) -> Plan:
     sources = Embedded()
     if args.embed_sources or bundled is not None:
         sources = embedded_sources(read_input(path, ExitCode.BAD_IMAGE), path, bundled)
-    return Plan(args, config, loaded.contents, until, _console_input(args), output, sources)
+    return Plan(args, config, loaded.contents, until, _console_input(args), output, sources, added.media)
 
 
 def _image(args: argparse.Namespace) -> Boot:
@@ -114,7 +124,7 @@ def run_recording(args: argparse.Namespace) -> int:
     user = User(todo.input, Console(STDERR if args.json else STDOUT, progress=not args.quiet))
     with Compiling(quiet=args.quiet) as compiling:
         build.load(compiling.start)
-    source = LiveSource(todo.config, user.input, warp=args.warp)
+    source = todo.source(user.input, warp=args.warp)
     with user.attached(source, quiet=args.quiet):
         result = todo.record(
             source,
@@ -180,8 +190,7 @@ def _run_live(args: argparse.Namespace) -> int:
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------
-def _config(args: argparse.Namespace, loaded: Boot) -> MachineConfig:
-    devices = device_refs(args.device)
+def _config(args: argparse.Namespace, loaded: Boot, devices: Sequence[DeviceRef]) -> MachineConfig:
     try:
         return MachineConfig(
             isa="rv64gc",
@@ -196,7 +205,7 @@ def _config(args: argparse.Namespace, loaded: Boot) -> MachineConfig:
             semihosting=args.image is not None and not args.no_semihosting,
             images=tuple(loaded.images),
             entry=loaded.entry,
-            devices=devices,
+            devices=tuple(devices),
         )
     except Invalid as error:
         option = {"ram_bytes": "--memory"}.get(error.where, f"--{error.where}")

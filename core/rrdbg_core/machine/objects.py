@@ -18,6 +18,8 @@ from rrdbg_core.devices.contract import NAME_BYTES, Device, Reference, Stored, W
 from rrdbg_core.errors import ExitCode, RrdbgError
 
 _COUNT = struct.Struct("<H")
+PARTS_OFFSET = _COUNT.size
+"""Where in an encoded object the names of its parts begin."""
 MAX_PARTS = (1 << 16) - 1
 KEPT_BYTES = 16 << 20
 """Memory for objects that were found elsewhere."""
@@ -147,14 +149,15 @@ class Objects:
         """Return the objects that some names lead to and that are nowhere else."""
         return self.reach(names, lambda name: name not in self._here)
 
-    def sweep(self, needed: Callable[[], Iterable[bytes]]) -> None:
+    def sweep(self, needed: Callable[[], Iterable[bytes]], *, at_once: bool = False) -> None:
         """Drop what is not needed any more, if there may be much of it.
 
         Args:
             needed: Returns the names of all objects that a state may still refer to. What they lead to stays, but for
                 what is elsewhere with all that it leads to.
+            at_once: Look whatever there may be.
         """
-        if self.bytes < self._sweep_at:
+        if self.bytes < self._sweep_at and not at_once:
             return
         self._here = self.reach_here(needed())
         self.bytes = sum(map(len, self._here.values()))

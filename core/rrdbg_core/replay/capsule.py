@@ -1,7 +1,7 @@
 """The whole state of a replay as a value that can be moved: into another machine, or into another process.
 
-Encoded as: u32 length, JSON head, then every part's words and every page, all little-endian and without any program in
-it. Positions and sizes are checked on the way in.
+Encoded as: u32 length, JSON head, then every part's words, every page, and objects, all little-endian and without any
+program in it. Positions and sizes are checked on the way in.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
+from rrdbg_core.machine.objects import name_of, roots
 from rrdbg_core.machine.source import ReplaySource
 from rrdbg_core.trace.reader import Trace
 
@@ -34,19 +35,23 @@ class Capsule(Frozen):
     """Pages that were ever written; all others are zero."""
     content: npt.NDArray[np.uint8]
     """u8[n, 4096]: what they hold."""
+    objects: dict[bytes, bytes]
+    """Objects that the state leads to and the trace may lack, encoded, by name."""
 
 
 def source_of(trace: Trace) -> ReplaySource:
     """Return the journal of a trace as a machine's source of events."""
     ending = trace.ending
     cut = ending is not None and ending.reason not in ("exit", "disk-full")
-    return ReplaySource(trace.events, trace.end_icount, cut=cut)
+    return ReplaySource(trace.events, trace.end_icount, cut=cut, store=trace)
 
 
 def capture(machine: Machine, source: ReplaySource) -> Capsule:
     """Return the state of a machine that has stopped between two steps."""
     pages = machine.core.dirty_pages(1)
-    return Capsule(machine.icount, source.position, machine.save(), pages, machine.memory.rows()[pages])
+    state = machine.save()
+    objects = machine.objects.reach_here(roots(state, machine.devices))
+    return Capsule(machine.icount, source.position, state, pages, machine.memory.rows()[pages], objects)
 
 
 def release(capsule: Capsule, machine: Machine, source: ReplaySource, *, order: list[str] | None = None) -> None:
@@ -55,6 +60,7 @@ def release(capsule: Capsule, machine: Machine, source: ReplaySource, *, order: 
     others = np.setdiff1d(core.dirty_pages(1), capsule.pages)
     core.load_pages(others, np.zeros((len(others), PAGE_BYTES), np.uint8))
     core.load_pages(capsule.pages, capsule.content)
+    machine.objects.add(capsule.objects)
     machine.restore(capsule.state, order=order)
     source.seek(capsule.events)
     core.take_checks()
@@ -68,6 +74,7 @@ def encode(capsule: Capsule) -> bytes:
         "events": capsule.events,
         "parts": {name: len(words) for name, words in capsule.state.items()},
         "pages": len(capsule.pages),
+        "objects": [len(encoded) for encoded in capsule.objects.values()],
     }
     text = json.dumps(head).encode()
     parts = [words.astype("<u8").tobytes() for words in capsule.state.values()]
@@ -78,6 +85,7 @@ def encode(capsule: Capsule) -> bytes:
             *parts,
             capsule.pages.astype("<i8").tobytes(),
             capsule.content.tobytes(),
+            *capsule.objects.values(),
         )
     )
 
@@ -98,6 +106,12 @@ def decode(data: bytes) -> Capsule:
         pages = np.frombuffer(data, "<i8", head["pages"], size).astype(np.int64)
         size += 8 * len(pages)
         content = np.frombuffer(data, np.uint8, len(pages) * PAGE_BYTES, size).reshape(-1, PAGE_BYTES)
-        return Capsule(head["icount"], head["events"], state, pages, content)
+        size += content.nbytes
+        objects = {}
+        for length in head["objects"]:
+            encoded = data[size : size + length]
+            objects[name_of(encoded)] = encoded
+            size += length
+        return Capsule(head["icount"], head["events"], state, pages, content, objects)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RrdbgError(f"a state that came from another process is broken: {error}") from error

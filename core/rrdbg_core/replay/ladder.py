@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
+from rrdbg_core.machine.objects import roots
 from rrdbg_core.machine.source import ReplaySource
 from rrdbg_core.replay.pages import Ids, PageIds, blocks_of
 from rrdbg_core.trace.reader import Trace
 
 Words = npt.NDArray[np.uint64]
+Names = list[bytes]
 
 
 class Rung(Frozen):
@@ -161,12 +163,27 @@ class Ladder:
         self._pinned = self._order[index - 1] if index else None
 
     def _thin(self, cursor: int) -> None:
-        """Drop the rungs that lie farthest from the cursor until the budget is kept."""
+        """Drop the rungs that lie farthest from the cursor until the budget is kept, and by the objects they need."""
         kept = 1 + (self._pinned in self._rungs)
         while self.bytes > self._budget and len(self._order) > kept:
-            first = self._order[1 if self._order[0] == self._pinned else 0]
-            last = self._order[-2 if self._order[-1] == self._pinned else -1]
-            self.drop(first if cursor - first > last - cursor else last)
+            self._drop_farthest(cursor)
+        objects = self._machine.objects
+        objects.sweep(self._needed)
+        while objects.bytes > self._budget and len(self._order) > kept:
+            for _ in range((len(self._order) - kept + 1) // 2):
+                self._drop_farthest(cursor)
+            objects.sweep(self._needed, at_once=True)
+
+    def _drop_farthest(self, cursor: int) -> None:
+        first = self._order[1 if self._order[0] == self._pinned else 0]
+        last = self._order[-2 if self._order[-1] == self._pinned else -1]
+        self.drop(first if cursor - first > last - cursor else last)
+
+    def _needed(self) -> Names:
+        """Return the names of the objects that rungs, and the machine now, refer to."""
+        devices = self._machine.devices
+        states = [self._machine.save(), *(rung.state for rung in self._rungs.values())]
+        return [name for state in states for name in roots(state, devices)]
 
     def drop(self, icount: int) -> None:
         """Forget a rung."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 import lz4.block
 
 from rrdbg_core.devices.contract import Device
+from rrdbg_core.devices.virtio_console import VirtioConsole
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
@@ -24,7 +25,7 @@ from rrdbg_core.replay.hostclock import TICK_S, HostClock
 from rrdbg_core.replay.requests import Requests
 
 CONSOLE = "uart"
-"""Device that takes console input."""
+"""Device that takes console input, unless there is a virtio console in use."""
 BATCH = 8
 """Bytes of room in a FIFO that input waits for, if there is that much of it: an event for each byte that the guest
 reads would make a long journal."""
@@ -75,7 +76,8 @@ class LiveSource:
         self._reset_wanted = False
         self._was_live = self.console_input.live
         # what the machine told
-        self._room = 0
+        self._rooms: dict[str, int] = {}
+        self._consoles = [CONSOLE]  # those that take input, the preferred one first
         self._fifo = False
         self._input_ns = 0  # when input went in last
         self._settled = -1  # icount that gets no more events
@@ -95,6 +97,8 @@ class LiveSource:
     def attach(self, devices: Mapping[str, Device]) -> None:
         """Learn which devices the machine has, and start their back ends."""
         self._requests.attach(devices)
+        added = [name for name, device in devices.items() if isinstance(device, VirtioConsole)]
+        self._consoles = [*added, CONSOLE]
 
     # ---- from other threads ------------------------------------------------------------------------------------------
     def _wake(self) -> None:
@@ -164,10 +168,11 @@ class LiveSource:
         return 0 if expects or self.until_ns is not None or self._reset_wanted or self._stopping else FOREVER
 
     def room(self, device: str, size: int) -> None:
-        if device == CONSOLE:
+        if device in self._consoles:
             self._stirred = True
-            self._room = size
-            self._fifo = self._fifo or size > 1
+            self._rooms[device] = size
+            if device == CONSOLE:
+                self._fifo = self._fifo or size > 1
 
     def console(self, step: int, data: bytes) -> None:
         self._stirred = True
@@ -198,6 +203,15 @@ class LiveSource:
     def stored(self, name: bytes) -> bytes | None:
         return None
 
+    @property
+    def _console(self) -> str:
+        """The device that takes input now: an added console once its driver has given it a buffer, or the UART."""
+        return next((name for name in self._consoles if self._rooms.get(name)), CONSOLE)
+
+    @property
+    def _room(self) -> int:
+        return self._rooms.get(self._console, 0)
+
     # ---- what happens now --------------------------------------------------------------------------------------------
     def _due(self, now: Now) -> Event | None:
         """Return the next event at this very moment."""
@@ -211,7 +225,7 @@ class LiveSource:
         size = self._takes(now)
         if size:
             self._input_ns = now.virtual_ns
-            return _event(now, EventKind.UART_INPUT, CONSOLE, self.console_input.take(size, now))
+            return _event(now, EventKind.UART_INPUT, self._console, self.console_input.take(size, now))
         if self._detached(now):
             self._was_live = False
             return _event(now, EventKind.DETACH, CONSOLE)
@@ -220,7 +234,7 @@ class LiveSource:
     def _takes(self, now: Now) -> int:
         """Return how many bytes of input go in now."""
         offered = self.console_input.offer(now, self._room)
-        wanted = min(offered, BATCH) if self._fifo else 1
+        wanted = min(offered, BATCH) if self._fifo and self._console == CONSOLE else 1
         if self._room < wanted and not now.idle and now.virtual_ns < self._input_ns + PATIENCE_NS:
             return 0
         return min(offered, self._room)

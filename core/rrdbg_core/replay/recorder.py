@@ -15,6 +15,7 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
+from rrdbg_core.machine.objects import roots
 from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.control import Control
 from rrdbg_core.replay.epoch_index import Collected, EpochCollector, Pages, Words
@@ -79,6 +80,8 @@ class _Snapped(NamedTuple):
     """Which of their lines may have changed; None: any."""
     content: npt.NDArray[np.uint8]
     """u8[n, 4096]: what they contain."""
+    objects: dict[bytes, bytes]
+    """Objects that its state leads to and the file may lack."""
     ns: int
     """What it has cost so far."""
     paid: int | None
@@ -233,6 +236,7 @@ class _Recorder:
         machine.on_console, machine.listens = self._printed, until.pattern is not None
         machine.on_guest_error = self._guest_error
         source.stop = self._idle
+        source.on_block = writer.block
         source.until_ns, source.on_until = until.virtual_ns, self._end_here
         control.wake = source.nudge
 
@@ -469,11 +473,14 @@ class _Recorder:
         began_ns = time.thread_time_ns()
         snapshot = Snapshot(machine.icount, self._event_count, machine.save())
         content = machine.memory.rows()[pages]
-        return _Snapped(snapshot, pages, lines, content, time.thread_time_ns() - began_ns, paid)
+        names = roots(snapshot.state, machine.devices)
+        objects = machine.objects.reach(names, self._writer.holds)
+        machine.objects.sweep(lambda: names)
+        return _Snapped(snapshot, pages, lines, content, objects, time.thread_time_ns() - began_ns, paid)
 
     def _write_snapshot(self, snapped: _Snapped) -> None:
         began_ns = time.thread_time_ns()
-        self._writer.snapshot(snapped.snapshot, snapped.pages, snapped.lines, snapped.content)
+        self._writer.snapshot(snapped.snapshot, snapped.pages, snapped.lines, snapped.content, snapped.objects)
         ns = snapped.ns + time.thread_time_ns() - began_ns
         self._snapshots.add(ns)
         self._thinning.learn(len(snapped.pages), ns)

@@ -1,15 +1,19 @@
-"""What stands in the small chunks: image parts, snapshots, digests, check words, progress, index, end."""
+"""What stands in the smaller chunks: parts of images, snapshots, digests, check words, progress, index, end, blocks of
+media, objects."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from rrdbg_core.cpu.memory import LINES_PER_PAGE
+from rrdbg_core.devices.blocktree import BLOCK_BYTES
+from rrdbg_core.devices.contract import NAME_BYTES
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.trace import varint
 from rrdbg_core.trace.cursor import Cursor, ascending, text
@@ -164,6 +168,67 @@ def decode_end(payload: bytes, icount: int) -> tuple[int, Ending]:
         code if flags & _HAS_EXIT_CODE else None,
         virtual_ns if flags & _HAS_VIRTUAL_TIME else None,
     )
+
+
+# ---- blocks: device, varint n; n varints number; n u8 (1: unreadable); 4096 bytes for each other one -----------------
+class Block(Frozen):
+    """Where a block of a medium stands in its chunk."""
+
+    number: int
+    """Which."""
+    offset: int | None
+    """Of its bytes; None: it could not be read."""
+
+
+def encode_blocks(device: str, blocks: Sequence[tuple[int, bytes | None]]) -> bytes:
+    """Encode blocks of a device's medium, by number."""
+    return b"".join(
+        (
+            text(device),
+            varint.encode_one(len(blocks)),
+            varint.encode([number for number, _ in blocks]),
+            bytes([block is None for _, block in blocks]),
+            *(block for _, block in blocks if block is not None),
+        )
+    )
+
+
+def decode_blocks(payload: bytes) -> tuple[str, list[Block]]:
+    """Return the device, and its blocks."""
+    cursor = Cursor(payload)
+    device, count = cursor.text(), cursor.varint()
+    numbers = cursor.varints(count).tolist()
+    lost = bytes(cursor.take(count))
+    if lost.strip(b"\0\1"):
+        raise Malformed("a block is neither there nor unreadable")
+    blocks = []
+    for number, gone in zip(numbers, lost, strict=True):
+        blocks.append(Block(number, None if gone else cursor.offset))
+        if not gone:
+            cursor.take(BLOCK_BYTES)
+    cursor.end()
+    return device, blocks
+
+
+# ---- objects: varint n; n names of 16 bytes; n varints length; encoded objects ---------------------------------------
+def encode_objects(objects: Mapping[bytes, bytes]) -> bytes:
+    """Encode objects by name."""
+    sizes = varint.encode([len(encoded) for encoded in objects.values()])
+    return b"".join((varint.encode_one(len(objects)), *objects, sizes, *objects.values()))
+
+
+def decode_objects(payload: bytes) -> dict[bytes, tuple[int, int]]:
+    """Return where in the chunk each object stands: its first byte, and one past its last."""
+    cursor = Cursor(payload)
+    count = cursor.varint()
+    names = bytes(cursor.take(NAME_BYTES * count))
+    sizes = cursor.varints(count).tolist()
+    places = {}
+    for number, size in enumerate(sizes):
+        cursor.take(size)
+        places[names[NAME_BYTES * number : NAME_BYTES * (number + 1)]] = cursor.offset - size, cursor.offset
+    cursor.end()
+    return places
 
 
 # ---- index: see docs/format.md ---------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ import numpy as np
 from rrdbg_core.checked import Invalid
 from rrdbg_core.cpu import layout
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.devices.blocktree import BLOCK_BYTES
+from rrdbg_core.devices.contract import NAME_BYTES
+from rrdbg_core.machine import objects
 from rrdbg_core.machine.events import Event
 from rrdbg_core.trace import contents, journal, pagepack
 from rrdbg_core.trace.frame import Chunk, ChunkKind
@@ -53,6 +56,10 @@ def describe(chunk: Chunk, payload: bytes, ram_pages: int) -> Plain:
             }
         case ChunkKind.PROGRESS:
             return {"events": contents.decode_progress(payload)}
+        case ChunkKind.BLOCKS:
+            return _blocks(payload)
+        case ChunkKind.OBJECTS:
+            return _objects(payload)
         case ChunkKind.INDEX:
             return index_values(contents.decode_index(payload, chunk.first, chunk.last, ram_pages))
     events, ending = contents.decode_end(payload, chunk.first)
@@ -94,6 +101,12 @@ def summary(chunk: Chunk, payload: bytes) -> str:
             return f"{contents.decode_progress(payload)} events so far"
         case ChunkKind.INDEX:
             return f"{len(payload)} bytes"
+        case ChunkKind.BLOCKS:
+            device, blocks = contents.decode_blocks(payload)
+            lost = sum(block.offset is None for block in blocks)
+            return f"{len(blocks)} blocks of {device}" + (f", {lost} of them unreadable" if lost else "")
+        case ChunkKind.OBJECTS:
+            return f"{len(contents.decode_objects(payload))} objects"
     return contents.decode_end(payload, chunk.first)[1].reason
 
 
@@ -150,6 +163,35 @@ def _snapshot(chunk: Chunk, payload: bytes) -> Plain:
         names = _names(name)
         parts[name] = dict(zip(names, values, strict=True)) if len(names) == len(values) else values
     return {"events": snapshot.events, "versions": versions, "state": parts}
+
+
+def _blocks(payload: bytes) -> Plain:
+    device, blocks = contents.decode_blocks(payload)
+    rows = [
+        {
+            "number": block.number,
+            "data": None if block.offset is None else payload[block.offset : block.offset + BLOCK_BYTES].hex(),
+        }
+        for block in blocks
+    ]
+    return {"device": device, "blocks": rows}
+
+
+def _objects(payload: bytes) -> Plain:
+    rows = []
+    for name, (start, stop) in contents.decode_objects(payload).items():
+        encoded = payload[start:stop]
+        if not objects.is_encoded(encoded):
+            raise Malformed(f"object {name.hex()} is none")
+        parts = objects.parts_of(encoded)
+        rows.append(
+            {
+                "name": name.hex(),
+                "parts": [part.hex() for part in parts],
+                "data": encoded[objects.PARTS_OFFSET + NAME_BYTES * len(parts) :].hex(),
+            }
+        )
+    return {"objects": rows}
 
 
 def _names(part: str) -> list[str]:

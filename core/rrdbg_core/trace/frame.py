@@ -55,6 +55,10 @@ class ChunkKind(IntEnum):
     """What happened in an epoch."""
     END = 10
     """Why the recording ended."""
+    BLOCKS = 11
+    """Blocks of a device's medium that were read for the first time."""
+    OBJECTS = 12
+    """Objects that states refer to."""
 
 
 class ChunkFlag(IntFlag):

@@ -14,6 +14,7 @@ from rrdbg_core.machine.events import Event
 from rrdbg_core.trace import contents, describe, frame, journal
 from rrdbg_core.trace.frame import BadTrace, Chunk, ChunkFlag, ChunkKind
 from rrdbg_core.trace.lazy import EventSequence, LazySequence
+from rrdbg_core.trace.media import Media, MediumInfo, StoredObjects
 from rrdbg_core.trace.model import CHECK_PERIOD, FORMAT_VERSION, Ending, EpochIndex, Manifest, Snapshot
 from rrdbg_core.trace.pagepack import PAGE_BYTES
 from rrdbg_core.trace.pagestore import PageStore
@@ -114,6 +115,8 @@ class Trace:
         """How it ended; None: the recorder was killed or is still running, or the end was lost."""
         self._chunks: list[Chunk] = []
         self._images = _Images(file)
+        self._media = Media(file)
+        self._objects = StoredObjects(file)
         self._journal_chunks: list[Chunk] = []
         self._events = EventSequence(self._decode_block)
         self._check_parts: list[U64] = []
@@ -139,6 +142,8 @@ class Trace:
             int(ChunkKind.PAGES): self._pages.add,
             int(ChunkKind.CHECKS): self._take_checks,
             int(ChunkKind.INDEX): self._take_index,
+            int(ChunkKind.BLOCKS): self._media.add,
+            int(ChunkKind.OBJECTS): self._objects.add,
         }
         self._read_on()
         self._check_usable()
@@ -177,6 +182,23 @@ class Trace:
     def images(self) -> Mapping[str, bytes]:
         """Images by digest."""
         return self._images
+
+    @property
+    def media(self) -> Mapping[str, MediumInfo]:
+        """By device: how much of what was put into it is there."""
+        return self._media.devices
+
+    def block(self, device: str, number: int) -> bytes | None:
+        """Return a block of what was put into a device; None if the recording could not read it.
+
+        Raises:
+            KeyError: The recording never asked for it.
+        """
+        return self._media.block(device, number)
+
+    def stored(self, name: bytes) -> bytes | None:
+        """Return an encoded object that states refer to, or None if there is none of that name."""
+        return self._objects.get(name)
 
     @property
     def events(self) -> Sequence[Event]:

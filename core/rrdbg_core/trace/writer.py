@@ -26,6 +26,10 @@ RESERVE_BYTES = 64 << 10
 """Part of `max_bytes` that is kept for the journal's last block and the end."""
 _KIND_NAMES = {kind: kind.name.lower() for kind in ChunkKind}
 _BLOCK_EVENTS, _BLOCK_BYTES, _BLOCK_CHECKS = 4096, 256 << 10, 4096
+MEDIUM_BLOCKS = 256
+"""Blocks of a medium in one chunk: one is unpacked to read one of them."""
+OBJECT_BYTES = 1 << 20
+"""Objects in one chunk, as a rule."""
 
 
 class TraceWriter:
@@ -80,6 +84,8 @@ class TraceWriter:
         self._event_bytes = 0
         self._event_count = 0
         self._event_icount = self._start
+        self._blocks: dict[str, list[tuple[int, bytes | None]]] = {}
+        self._objects: set[bytes] = set()
         self._checks: list[U64] = []
         self._check_count = 0
         self._next_check = self._start // CHECK_PERIOD + 1
@@ -135,6 +141,14 @@ class TraceWriter:
                 self._write_events()
         self._check_size()
 
+    def block(self, device: str, number: int, block: bytes | None) -> None:
+        """Add a block of a device's medium, or None for one that cannot be read. Each is added once."""
+        self._blocks.setdefault(device, []).append((number, block))
+
+    def holds(self, name: bytes) -> bool:
+        """Return whether an object is in the file, with all that it leads to."""
+        return name in self._objects
+
     def checks(self, words: npt.ArrayLike) -> None:
         """Add the next check words. Word k, from 1, is that of position k * CHECK_PERIOD.
 
@@ -150,7 +164,14 @@ class TraceWriter:
             self._write_checks()
         self._check_size()
 
-    def snapshot(self, snap: Snapshot, pages: npt.ArrayLike, lines: npt.ArrayLike | None, content: U8) -> None:
+    def snapshot(
+        self,
+        snap: Snapshot,
+        pages: npt.ArrayLike,
+        lines: npt.ArrayLike | None,
+        content: U8,
+        objects: Mapping[bytes, bytes] | None = None,
+    ) -> None:
         """Add a snapshot.
 
         Args:
@@ -158,6 +179,7 @@ class TraceWriter:
             pages: u32[n], ascending: pages written since the snapshot before; for the first, those not all zero.
             lines: u64[n]: which of their 64-byte lines may have changed; None: any.
             content: u8[n, 4096]: what they contain now.
+            objects: Objects that the state leads to, encoded, by name: at least those that the file does not hold.
 
         Raises:
             TraceFull: It does not fit. Nothing of it is in the file.
@@ -178,12 +200,15 @@ class TraceWriter:
                 for i in range(0, len(numbers), MAX_ENTRIES)
             ]
             state = contents.encode_snapshot(snap, self._versions)
-            self._check_size(sum(len(part) for pack in packs for part in pack) + len(state))
+            fresh = {name: encoded for name, encoded in (objects or {}).items() if name not in self._objects}
+            parts = [part for pack in packs for part in pack]
+            self._check_size(sum(map(len, (*parts, state, *fresh.values()))))
         except BaseException:
             self._version[numbers], self._depth[numbers], self._versions = before
             raise
         for pack in filter(None, packs):
             self._add(ChunkKind.PAGES, pack, snap.icount, snap.icount, compress=False)
+        self._add_objects(fresh, snap.icount)
         self._snapshot_icount = snap.icount
         self._promise(ChunkKind.SNAPSHOT, state, snap.icount)
 
@@ -310,8 +335,27 @@ class TraceWriter:
         """Write what waits, before something is promised at a position."""
         if icount < max(self._promised or 0, self._start, self._event_icount):
             raise ValueError(f"position {icount} lies before what is written")
+        self._write_blocks(icount)
         self._write_events()
         self._write_checks()
+
+    def _write_blocks(self, icount: int) -> None:
+        blocks, self._blocks = self._blocks, {}
+        for device, some in blocks.items():
+            for start in range(0, len(some), MEDIUM_BLOCKS):
+                payload = contents.encode_blocks(device, some[start : start + MEDIUM_BLOCKS])
+                self._add(ChunkKind.BLOCKS, payload, icount, icount)
+
+    def _add_objects(self, objects: Mapping[bytes, bytes], icount: int) -> None:
+        batch: dict[bytes, bytes] = {}
+        size = 0
+        for number, (name, encoded) in enumerate(objects.items(), 1):
+            batch[name] = encoded
+            size += len(encoded)
+            if size >= OBJECT_BYTES or number == len(objects):
+                self._add(ChunkKind.OBJECTS, contents.encode_objects(batch), icount, icount)
+                batch, size = {}, 0
+        self._objects.update(objects)
 
     def _promise(self, kind: ChunkKind, payload: bytes, icount: int) -> None:
         self._add(kind, payload, icount, icount)
