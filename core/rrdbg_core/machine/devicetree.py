@@ -7,14 +7,14 @@ from rrdbg_core.devices.clint import TICK_NS
 from rrdbg_core.devices.finisher import PASS, RESET
 from rrdbg_core.devices.plic import SOURCES
 from rrdbg_core.machine import virt
-from rrdbg_core.machine.fdt import Node, cells
+from rrdbg_core.machine.fdt import Node, Value, cells
 
 EXTENSIONS = (*"imafdc", "zicntr", "zicsr", "zifencei", "zba", "zbb", "zbs", "sstc", "svadu")
 UART_CLOCK_HZ = 3_686_400
 _CPU_INTC, _PLIC, _TEST = 1, 2, 3  # phandles
 _M_SOFTWARE, _M_TIMER, _M_EXTERNAL, _S_EXTERNAL = 3, 7, 11, 9
 _CLINT_SIZE, _PLIC_SIZE, _UART_SIZE, _PAGE = 0x1_0000, 0x60_0000, 0x100, 0x1000
-_TWO_CELLS = {"#address-cells": 2, "#size-cells": 2}
+_TWO_CELLS: dict[str, Value] = {"#address-cells": 2, "#size-cells": 2}
 
 
 def board_tree(ram_bytes: int) -> Node:
@@ -33,12 +33,11 @@ def _cpus(cpus: Node) -> None:
     """Add the hart."""
     cpus.set({"timebase-frequency": 1_000_000_000 // TICK_NS})
     letters, words = (tuple(e for e in EXTENSIONS if (len(e) == 1) is short) for short in (True, False))
-    cpu = {"device_type": "cpu", "reg": 0, "status": "okay", "compatible": "riscv", "mmu-type": "riscv,sv57"}
-    isa = "_".join(("rv64" + "".join(letters), *words))
-    isa_of_late = {"riscv,isa-base": "rv64i", "riscv,isa-extensions": EXTENSIONS}
-    hart = cpus.child("cpu@0", {**cpu, "riscv,isa": isa, **isa_of_late})
-    controller = {"interrupt-controller": None, "#interrupt-cells": 1, "compatible": "riscv,cpu-intc"}
-    hart.child("interrupt-controller", {**controller, "phandle": _CPU_INTC})
+    hart = cpus.child("cpu@0", {"device_type": "cpu", "reg": 0, "status": "okay", "compatible": "riscv"})
+    hart.set({"riscv,isa": "_".join(("rv64" + "".join(letters), *words)), "riscv,isa-base": "rv64i"})
+    hart.set({"riscv,isa-extensions": EXTENSIONS, "mmu-type": "riscv,sv57"})
+    controller = hart.child("interrupt-controller", {"interrupt-controller": None, "#interrupt-cells": 1})
+    controller.set({"compatible": "riscv,cpu-intc", "phandle": _CPU_INTC})
 
 
 def _soc(soc: Node) -> None:
