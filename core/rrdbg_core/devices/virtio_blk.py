@@ -259,8 +259,13 @@ class VirtioBlk(VirtioMmio):
             self._write(sector, count, bytes(count * SECTOR_BYTES))
             return
         before, behind = first * SECTORS_PER_BLOCK - sector, sector + count - last * SECTORS_PER_BLOCK
-        self._write(sector, before, bytes(before * SECTOR_BYTES))
-        self._write(last * SECTORS_PER_BLOCK, behind, bytes(behind * SECTOR_BYTES))
+        written = self.state.written
+        try:
+            self._write(sector, before, bytes(before * SECTOR_BYTES))
+            self._write(last * SECTORS_PER_BLOCK, behind, bytes(behind * SECTOR_BYTES))
+        except _Failed:
+            self.state.written = written  # what fails changes nothing
+            raise
         self.state.written = self._tree.fill(self.state.written, first, last - first, bytes(BLOCK_BYTES))
 
     @property
@@ -280,8 +285,10 @@ class VirtioBlk(VirtioMmio):
         return blocks
 
     def _read(self, sector: int, count: int) -> bytes:
+        if not count:
+            return b""
         first, last = sector // SECTORS_PER_BLOCK, -(-(sector + count) // SECTORS_PER_BLOCK)
-        blocks = self._blocks(first, last) if count else {}
+        blocks = self._blocks(first, last)
         start = (sector - first * SECTORS_PER_BLOCK) * SECTOR_BYTES
         return b"".join(blocks[number] for number in range(first, last))[start : start + count * SECTOR_BYTES]
 
