@@ -7,11 +7,51 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.devices.probe import CLINT, FINISHER, PLIC, RTC, UART, VIRTIO, Op, mip, on_qemu, read, wait, write
+from rrdbg_core.machine.config import DeviceRef, DriveRef
+
+from tests.devices.probe import (
+    CLINT,
+    FINISHER,
+    PLIC,
+    RNG,
+    RTC,
+    UART,
+    VIRTIO,
+    Op,
+    mip,
+    on_qemu,
+    on_rrdbg,
+    read,
+    wait,
+    write,
+)
 
 FOLDER = Path(__file__).parent / "known"
 CLAIM = PLIC + 0x200004
 RNG_ON_QEMU = ("-device", "virtio-rng-device,bus=virtio-mmio-bus.0")
+_NULL = "driver=null-co,read-zeroes=on,size=5243392"
+ON_QEMU: dict[str, tuple[str, ...]] = {
+    "rng": RNG_ON_QEMU,
+    "blk": ("-blockdev", f"{_NULL},node-name=d", "-device", "virtio-blk-device,drive=d,bus=virtio-mmio-bus.0"),
+    "rom": (
+        *("-blockdev", f"{_NULL},node-name=d,read-only=on"),
+        *("-device", "virtio-blk-device,drive=d,bus=virtio-mmio-bus.0"),
+    ),
+    "console": (
+        *("-device", "virtio-serial-device,max_ports=1,emergency-write=off,bus=virtio-mmio-bus.0"),
+        *("-chardev", "null,id=nowhere", "-device", "virtconsole,chardev=nowhere"),
+    ),
+}
+"""What has to be on QEMU's board, by probe."""
+HERE: dict[str, DeviceRef] = {
+    "rng": RNG,
+    "blk": DeviceRef(kind="virtio-blk", name="d", slot=0, drive=DriveRef(name="null", size_bytes=5_243_392)),
+    "rom": DeviceRef(
+        kind="virtio-blk", name="d", slot=0, drive=DriveRef(name="null", size_bytes=5_243_392, readonly=True)
+    ),
+    "console": DeviceRef(kind="virtio-console", name="c", slot=0),
+}
+"""And on ours."""
 
 
 def _clint() -> list[Op]:
@@ -142,6 +182,20 @@ def _rng() -> list[Op]:
     return [*ops, *(read(VIRTIO + offset, 4) for offset in (0xB0, 0xB4, 0xB8, 0xA0, 0x20, 0x28, 0x40))]
 
 
+def _virtio(queues: int, config: int) -> list[Op]:
+    """A device in the first slot with so many queues and so many bytes of configuration."""
+    ops = [read(VIRTIO + offset, 4) for offset in (0, 4, 8, 0xC, 0x44, 0x60, 0x70, 0xFC)]
+    ops += [read(VIRTIO + 0x100 + at, size) for size in (1, 2, 4) for at in range(0, config + 8, size)]
+    for queue in range(queues):
+        ops += [write(VIRTIO + 0x30, 4, queue), read(VIRTIO + 0x34, 4), read(VIRTIO + 0x44, 4)]
+    # VERSION_1 and what the rings can: both offer it
+    ops += [write(VIRTIO + 0x70, 4, 1), write(VIRTIO + 0x70, 4, 3), write(VIRTIO + 0x24, 4, 1)]
+    ops += [write(VIRTIO + 0x20, 4, 1), write(VIRTIO + 0x24, 4, 0), write(VIRTIO + 0x20, 4, 3 << 28)]
+    ops += [write(VIRTIO + 0x70, 4, 11), read(VIRTIO + 0x70, 4), write(VIRTIO + 0x30, 4, 0)]
+    ops += [write(VIRTIO + 0x38, 4, 8), write(VIRTIO + 0x44, 4, 1), read(VIRTIO + 0x44, 4)]
+    return [*ops, write(VIRTIO + 0x70, 4, 0), read(VIRTIO + 0x70, 4), read(VIRTIO + 0x44, 4)]
+
+
 PROBES: dict[str, list[Op]] = {
     "clint": _clint(),
     "plic": _plic(),
@@ -150,6 +204,9 @@ PROBES: dict[str, list[Op]] = {
     "finisher": _finisher(),
     "slot": _slot(),
     "rng": _rng(),
+    "blk": _virtio(1, 60),
+    "rom": _virtio(1, 60),
+    "console": _virtio(2, 8),
 }
 """The probes by device."""
 
@@ -161,7 +218,12 @@ def answers(name: str) -> list[int]:
 
 def ask_qemu(name: str) -> list[int]:
     """Return what QEMU answers now."""
-    return on_qemu(PROBES[name], *(RNG_ON_QEMU if name == "rng" else ()))
+    return on_qemu(PROBES[name], *ON_QEMU.get(name, ()))
+
+
+def ask_rrdbg(name: str) -> list[int]:
+    """Return what we answer."""
+    return on_rrdbg(PROBES[name], *([HERE[name]] if name in HERE else []))
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rrdbg_core.machine.conformance.assembler import assemble
 
 REGIONS = (
@@ -90,7 +92,9 @@ table:
 """
 
 
-def garbage_guest(*, accesses: int, seed: int = 0x1234_5678_9ABC_DEF1) -> bytes:
+def garbage_guest(
+    *, accesses: int, seed: int = 0x1234_5678_9ABC_DEF1, regions: Sequence[tuple[int, int]] = REGIONS
+) -> bytes:
     """Return a guest that makes so many accesses and then leaves with exit code 0."""
-    table = "".join(f"    .dword {base}, {mask}\n" for base, mask in REGIONS)
-    return assemble(_TEXT.format(seed=seed, accesses=accesses, count=len(REGIONS)) + table)
+    table = "".join(f"    .dword {base}, {mask}\n" for base, mask in regions)
+    return assemble(_TEXT.format(seed=seed, accesses=accesses, count=len(regions)) + table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import xxhash
 from rrdbg_core.trace import Trace
 from rrdbg_core.trace.frame import unpack
 from rrdbg_core.trace.scan import ChunkFile
+
+from tests.trace.synthetic import OBJECTS
 
 FILE_ID = bytes(range(16))
 
@@ -65,6 +68,12 @@ def ask_everything(trace: Trace) -> None:
     assert len(trace.checks) + len(trace.digests) >= 0
     for digest in trace.images:
         trace.images[digest]
+    for device in trace.media:
+        for number in (0, 7, 1 << 30):
+            with contextlib.suppress(KeyError):
+                trace.block(device, number)
+    for name in OBJECTS:
+        trace.stored(name)
     for number in range(len(trace.snapshots)):
         versions = trace.versions(number)
         pages = np.flatnonzero(versions)

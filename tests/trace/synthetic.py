@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rrdbg_core.machine.config import DeviceRef, ImageRef, MachineConfig
 from rrdbg_core.machine.events import Event, EventKind
+from rrdbg_core.machine.objects import Objects
 from rrdbg_core.trace import (
     BINS,
     CHECK_PERIOD,
@@ -27,6 +28,13 @@ RAM_PAGES = 16
 MIDDLE = 3 * CHECK_PERIOD
 """Where the second snapshot lies."""
 IMAGE = b"\x7fELF" + bytes(range(90))
+BLOCKS: dict[int, bytes | None] = {0: bytes(range(256)) * 16, 7: None, 1 << 30: b"block".ljust(4096, b".")}
+"""Blocks of a medium."""
+_STORE = Objects(lambda name: None)
+_LEAF = _STORE.store(b"leaf")
+NAMES = [_STORE.store(b"node", [_LEAF]), _LEAF, _STORE.store(b"another")]
+OBJECTS = _STORE.reach(NAMES)
+"""Objects, encoded, by their names."""
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -51,12 +59,23 @@ def view(trace: Trace) -> dict[str, Any]:
         "ending": trace.ending,
         "checks": trace.checks.tolist(),
         "digests": trace.digests,
+        "blocks": {number: trace.block("rng0", number) for number in BLOCKS if held(trace, number)},
+        "objects": {name: trace.stored(name) for name in OBJECTS if trace.stored(name)},
         "epochs": [plain_epoch(epoch) for epoch in trace.epochs],
         "snapshots": [
             (*plain_snapshot(snapshot), trace.load_pages(pages, trace.versions(number)).tobytes())
             for number, snapshot in enumerate(trace.snapshots)
         ],
     }
+
+
+def held(trace: Trace, number: int) -> bool:
+    """Return whether a trace has a block."""
+    try:
+        trace.block("rng0", number)
+    except KeyError:
+        return False
+    return True
 
 
 def plain_snapshot(snapshot: Snapshot) -> tuple[Any, ...]:
@@ -82,6 +101,8 @@ class Synthetic:
     digests: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     epochs: list[tuple[Any, ...]] = field(default_factory=list)
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
+    blocks: dict[int, bytes | None] = field(default_factory=dict)
+    objects: dict[bytes, bytes] = field(default_factory=dict)
     end: int = 0
     ending: Ending | None = None
     stages: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -106,6 +127,8 @@ class Synthetic:
                 for icount, (count, digest) in self.digests.items()
                 if count == sum(event.icount <= icount for event in self.events)
             },
+            "blocks": dict(self.blocks),
+            "objects": dict(self.objects),
             "epochs": [epoch for epoch in self.epochs if epoch[1] <= self.end],
             "snapshots": list(self.snapshots),
         }
@@ -126,7 +149,19 @@ class Synthetic:
         self.writer.checks(np.array(words, np.uint64))
         self.checks += words
 
-    def add_snapshot(self, icount: int, state: dict[str, np.ndarray], changed: dict[int, dict[int, bytes]]) -> None:
+    def add_blocks(self, *numbers: int) -> None:
+        """Add blocks of a medium. They come with the next promise."""
+        for number in numbers:
+            self.writer.block("rng0", number, BLOCKS[number])
+            self.blocks[number] = BLOCKS[number]
+
+    def add_snapshot(
+        self,
+        icount: int,
+        state: dict[str, np.ndarray],
+        changed: dict[int, dict[int, bytes]],
+        objects: Sequence[bytes] = (),
+    ) -> None:
         """Add a snapshot in which lines of pages changed: {page: {line: its 64 bytes}}."""
         pages = sorted(changed)
         for page in pages:
@@ -136,7 +171,9 @@ class Synthetic:
         if self.snapshots:
             lines = np.array([sum(1 << line for line in changed[page]) for page in pages], np.uint64)
         snapshot = Snapshot(icount, len(self.events), state)
-        self.writer.snapshot(snapshot, np.array(pages, np.uint32), lines, self.ram[pages])
+        some = {name: OBJECTS[name] for name in objects}
+        self.writer.snapshot(snapshot, np.array(pages, np.uint32), lines, self.ram[pages], some)
+        self.objects |= some
         self.snapshots.append((*plain_snapshot(snapshot), self.ram.tobytes()))
         self.end = icount
 
@@ -189,7 +226,7 @@ def an_epoch(start: int, stop: int, seed: int) -> EpochIndex:
 
 
 def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], None] = Synthetic.stage) -> Synthetic:
-    """Write a trace with every kind of chunk, and note what each prefix holds."""
+    """Write a trace with every kind of chunk but those for disks, and note what each prefix holds."""
     random_ = random.Random(5)
     trace = Synthetic(TraceWriter(path, manifest(), {image_digest(IMAGE): IMAGE}, force=force))
     on_step(trace)
@@ -226,5 +263,26 @@ def build(path: Path, *, force: bool = False, on_step: Callable[[Synthetic], Non
     trace.stages.append((trace.writer.size, trace.expected()))  # in the file, but nothing promises it yet
     trace.add_end(Ending(MIDDLE + 80_000, "exit", 3, 12345))
     on_step(trace)
+    trace.writer.close()
+    return trace
+
+
+def build_with_disk(path: Path) -> Synthetic:
+    """Write a short trace with a medium and objects, and note what each prefix holds."""
+    trace = Synthetic(TraceWriter(path, manifest(), {image_digest(IMAGE): IMAGE}))
+    trace.stage()
+    state = {"hart0": np.array([1], np.uint64)}
+    trace.add_snapshot(0, state, {3: {0: b"\1" * 64}})
+    trace.stage()
+    trace.add_blocks(7, 0)
+    trace.add_progress(1000)
+    trace.stage()
+    trace.add_snapshot(2000, state, {3: {1: b"\2" * 64}}, NAMES[:2])
+    trace.stage()
+    trace.add_blocks(1 << 30)
+    trace.add_snapshot(3000, state, {}, NAMES)
+    trace.stage()
+    trace.add_end(Ending(4000, "until"))
+    trace.stage()
     trace.writer.close()
     return trace

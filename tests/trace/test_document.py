@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lz4.block
+import pytest
 import xxhash
 
 from tests.trace import synthetic
@@ -96,12 +98,14 @@ class Machine:
         self.epochs: list[tuple[Any, ...]] = []
         self.pages: dict[int, bytes] = {}
         self.versions = 0
+        self.blocks: dict[tuple[str, int], bytes | None] = {}
+        self.objects: dict[bytes, bytes] = {}
         self.end = 0
         self.ending: tuple[Any, ...] = ()
 
     def take(self, kind: int, first: int, last: int, content: bytes) -> None:
         r = Reader(content)
-        names = "manifest image journal snapshot pages digest checks progress index ending"
+        names = "manifest image journal snapshot pages digest checks progress index ending blocks objects"
         getattr(self, f"take_{names.split()[kind - 1]}")(r, first, last)
         assert r.at == len(content)
         if kind in (4, 6, 8, 10):
@@ -193,15 +197,34 @@ class Machine:
         rows = (exceptions, interrupts, written, masks, words, read, executed, lines, halves)
         self.epochs.append((first, last, *rows, console))
 
+    def take_blocks(self, r: Reader, first: int, last: int) -> None:
+        device, n = r.string(), r.varint()
+        numbers, lost = r.varints(n), [r.u(1) for _ in range(n)]
+        for number, gone in zip(numbers, lost, strict=True):
+            assert (device, number) not in self.blocks
+            assert gone in (0, 1)
+            self.blocks[device, number] = None if gone else r.bytes(4096)
+
+    def take_objects(self, r: Reader, first: int, last: int) -> None:
+        n = r.varint()
+        names = [r.bytes(16) for _ in range(n)]
+        for name, size in zip(names, r.varints(n), strict=True):
+            encoded = r.bytes(size)
+            assert hashlib.blake2b(encoded, digest_size=16).digest() == name
+            (parts,) = struct.unpack_from("<H", encoded)
+            assert len(encoded) >= 2 + 16 * parts
+            self.objects[name] = encoded
+
     def take_ending(self, r: Reader, first: int, last: int) -> None:
         assert r.u(8) == len(self.events)
         flags, code, virtual_ns = r.u(1), struct.unpack("<q", r.bytes(8))[0], r.u(8)
         self.ending = (first, r.string(), code if flags & 1 else None, virtual_ns if flags & 2 else None)
 
 
-def test_the_document_is_enough(tmp_path: Path) -> None:
-    """Read a trace with every kind of chunk."""
-    expected = synthetic.build(tmp_path / "t.rrt").expected()
+@pytest.mark.parametrize("build", [synthetic.build, synthetic.build_with_disk])
+def test_the_document_is_enough(tmp_path: Path, build: Callable[[Path], synthetic.Synthetic]) -> None:
+    """Read traces with every kind of chunk."""
+    expected = build(tmp_path / "t.rrt").expected()
     machine = Machine()
     for chunk in chunks((tmp_path / "t.rrt").read_bytes()):
         machine.take(*chunk)
@@ -211,6 +234,8 @@ def test_the_document_is_enough(tmp_path: Path) -> None:
     assert list(machine.checks.values()) == expected["checks"]
     assert machine.snapshots == expected["snapshots"]
     assert machine.epochs == expected["epochs"]
+    assert machine.blocks == {("rng0", number): block for number, block in expected["blocks"].items()}
+    assert machine.objects == expected["objects"]
     assert machine.end == expected["end"]
     ending = expected["ending"]
     assert machine.ending == (ending.icount, ending.reason, ending.exit_code, ending.virtual_ns)

@@ -13,7 +13,7 @@ alone; that is when data is moved. Left out: writeback control, multiple queues,
     0x10  cylinders (u16), heads, sectors      0x2c  discard_sector_alignment (u32)
     0x14  blk_size (u32)                       0x30  max_write_zeroes_sectors (u32)
     0x18  topology (8 bytes)                   0x34  max_write_zeroes_seg (u32)
-    0x20  writeback, unused                    0x38  write_zeroes_may_unmap, unused
+    0x20  writeback, unused                    0x38  write_zeroes_may_unmap
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAX_SECTORS = 1 << 38
 """Of an image; 128 TiB."""
 MAX_REQUEST_BYTES = 32 << 20
 """Data of one request; QEMU takes 2 GiB, Linux asks for 16 MiB at most."""
-MAX_FILL_SECTORS = 1 << 22
+MAX_FILL_SECTORS = (1 << 22) - 1
 """Sectors of a segment that is discarded or zeroed, as QEMU has it."""
 SEG_MAX = 254
 LATENCY_NS, NS_PER_BYTE = 20_000, 1
@@ -54,7 +54,7 @@ S_OK, S_IOERR, S_UNSUPP = 0, 1, 2
 ID_BYTES = 20
 _HEADER = struct.Struct("<IIQ")
 _SEGMENT = struct.Struct("<QII")
-_CONFIG = struct.Struct("<QIIHBBIBBHIBBHIIIIIB3x")
+_CONFIG = struct.Struct("<QIIHBBIBBHIBBHIIIIIB")
 _UNMAP = 1
 
 
@@ -259,8 +259,13 @@ class VirtioBlk(VirtioMmio):
             self._write(sector, count, bytes(count * SECTOR_BYTES))
             return
         before, behind = first * SECTORS_PER_BLOCK - sector, sector + count - last * SECTORS_PER_BLOCK
-        self._write(sector, before, bytes(before * SECTOR_BYTES))
-        self._write(last * SECTORS_PER_BLOCK, behind, bytes(behind * SECTOR_BYTES))
+        written = self.state.written
+        try:
+            self._write(sector, before, bytes(before * SECTOR_BYTES))
+            self._write(last * SECTORS_PER_BLOCK, behind, bytes(behind * SECTOR_BYTES))
+        except _Failed:
+            self.state.written = written  # what fails changes nothing
+            raise
         self.state.written = self._tree.fill(self.state.written, first, last - first, bytes(BLOCK_BYTES))
 
     @property
@@ -280,8 +285,10 @@ class VirtioBlk(VirtioMmio):
         return blocks
 
     def _read(self, sector: int, count: int) -> bytes:
+        if not count:
+            return b""
         first, last = sector // SECTORS_PER_BLOCK, -(-(sector + count) // SECTORS_PER_BLOCK)
-        blocks = self._blocks(first, last) if count else {}
+        blocks = self._blocks(first, last)
         start = (sector - first * SECTORS_PER_BLOCK) * SECTOR_BYTES
         return b"".join(blocks[number] for number in range(first, last))[start : start + count * SECTOR_BYTES]
 
@@ -299,14 +306,12 @@ class VirtioBlk(VirtioMmio):
 
 
 def _config(drive: Medium) -> bytes:
-    """Return the configuration space."""
-    writes = not drive.readonly
-    fill = MAX_FILL_SECTORS if writes else 0
+    """Return the configuration space, which ends behind the last field that QEMU's has."""
     heads, sectors = 16, 63
     cylinders = min(max(drive.sectors // (heads * sectors), 2), 16383)
     return _CONFIG.pack(
-        *(drive.sectors, 0, SEG_MAX, cylinders, heads, sectors, SECTOR_BYTES, 0, 0, 1, 0),
-        *(1, 0, 1, fill, int(writes), 1, fill, int(writes), int(writes)),
+        *(drive.sectors, 0, SEG_MAX, cylinders, heads, sectors, SECTOR_BYTES, 0, 0, 0, 0),
+        *(1, 0, 1, MAX_FILL_SECTORS, 1, 1, MAX_FILL_SECTORS, 1, 1),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import weakref
 from pathlib import Path
 
 from rrdbg_core.devices.blocktree import BLOCK_BYTES
@@ -24,52 +25,61 @@ class HostImage:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         shown = os.fspath(path)
+        if Path(path).is_dir():
+            raise RrdbgError(f"{shown} is a directory, no disk image", exit_code=ExitCode.BAD_IMAGE)
         try:
-            if Path(path).is_dir():
-                raise RrdbgError(f"{shown} is a directory, no disk image", exit_code=ExitCode.BAD_IMAGE)
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 it stays open for the whole recording
+            # where there are pipes, opening one must not wait for somebody to write
+            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         except FileNotFoundError as error:
             raise RrdbgError(f"{shown}: no such disk image", exit_code=ExitCode.NOT_FOUND) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RrdbgError(f"cannot read the disk image {shown}: {reason}", exit_code=ExitCode.HOST_IO) from error
+        self._open = weakref.finalize(self, os.close, self._fd)
         self._lock = threading.Lock()
-        mode = os.fstat(self._file.fileno()).st_mode
-        try:
-            self.size_bytes = self._file.seek(0, os.SEEK_END)
-            """Size of the image when it was opened; what the file has behind that later does not count."""
-        except OSError:
-            self.size_bytes = -1
-        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)) or self.size_bytes < 0:
-            raise self._refused(f"{shown} is neither a file nor a block device, so no disk image")
-        if not self.size_bytes:
-            raise self._refused(
-                f"the disk image {shown} is empty", f"truncate -s 64M {shown} makes an empty disk of it"
-            )
-        if self.size_bytes > MAX_IMAGE_BYTES:
-            raise self._refused(f"the disk image {shown} has {self.size_bytes} bytes; {MAX_IMAGE_BYTES} are the most")
+        size = self._size()
+        if size is None:
+            raise _refused(f"{shown} is neither a file nor a block device, so no disk image")
+        if not size:
+            raise _refused(f"the disk image {shown} is empty", f"to have a blank disk: truncate -s 64M {shown}")
+        if size > MAX_IMAGE_BYTES:
+            raise _refused(f"the disk image {shown} has {size} bytes; {MAX_IMAGE_BYTES} are the most")
+        self.size_bytes = size
+        """Size of the image when it was opened; what the file has behind that later does not count."""
 
-    def _refused(self, message: str, hint: str | None = None) -> RrdbgError:
-        self._file.close()
-        return RrdbgError(message, hint=hint, exit_code=ExitCode.BAD_IMAGE)
+    def _size(self) -> int | None:
+        mode = os.fstat(self._fd).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+            return None
+        try:
+            return os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            return None
 
     def read(self, number: int) -> bytes | None:
         """Return a block, with zeros behind the end of the image; None if it cannot be read (any more)."""
         start = number * BLOCK_BYTES
         size = max(min(self.size_bytes - start, BLOCK_BYTES), 0)
         block = b""
-        try:
-            with self._lock:
-                self._file.seek(start)
+        with self._lock:
+            if not self._open.alive:
+                return None
+            try:
+                os.lseek(self._fd, start, os.SEEK_SET)
                 while len(block) < size:
-                    part = self._file.read(size - len(block))
+                    part = os.read(self._fd, size - len(block))
                     if not part:  # somebody has cut the file
                         return None
                     block += part
-        except (OSError, ValueError):
-            return None
+            except OSError:
+                return None
         return block.ljust(BLOCK_BYTES, b"\0")
 
     def close(self) -> None:
         """Close the file; no block can be read any more."""
-        self._file.close()
+        with self._lock:
+            self._open()
+
+
+def _refused(message: str, hint: str | None = None) -> RrdbgError:
+    return RrdbgError(message, hint=hint, exit_code=ExitCode.BAD_IMAGE)
