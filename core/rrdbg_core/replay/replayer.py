@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.addresses import PHYSICAL, read_virtual, space_of
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.stops import GateCount
 from rrdbg_core.machine.machine import Machine, StopReason
@@ -253,8 +254,10 @@ class Replayer:
         return pieces
 
     def read(self, address: int, length: int, physical: bool = True) -> bytes:
-        """Read RAM without side effects, as far as it can be read. Without paging virtual addresses are physical."""
+        """Read RAM without side effects, as far as it can be read: at physical addresses, or where the hart is."""
         memory = self.machine.memory
+        if not physical and (space := space_of(self.machine.core.hart)) != PHYSICAL:
+            return read_virtual(space, address, length, self.read)
         if not RAM_BASE <= address < RAM_BASE + memory.size:
             return b""
         return memory.read(address, min(length, RAM_BASE + memory.size - address))

@@ -7,8 +7,8 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import CHECK_PERIOD, Exit
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference.floating import Floating
-from rrdbg_core.cpu.reference.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference.state import (
     BREAKPOINT,
     ECALL,

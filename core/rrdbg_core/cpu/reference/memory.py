@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Exit
+from rrdbg_core.cpu.pmp import pmp_allows
 from rrdbg_core.cpu.reference.paging import Paging
-from rrdbg_core.cpu.reference.pmp import pmp_allows
 from rrdbg_core.cpu.reference.state import (
     LOAD_FAULT,
     LOAD_MISALIGNED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import places_of, space_of
 from rrdbg_core.cpu.condition import CannotJudge
 from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
 from rrdbg_core.cpu.memory import RAM_BASE
@@ -101,7 +102,14 @@ class Observed(Words):
             return UNJUDGED
 
     def _word_at(self, address: int, size: int) -> int | None:
-        return self._peek(address, size) if self._in_ram(address, size) else None
+        """Return what a condition loads."""
+        places = places_of(space_of(self._h), address, size, self._read)
+        if len(places) != 1 or places[0][1] < size or not self._in_ram(places[0][0], size):
+            return None
+        return self._peek(places[0][0], size)
+
+    def _read(self, address: int, size: int) -> bytes:
+        return self._peek(address, size).to_bytes(size, "little") if self._in_ram(address, size) else b""
 
     def _pass(self, gates: dict[int, int], indices: dict[int, int]) -> int | None:
         """Return the first gate that stops the run, of those with these verdicts; else count them."""

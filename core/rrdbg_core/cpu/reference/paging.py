@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.pmp import pmp_allows
 from rrdbg_core.cpu.reference.observe import Observed
-from rrdbg_core.cpu.reference.pmp import pmp_allows
 from rrdbg_core.cpu.reference.state import (
     EXEC,
     FETCH_FAULT,

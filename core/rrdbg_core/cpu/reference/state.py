@@ -15,7 +15,7 @@ from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.digest import Digester, PlainDigester
 from rrdbg_core.cpu.marks import Touched
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.cpu.reference.pmp import Region
+from rrdbg_core.cpu.pmp import Region
 from rrdbg_core.cpu.reference.trees import Step
 from rrdbg_core.cpu.stops import Gate
 
