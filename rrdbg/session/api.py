@@ -303,9 +303,17 @@ class Session(Protocol):
         """Return registers: `names`, or pc and x1 to x31. "float", "csr" and "all" are names of groups."""
 
     def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
-        """Read memory without side effects; what cannot be read is missing from the block's end."""
+        """Read memory without side effects; what cannot be read is missing from the block's end.
 
-    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> Sequence[DisasmLine]:
+        Args:
+            address: Virtual, as the hart sees it where it stands: who may read it does not matter.
+            length: Bytes.
+            physical: The address is a physical one.
+        """
+
+    def disassemble(
+        self, address: int | None = None, count: int = 10, *, before: int = 0, physical: bool = False
+    ) -> Sequence[DisasmLine]:
         """Disassemble `count` instructions from an address (default: pc), and up to `before` ones in front of it."""
 
     def locate(self, address: int) -> Location:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import is_fetchable
 from rrdbg_core.cpu.condition import Condition, hart
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.frozen import Frozen
@@ -23,6 +24,7 @@ from rrdbg_core.isa.expr import Ex
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.engine import Found, Gated, Targets, Words
+from rrdbg.session.modes import interrupt_due
 from rrdbg.session.points import Points, PointState, targets_of
 
 _INTERRUPT = 1 << 63
@@ -51,14 +53,6 @@ class Hit(Frozen):
 
 SP = hart(L.X + 2)
 """The stack pointer, in conditions."""
-
-
-def at_privilege(priv: int, *tests: Ex) -> Condition:
-    """Return the condition of being at a privilege while some other tests, which are 0 or 1, say yes."""
-    tree = expr.eq(hart(L.PRIV), priv)
-    for test in tests:
-        tree = tree & test
-    return Condition(tree)
 
 
 def not_below(value: Ex, bound: int) -> Ex:
@@ -152,13 +146,12 @@ class Hunt(Points):
 
     def _executes(self) -> bool:
         """Return whether an instruction is about to be executed: no interrupt comes first, and it can be fetched."""
-        return not self._interrupt_due() and len(self._engine.read(int(self._engine.hart[L.PC]), 2, False)) == 2
+        hart = self._engine.hart
+        return not self._interrupt_due() and is_fetchable(hart, int(hart[L.PC]), self._ram)
 
     def _interrupt_due(self) -> bool:
         """Return whether the next step takes an interrupt instead of the instruction at pc."""
-        hart = self._engine.hart
-        enabled = int(hart[L.PRIV]) != L.PRIV_M or int(hart[L.MSTATUS]) >> 3 & 1
-        return bool(int(hart[L.MIP]) & int(hart[L.MIE]) and enabled)
+        return interrupt_due(self._engine.hart)
 
     def _before_next(self, active: Sequence[PointState]) -> list[Hit]:
         pc = int(self._engine.hart[L.PC])

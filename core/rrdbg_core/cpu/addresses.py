@@ -7,12 +7,12 @@ same process another one when they run out of them. Nothing here asks who may ac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import PAGE_BYTES
-from rrdbg_core.cpu.pmp import pmp_allows, pmp_regions
+from rrdbg_core.cpu.pmp import LOCKED, pmp_allows, pmp_regions
 from rrdbg_core.isa.csr import MENVCFG_ADUE
 
 SPACE = (0xF << 60) | (1 << 44) - 1
@@ -34,8 +34,8 @@ Read = Callable[[int, int], bytes]
 class Words(Protocol):
     """Words of a hart, see cpu/layout.py."""
 
-    def __getitem__(self, index: int, /) -> int:
-        """Return a word."""
+    def __getitem__(self, index: Any, /) -> Any:
+        """Return a word, or several."""
 
 
 class Leaf(NamedTuple):
@@ -135,7 +135,7 @@ def read_virtual(space: int, address: int, length: int, read: Read) -> bytes:
     return b"".join(parts)
 
 
-def is_fetchable(hart: Sequence[int] | Words, address: int, read: Read) -> bool:
+def is_fetchable(hart: Words, address: int, read: Read) -> bool:
     """Return whether a hart could fetch the instruction at an address, where `read` reads nothing but RAM."""
     low = _fetched(hart, address, read)
     if low is None or low & 3 != 3:
@@ -146,6 +146,9 @@ def is_fetchable(hart: Sequence[int] | Words, address: int, read: Read) -> bool:
 def _fetched(hart: Words, address: int, read: Read) -> int | None:
     """Return a halfword as the hart fetches it; None where that traps."""
     priv, space = int(hart[L.PRIV]), space_of(hart)
+    if priv == L.PRIV_M and max(hart[L.PMPCFG : L.PMPCFG + 16]) < LOCKED:
+        data = read(address, 2)
+        return int.from_bytes(data, "little") if len(data) == 2 else None
     regions = pmp_regions([int(hart[index]) for index in range(L.PMPADDR + 16)])
     place = address
     if space != PHYSICAL:
