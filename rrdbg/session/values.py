@@ -334,6 +334,8 @@ class Point(Frozen):
     """Times it was hit, ignored ones included."""
     more: tuple[Location, ...] = ()
     """Where else it stops: a line, or a function that was inlined, may have several copies."""
+    space: int = 0
+    """For a breakpoint that belongs to an address space: mode and root of its page tables, as in satp."""
 
 
 class SymbolInfo(Frozen):

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.addresses import PHYSICAL, read_virtual, space_of
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.stops import GateCount
@@ -185,7 +186,8 @@ class Replayer:
         lo, hi = max(lo, self.start), min(hi, self.end)
         self.passed = [0] * len(targets.gated)
         places = self._ladder.positions(lo + 1, hi)
-        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up):
+        paged = bool(self.machine.core.mach[L.SUPERVISOR])
+        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up, paged=paged):
             step = self._last_in(start, stop, targets)
             if step is not None:
                 return step

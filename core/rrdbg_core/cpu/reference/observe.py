@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
@@ -48,6 +50,8 @@ class Observed(Words):
             *known, place = row
             accesses = m[L.ACCESSES : L.ACCESSES + 3 * m[L.ACCESS_COUNT]]
             words = [*known, self._cause, h[place], m[L.ACCESS_COUNT], *accesses]
+            words += [0] * (L.LOG_PLACES - len(words))
+            words += m[L.PLACES : L.PLACES + 2 * m[L.ACCESS_COUNT]]
             self._log_rows.append(words + [0] * (L.LOG_WORDS - len(words)))
             if len(self._log_rows) >= m[L.LOG_LIMIT]:
                 self._hand_over_log()
@@ -63,6 +67,8 @@ class Observed(Words):
     def _found(self, gate: int, index: int, address: int, size: int, kind: int, old: int, new: int) -> None:
         """Stop behind this step, or remember the hit. Of several hits the first stops and the last is remembered."""
         m = self._m
+        if m[L.HIT_INDEX] if not gate else gate in self._matched:
+            m[L.HIT_MORE] = 1
         if gate:
             self._matched.setdefault(gate, (address, size, kind, old, new, index))
         elif m[L.SEARCH]:
@@ -156,11 +162,14 @@ class Observed(Words):
         verdicts = {gate: self._verdict(gate) for gate in gates}
         return self._pass(verdicts, dict.fromkeys(gates, 0)) is not None
 
-    def _log_access(self, kind: int, address: int, size: int, value: int) -> None:
+    def _log_access(self, kind: int, address: int, size: int, value: int, places: Sequence[tuple[int, int]]) -> None:
+        """Log an access and where it went: physical addresses and bytes, in one piece or in two."""
         m = self._m
         if m[L.STEPPING] and m[L.ACCESS_COUNT] < 3:
             row = L.ACCESSES + 3 * m[L.ACCESS_COUNT]
             m[row : row + 3] = [kind | size << 8, address, value]
+            row = L.PLACES + 2 * m[L.ACCESS_COUNT]
+            m[row : row + 2] = [places[0][0], sum(places[-1]) - 1]
             m[L.ACCESS_COUNT] += 1
 
     def _accessed(self, kind: int, address: int, size: int, old: int, new: int) -> None:

@@ -80,6 +80,7 @@ class Words(Core):
         self._readers: list[Reader | None] = [None]  # of the conditions, by gate
         self._memory_rows: list[list[int]] = []  # watched memory
         self._other_rows: list[list[int]] = []  # watched registers and traps
+        self._aged: list[int] = []  # PTEs in which this step's fetch has set the bit A
         self._matched: dict[int, tuple[int, ...]] = {}  # gates that the step has come to, and what hit
         self._limit = 0  # of this run
         self._at = 0  # icount of the step
