@@ -292,9 +292,11 @@ class Backtrace(Frames):
             yield current
             state = current.state
             frames.append(state)
-            if (not exact and endless(frames)) or self._is_outermost(state, len(frames)):
+            if self._is_outermost(state, len(frames)):
                 return
             after = self._again(current) or self._beyond_trap(state, position)
+            if after is None and not exact and endless(frames):
+                return
             exact = after is not None
             # code without call frame information: the trace knows best, as long as it is near
             if after is None and state.row is None and current.position is not None:
