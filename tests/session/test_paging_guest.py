@@ -10,7 +10,7 @@ from rrdbg_core.cpu import layout as L
 
 import rrdbg
 from rrdbg.commands.interpreter import Interpreter
-from rrdbg.export.jsonl import write_jsonl
+from rrdbg.export import jsonl, text
 from rrdbg.session.api import NotFound, PointKind, Session, StopReason
 from rrdbg.session.errors import Unreadable
 from tests.guests.manifest import elf
@@ -23,8 +23,7 @@ USER, STACK, SHARED, LAZY = 0x4000_0000, 0x4001_0000, 0x4002_0000, 0x4003_0000
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("paging") / "paging.rrt"
-    made = make_trace(elf("tiny/paging").read_bytes(), path, privilege="msu", isa="rv64gc", ram_bytes=1 << 20)
-    assert made.exit_code == 0
+    make_trace(elf("tiny/paging").read_bytes(), path, privilege="msu", isa="rv64gc", ram_bytes=1 << 20)
     return path
 
 
@@ -44,19 +43,20 @@ def process(session: Session) -> int:
     return (session.evaluate("$satp") >> 44 & 0xFFFF) - 1
 
 
-def rounds(session: Session) -> list[tuple[int, int]]:
-    """Return position and process of every call of `work`, by a list of all steps."""
-    work = user(session, "work")
+@pytest.fixture(scope="module")
+def calls(trace: Path) -> list[tuple[int, int]]:
+    """Position and process of every call of `work`, by a list of all steps."""
     found = []
-    for row in session.iter_steps(0, session.end):
-        if row.pc == work and not row.trap:
-            session.goto(row.icount)
-            found.append((row.icount, process(session)))
+    with rrdbg.open(trace) as session:
+        work = user(session, "work")
+        for row in session.iter_steps(0, session.end):
+            if row.pc == work and not row.trap:
+                session.goto(row.icount)
+                found.append((row.icount, process(session)))
     return found
 
 
-def test_a_breakpoint_belongs_to_the_process_it_is_set_in(session: Session) -> None:
-    calls = rounds(session)
+def test_a_breakpoint_belongs_to_the_process_it_is_set_in(session: Session, calls: list[tuple[int, int]]) -> None:
     assert [who for _, who in calls] == [0, 1, 0, 1, 0, 1]
     for position, who in calls[:2]:
         session.goto(position)
@@ -72,24 +72,26 @@ def test_a_breakpoint_belongs_to_the_process_it_is_set_in(session: Session) -> N
         session.delete_point()
 
 
-def test_set_before_there_is_paging_or_everywhere_it_stops_in_both(session: Session) -> None:
-    calls = [at for at, _ in rounds(session)]
+def test_set_before_there_is_paging_or_everywhere_it_stops_in_both(
+    session: Session, calls: list[tuple[int, int]]
+) -> None:
+    places = [at for at, _ in calls]
     session.goto("start")
     work = user(session, "work")
     session.add_break(work)
-    assert [session.continue_().when.icount for _ in calls] == calls
+    assert [session.continue_().when.icount for _ in places] == places
     session.delete_point()
-    session.goto(calls[3])
+    session.goto(places[3])
     assert session.add_break(work, everywhere=True).space == 0
-    assert [session.reverse_continue().when.icount for _ in calls[:3]] == calls[2::-1]
+    assert [session.reverse_continue().when.icount for _ in places[:3]] == places[2::-1]
 
 
-def test_code_of_the_kernel_belongs_to_no_process(session: Session) -> None:
+def test_code_of_the_kernel_belongs_to_no_process(session: Session, calls: list[tuple[int, int]]) -> None:
     session.add_break("page_fault")
     assert process_of_stops(session) == [0, 1]
     session.goto("start")
     session.delete_point()
-    session.goto(rounds(session)[1][0])  # in U mode, with the kernel's pages mapped
+    session.goto(calls[1][0])  # in U mode, with the kernel's pages mapped
     assert session.add_break("page_fault").space == 0
     session.goto("start")
     assert process_of_stops(session) == [0, 1]
@@ -102,8 +104,7 @@ def process_of_stops(session: Session) -> list[int]:
     return found
 
 
-def test_a_watchpoint_sees_writes_by_every_name(session: Session) -> None:
-    calls = rounds(session)
+def test_a_watchpoint_sees_writes_by_every_name(session: Session, calls: list[tuple[int, int]]) -> None:
     session.goto(calls[0][0])
     session.add_watch(f"*(u64*){SHARED + 16:#x}")  # both processes count there
     session.goto("start")
@@ -119,9 +120,8 @@ def test_a_watchpoint_sees_writes_by_every_name(session: Session) -> None:
     assert stop.reason is StopReason.START
 
 
-def test_a_watchpoint_is_on_one_page_not_on_an_address(session: Session) -> None:
+def test_a_watchpoint_is_on_one_page_not_on_an_address(session: Session, calls: list[tuple[int, int]]) -> None:
     """The stacks of the processes have the same address."""
-    calls = rounds(session)
     session.goto(calls[1][0])
     session.add_watch(STACK - 64, length=64, kind=PointKind.AWATCH)
     session.goto("start")
@@ -132,9 +132,9 @@ def test_a_watchpoint_is_on_one_page_not_on_an_address(session: Session) -> None
     assert who == {1}
 
 
-def test_the_bits_of_a_page_table_can_be_watched(session: Session) -> None:
+def test_the_bits_of_a_page_table_can_be_watched(session: Session, calls: list[tuple[int, int]]) -> None:
     """The hart itself sets A, and then D."""
-    position = rounds(session)[0][0]
+    position = calls[0][0]
     session.goto(position)
     table = leaf_table(session)
     entry = table + 8 * (SHARED >> 12 & 511)
@@ -160,8 +160,8 @@ def leaf_table(session: Session) -> int:
     return at
 
 
-def test_memory_is_what_the_hart_sees(session: Session) -> None:
-    first, second = (at for at, _ in rounds(session)[:2])
+def test_memory_is_what_the_hart_sees(session: Session, calls: list[tuple[int, int]]) -> None:
+    first, second = (at for at, _ in calls[:2])
     prompt = Interpreter(session)
     work = session.lookup("work").address
     for position in (first, second):
@@ -216,10 +216,9 @@ def test_frames_across_the_trap(session: Session) -> None:
     assert finished.when.priv == "S"
 
 
-def test_a_system_call_as_one_instruction(session: Session) -> None:
+def test_a_system_call_as_one_instruction(session: Session, calls: list[tuple[int, int]]) -> None:
     """It comes back to the process that made it, though the other one runs the same code in between."""
-    work = rounds(session)
-    session.goto(work[0][0])
+    session.goto(calls[0][0])
     ecall = next(row for row in session.iter_steps(session.icount, session.end) if row.trap == "exception ecall-u")
     yielded = next(
         row
@@ -231,13 +230,12 @@ def test_a_system_call_as_one_instruction(session: Session) -> None:
     sp = session.evaluate("$sp")
     session.nexti()
     assert (process(session), session.pc, session.evaluate("$sp")) == (0, ecall.pc + 4, sp)
-    assert session.icount > work[1][0]  # the other process has worked meanwhile
+    assert session.icount > calls[1][0]  # the other process has worked meanwhile
     session.reverse_nexti()
     assert session.icount == yielded.icount
 
 
-def test_conditions_read_memory_of_the_process(session: Session) -> None:
-    calls = rounds(session)
+def test_conditions_read_memory_of_the_process(session: Session, calls: list[tuple[int, int]]) -> None:
     session.goto("start")
     session.add_break(user(session, "work"), condition=f"*(u64*){SHARED + 16:#x} == 3")
     assert session.continue_().when.icount == calls[3][0]
@@ -245,13 +243,15 @@ def test_conditions_read_memory_of_the_process(session: Session) -> None:
     assert session.reverse_continue().when.icount == calls[3][0]
 
 
-def test_registers_and_exports(session: Session, tmp_path: Path) -> None:
-    session.goto(rounds(session)[0][0])
+def test_registers_and_exports(session: Session, calls: list[tuple[int, int]]) -> None:
+    session.goto(calls[0][0])
     rows = {row.name: row for row in session.registers(["all"])}
     assert rows["satp"].text.startswith("Sv39")
     assert rows["priv"].text == "U"
-    assert L.PRIV_U == rows["priv"].value
-    target = tmp_path / "steps.jsonl"
-    with target.open("w") as out:
-        write_jsonl(session, out, session.icount, session.icount + 50)  # type: ignore[call-arg]
-    assert len(target.read_text().splitlines()) >= 50
+    assert rows["priv"].value == L.PRIV_U
+    steps = session.step_rows(session.icount, 50)
+    assert {row.priv for row in steps} == {"S", "U"}
+    written = next(a for row in steps for a in row.accesses if a.address == SHARED + 16 and a.kind == "write")
+    assert written.value == 1
+    for export in (jsonl, text):
+        assert any("0x40020010" in export.line(row) for row in steps)
