@@ -21,6 +21,8 @@ MAX_TEXT = 1500
 """Longer output is kept as its hash alone."""
 TIMED = {"race", "shell", "storm", "tiny/idle", "bugs/data-race", "bugs/lost-interrupt", "bugs/wrong-csr-bit"}
 """What these print or how they end depends on time or input."""
+SUPERVISOR = {"tiny/paging"}
+"""These want a hart with S mode."""
 
 
 def main() -> int:
@@ -54,14 +56,17 @@ def measure(elf: Path) -> dict[str, Any]:
         from rrdbg_core.machine.source import FOREVER, ReplaySource
     except ImportError:
         sys.exit("to measure guests, rrdbg must be installed: make setup, or make PYTHON=... guests")
-    config = MachineConfig(isa="rv64gc", images=(ImageRef(kind="elf", digest="image", name=elf.name),))
+    name = str(elf.relative_to(HERE / "bin").with_suffix(""))
+    privilege = "msu" if name in SUPERVISOR else "mu"
+    image = ImageRef(kind="elf", digest="image", name=elf.name)
+    config = MachineConfig(isa="rv64gc", privilege=privilege, images=(image,))
     machine = Machine(config, {"image": elf.read_bytes()}, ReplaySource([], FOREVER))
     output = bytearray()
     machine.on_console = lambda _, data: output.extend(data)
     reason = machine.run(LIMIT)
     text = output.decode("ascii")
-    name = str(elf.relative_to(HERE / "bin").with_suffix(""))
     return {
+        **({"privilege": privilege} if name in SUPERVISOR else {}),
         "timed": name in TIMED,
         "end": reason.value,
         "exit_code": machine.exit_code,

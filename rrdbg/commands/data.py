@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rrdbg.commands.foreign import SETTINGS
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
+from rrdbg.session.values import unreadable_text
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Interpreter
@@ -230,9 +231,10 @@ def _directed(session: Session, directive: re.Match[str], expression: str) -> st
 
 def _string(session: Session, expression: str) -> str:
     address = session.evaluate(expression)
-    data = session.read_memory(address, _MAX_TEXT).data
+    block = session.read_memory(address, _MAX_TEXT)
+    data = block.data
     if not data:
-        raise NotFound(f"cannot access memory at address {address:#x}")
+        raise NotFound(unreadable_text(address, block.mapped))
     return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 

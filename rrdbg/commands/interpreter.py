@@ -49,7 +49,7 @@ class Display:
 
 @dataclass(slots=True)
 class Memory:
-    """Where `x` goes on when it is called again."""
+    """Where `x` or `xp` goes on when it is called again."""
 
     next: int | None = None
     """Address after what was shown last."""
@@ -72,6 +72,7 @@ class Interpreter:
         self.commands = tuple(commands) if commands is not None else table()
         self.displays: list[Display] = []
         self.memory = Memory()
+        self.physical = Memory()
         self.listing: Listing | None = None
         """What `list` has shown last since the last stop."""
         self.next_line: tuple[str, int] | None = None

@@ -10,6 +10,7 @@ from rrdbg.commands.formats import PER_LINE, Format, address_text, number_text, 
 from rrdbg.commands.table import Arg, Call, Group, Output, command
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.numbers import M64, Type
+from rrdbg.session.values import unreadable_text
 
 if TYPE_CHECKING:
     from rrdbg.commands.interpreter import Display, Interpreter
@@ -38,9 +39,27 @@ def _examine(interpreter: Interpreter, call: Call) -> Output:
     return examine(interpreter, form, call.args)
 
 
-def examine(interpreter: Interpreter, form: Format, expression: str) -> Output:
-    """Show memory as `x` does."""
-    state = interpreter.memory
+@command(
+    "xp",
+    Group.DATA,
+    "examine memory at physical addresses",
+    "[/FMT] ADDRESS",
+    args=(Arg.EXPRESSION,),
+    details=(
+        "As `x`, past the page tables: what lies there is the same wherever it is mapped. `x` shows memory as the hart "
+        f"sees it where it stands. {_FORMATS} Without an address, goes on after what was shown last."
+    ),
+    repeats=True,
+)
+def _examine_physical(interpreter: Interpreter, call: Call) -> Output:
+    return examine(interpreter, parse_format(call.format), call.args, physical=True)
+
+
+def examine(interpreter: Interpreter, form: Format, expression: str, *, physical: bool = False) -> Output:
+    """Show memory as `x` does, or `xp`."""
+    state = interpreter.physical if physical else interpreter.memory
+    if not expression and physical and state.next is None:
+        raise UsageError("xp needs an address", hint="xp/4xg 0x80000000")
     if expression:
         address = interpreter.evaluate(expression).bits
     else:
@@ -49,9 +68,9 @@ def examine(interpreter: Interpreter, form: Format, expression: str) -> Output:
     count = form.count if form.count is not None else 1
     state.letter = letter
     if letter == "i":
-        return _instructions(interpreter, address, count)
+        return _instructions(interpreter, address, count, physical)
     if letter == "s":
-        return _strings(interpreter, address, count)
+        return _strings(interpreter, address, count, physical)
     size = form.size or {"a": 8, "c": 1}.get(letter, state.size)
     if letter == "f" and size < 4:
         size = 8
@@ -59,12 +78,18 @@ def examine(interpreter: Interpreter, form: Format, expression: str) -> Output:
         state.size = size
     if count < 0:
         address, count = (address + count * size) & M64, -count
-    return _units(interpreter, address, count, letter, size)
+    return _units(interpreter, address, count, letter, size, physical)
 
 
-def _units(interpreter: Interpreter, address: int, count: int, letter: str, size: int) -> Output:
+def _place_text(interpreter: Interpreter, address: int, physical: bool) -> str:
+    """Return an address; virtual ones have names."""
+    return f"{address:#x}" if physical else address_text(address, interpreter.session.locate)
+
+
+def _units(interpreter: Interpreter, address: int, count: int, letter: str, size: int, physical: bool) -> Output:
     session = interpreter.session
-    data = session.read_memory(address, count * size).data
+    block = session.read_memory(address, count * size, physical=physical)
+    data = block.data
     whole = len(data) // size
     values = [int.from_bytes(data[i * size : (i + 1) * size], "little") for i in range(whole)]
     per_line = 8 if letter == "c" else PER_LINE[size]
@@ -73,46 +98,49 @@ def _units(interpreter: Interpreter, address: int, count: int, letter: str, size
     for start in range(0, whole, per_line):
         row = values[start : start + per_line]
         cells = "".join("\t" + number_text(kind.fit(v), kind, letter, session.locate, padded=True) for v in row)
-        lines.append(f"{address_text((address + start * size) & M64, session.locate)}:{cells}")
-    interpreter.memory.next = (address + whole * size) & M64
-    if whole:
+        lines.append(f"{_place_text(interpreter, (address + start * size) & M64, physical)}:{cells}")
+    (interpreter.physical if physical else interpreter.memory).next = (address + whole * size) & M64
+    if whole and not physical:
         last = (address + (whole - 1) * size) & M64
         session.print_value(f"$__ = *($_ = ({_UNITS[size]} *) {last:#x})")
     text = "\n".join(lines)
     if whole < count:
-        raise_at = (address + whole * size) & M64
+        problem = unreadable_text((address + whole * size) & M64, block.mapped)
         if not lines:
-            raise NotFound(f"cannot access memory at address {raise_at:#x}")
-        text += f"\nCannot access memory at address {raise_at:#x}"
+            raise NotFound(problem)
+        text += f"\n{problem[0].upper()}{problem[1:]}"
     return Output(text, {"address": address, "size": size, "values": values})
 
 
-def _strings(interpreter: Interpreter, address: int, count: int) -> Output:
+def _strings(interpreter: Interpreter, address: int, count: int, physical: bool) -> Output:
     session = interpreter.session
     lines, strings = [], []
     for _ in range(max(count, 1)):
-        data = session.read_memory(address, _MAX_STRING).data
+        block = session.read_memory(address, _MAX_STRING, physical=physical)
+        data = block.data
         if not data:
-            raise NotFound(f"cannot access memory at address {address:#x}")
+            raise NotFound(unreadable_text(address, block.mapped))
         end = data.find(b"\0")
         body = data if end < 0 else data[:end]
-        lines.append(
-            f"{address_text(address, session.locate)}:\t{string_text(body, repeats=_REPEATS)}{'...' if end < 0 else ''}"
-        )
+        place = _place_text(interpreter, address, physical)
+        lines.append(f"{place}:\t{string_text(body, repeats=_REPEATS)}{'...' if end < 0 else ''}")
         strings.append({"address": address, "data": body})
         address = (address + len(body) + (end >= 0)) & M64
-    interpreter.memory.next = address
+    (interpreter.physical if physical else interpreter.memory).next = address
     return Output("\n".join(lines), strings)
 
 
-def _instructions(interpreter: Interpreter, address: int, count: int) -> Output:
+def _instructions(interpreter: Interpreter, address: int, count: int, physical: bool) -> Output:
+    state = interpreter.physical if physical else interpreter.memory
     if count < 0:
-        lines = interpreter.session.disassemble(address, 0, before=-count)
-        interpreter.memory.next = lines[0].address if lines else address
+        lines = interpreter.session.disassemble(address, 0, before=-count, physical=physical)
+        state.next = lines[0].address if lines else address
     else:
-        lines = interpreter.session.disassemble(address, max(count, 1))
+        lines = interpreter.session.disassemble(address, max(count, 1), physical=physical)
         last = lines[-1]
-        interpreter.memory.next = (last.address + max(len(last.raw), 2)) & M64
+        state.next = (last.address + max(len(last.raw), 2)) & M64
+    if physical:
+        return Output("\n".join(f"{line.address:#x}:\t{line.text}" for line in lines), list(lines))
     return Output(instructions_text(interpreter, list(lines)), list(lines))
 
 

@@ -50,13 +50,18 @@ def _set(interpreter: Interpreter, point: Point) -> Output:
 
 def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
     location, condition = split_condition(call.args)
-    location = location or "*$pc"
-    return _set(interpreter, interpreter.session.add_break(location, condition=condition, temporary=temporary))
+    everywhere = re.match(r"-a(?:\s+|$)", location)
+    location = location[everywhere.end() :] if everywhere else location
+    point = interpreter.session.add_break(
+        location or "*$pc", condition=condition, temporary=temporary, everywhere=everywhere is not None
+    )
+    return _set(interpreter, point)
 
 
 _LOCATION = (
     "LOCATION is a function (its body: behind the prologue), `FILE:LINE`, `LINE`, `+N` lines from here, `*EXPRESSION`, "
-    "an address or `symbol+8`; default: here."
+    "an address or `symbol+8`; default: here. In a page of U mode it stops in the address space in which it is set, "
+    "with -a in all of them; code of a kernel belongs to none."
 )
 
 
@@ -64,7 +69,7 @@ _LOCATION = (
     "break",
     Group.POINTS,
     "stop where an instruction is about to be executed",
-    "[LOCATION] [if EXPRESSION]",
+    "[-a] [LOCATION] [if EXPRESSION]",
     aliases=("b", "br", "bre", "brea", "hb", "hbreak"),
     args=(Arg.LOCATION,),
     details=f"{_LOCATION} {_CONDITION}",
@@ -77,7 +82,7 @@ def _break_command(interpreter: Interpreter, call: Call) -> Output:
     "tbreak",
     Group.POINTS,
     "set a breakpoint that goes at its first stop",
-    "[LOCATION] [if EXPRESSION]",
+    "[-a] [LOCATION] [if EXPRESSION]",
     aliases=("tb", "thbreak"),
     args=(Arg.LOCATION,),
     details=f"{_LOCATION} {_CONDITION}",
@@ -88,21 +93,23 @@ def _tbreak(interpreter: Interpreter, call: Call) -> Output:
 
 def _watch(interpreter: Interpreter, call: Call, kind: PointKind) -> Output:
     what, condition = split_condition(call.args)
-    length = 0
-    if match := re.match(r"-l(?:ocation)?\s+", what):
+    length, physical = 0, False
+    while match := re.match(r"-(l|location|p)\s+", what):
+        physical = physical or match[1] == "p"
         what = what[match.end() :]
     match = re.fullmatch(r"(.*\S)\s*(?:,\s*|\s+)(\d+)", what)
     if match and match[1][-1] not in "+-*/%&|^~<>=!([?:":
         what, length = match[1].rstrip(","), int(match[2])
     if not what:
         raise UsageError(f"{call.name} needs something to watch", hint=f"{call.name} counter, {call.name} *(u32*)$sp")
-    point = interpreter.session.add_watch(what, length=length, kind=kind, condition=condition)
+    point = interpreter.session.add_watch(what, length=length, kind=kind, condition=condition, physical=physical)
     return _set(interpreter, point)
 
 
 _WATCHED = (
     "WHAT is an expression that lies in memory, which is watched over its size (`head->count`, `*(u32*)$sp`), an "
-    "address, or a register (`$a0`). The address is taken now, with or without -l. Forwards it stops after the access, "
+    "address, or a register (`$a0`). The address is taken now, with or without -l, and what is mapped there now is "
+    "watched, by whatever address it is accessed. -p: a physical address. Forwards it stops after the access, "
     "backwards before it."
 )
 
@@ -111,7 +118,7 @@ _WATCHED = (
     "watch",
     Group.POINTS,
     "stop when a value changes",
-    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    "[-l] [-p] WHAT [LENGTH] [if EXPRESSION]",
     args=(Arg.EXPRESSION,),
     details=f"{_WATCHED} {_CONDITION}",
 )
@@ -123,7 +130,7 @@ def _watch_command(interpreter: Interpreter, call: Call) -> Output:
     "rwatch",
     Group.POINTS,
     "stop when memory is read",
-    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    "[-l] [-p] WHAT [LENGTH] [if EXPRESSION]",
     args=(Arg.EXPRESSION,),
     details=f"{_WATCHED} {_CONDITION}",
 )
@@ -135,7 +142,7 @@ def _rwatch(interpreter: Interpreter, call: Call) -> Output:
     "awatch",
     Group.POINTS,
     "stop when memory is read or written, changed or not",
-    "[-l] WHAT [LENGTH] [if EXPRESSION]",
+    "[-l] [-p] WHAT [LENGTH] [if EXPRESSION]",
     args=(Arg.EXPRESSION,),
     details=f"{_WATCHED} {_CONDITION}",
 )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from rrdbg.session.api import Point, Session, Stop, StopReason
+from rrdbg.session.errors import NotFound
 
-_MRET = 0x3020_0073
-_MIE = 1 << 3
-_MACHINE = 3
+_RETURNS = (0x3020_0073, 0x1020_0073)
+"""mret and sret."""
+_MIE, _SIE = 1 << 3, 1 << 1
+_SUPERVISOR, _MACHINE = 1, 3
 
 
 class Here:
@@ -22,6 +25,8 @@ class Here:
 
     NAMES = ("pc", "sp", "s0", "icount", "priv", "mip", "mie", "mstatus", "mcause", "mepc")
     """Their names."""
+    OF_S_MODE = ("mideleg", "scause", "sepc")
+    """Those that only machines with S mode have; 0 on others."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -29,8 +34,19 @@ class Here:
 
     def __getitem__(self, name: str) -> int:
         if not self._values:
-            self._values = {row.name: row.value for row in self._session.registers(list(self.NAMES))}
+            names = [*self.NAMES, *(self.OF_S_MODE if self.has_s_mode else ())]
+            self._values = dict.fromkeys(self.OF_S_MODE, 0)
+            self._values |= {row.name: row.value for row in self._session.registers(names)}
         return self._values[name]
+
+    @cached_property
+    def has_s_mode(self) -> bool:
+        """Whether the machine has S mode."""
+        try:
+            self._session.registers(["satp"])
+        except NotFound:
+            return False
+        return True
 
     def forget(self) -> None:
         """The guest moves."""
@@ -77,7 +93,7 @@ class Stepper:
                 return stop
             # that was the end of a handler, perhaps of an interrupt: on, to where it was taken
             here = stop.when.icount
-            condition = f"{_any_of('$mepc', pc, pc - 2, pc - 4)} && $sp == {sp:#x} && ($mstatus >> 11 & 3) == {priv}"
+            condition = f"$sp == {sp:#x} && ({self._came_from(pc, priv)})"
             with self._point(self._session.add_catch("trap", condition=condition, internal=True)) as taken:
                 found = self._session.reverse_continue()
             self._here.forget()
@@ -90,6 +106,14 @@ class Stepper:
                 return stop
             if found.points != (taken.number,):
                 return found
+
+    def _came_from(self, pc: int, priv: int) -> str:
+        """Return the condition of having just taken a trap that returns to a place."""
+        by_m = f"{_any_of('$mepc', pc, pc - 2, pc - 4)} && ($mstatus >> 11 & 3) == {priv}"
+        if not self._here.has_s_mode:
+            return by_m
+        by_s = f"{_any_of('$sepc', pc, pc - 2, pc - 4)} && ($sstatus >> 8 & 1) == {priv}"
+        return f"$priv == {_SUPERVISOR} ? {by_s} : {by_m}"
 
     def _pass_interrupt(self) -> Stop | None:
         """Run until the program goes on that an interrupt holds up; return what stopped it on the way."""
@@ -111,20 +135,24 @@ class Stepper:
         return self._here["pc"], self._here["sp"], self._here["priv"]
 
     def _is_interrupt_due(self) -> bool:
-        """Return whether the next step takes an interrupt (privileged spec, section 3.1.9)."""
-        enabled = self._here["priv"] < _MACHINE or self._here["mstatus"] & _MIE
-        return bool(self._here["mip"] & self._here["mie"] and enabled)
+        """Return whether the next step takes an interrupt (privileged spec, sections 3.1.9 and 3.1.8)."""
+        pending, priv, status = self._here["mip"] & self._here["mie"], self._here["priv"], self._here["mstatus"]
+        delegated = self._here["mideleg"]
+        if pending & ~delegated and (priv < _MACHINE or status & _MIE):
+            return True
+        return bool(pending & delegated and (priv < _SUPERVISOR or (priv == _SUPERVISOR and status & _SIE)))
 
     def _was_interrupt(self, lo: int, hi: int) -> bool:
         """Return whether the last step took an interrupt, at a place in lo <= pc < hi."""
-        if not self._here["mcause"] >> 63 or not lo <= self._here["mepc"] < hi:
+        by = "s" if self._here["priv"] == _SUPERVISOR else "m"
+        if not self._here[f"{by}cause"] >> 63 or not lo <= self._here[f"{by}epc"] < hi:
             return False
         (row,) = self._session.step_rows(self._here["icount"] - 1, 1)
         return row.insn == 0
 
     def _is_return(self) -> bool:
         code = self._session.read_memory(self._here["pc"], 4).data
-        return int.from_bytes(code, "little") == _MRET
+        return int.from_bytes(code, "little") in _RETURNS
 
 
 def _is_plain(stop: Stop) -> bool:

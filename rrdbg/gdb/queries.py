@@ -14,6 +14,7 @@ from rrdbg.gdb.monitor import STALE, Monitor
 from rrdbg.gdb.packets import MAX_PAYLOAD
 from rrdbg.gdb.resume import Runner
 from rrdbg.session.api import Session
+from rrdbg.session.values import unreadable_text
 
 FEATURES = (
     f"PacketSize={MAX_PAYLOAD:x}", "QStartNoAckMode+", "vContSupported+", "ReverseStep+", "ReverseContinue+",
@@ -73,6 +74,8 @@ class Queries:
                 return b"ENABLE=1,NOIRQ=2,NOTIMER=4"
             case b"qemu.sstep":
                 return b"0x%x" % (_OVER if self._runner.stepper.over_interrupts else _INTO)
+            case b"qemu.PhyMemMode":
+                return b"%d" % self._client.physical
             case b"Attached":
                 return b"1"
             case b"Offsets":
@@ -87,13 +90,16 @@ class Queries:
 
     def set(self, rest: bytes) -> bytes:
         """Answer a `Q` packet; an empty answer to what is not known."""
-        name, _, value = rest.partition(b"=" if rest.startswith(b"qemu") else b":")
+        name, _, value = rest.partition(b"=" if rest.startswith(b"qemu.sstep") else b":")
         match name:
             case b"StartNoAckMode":
                 self._client.acknowledging = False
                 return b"OK"
             case b"qemu.sstep":
                 self._runner.stepper.over_interrupts = bool(number(value.removeprefix(b"0x")) & _OVER & ~_INTO)
+                return b"OK"
+            case b"qemu.PhyMemMode":
+                self._client.physical = bool(number(value))
                 return b"OK"
         return b""
 
@@ -148,10 +154,10 @@ class Queries:
         return b"C%x" % int(f"{check ^ 0xFFFF_FFFF:032b}"[::-1], 2)
 
     def _read(self, address: int, length: int) -> bytes:
-        data = self._session.read_memory(address, length).data
-        if len(data) < length:
-            raise Refused(f"memory at {address + len(data):#x} cannot be read", number=EFAULT)
-        return data
+        block = self._session.read_memory(address, length, physical=self._client.physical)
+        if len(block.data) < length:
+            raise Refused(unreadable_text(address + len(block.data), block.mapped), number=EFAULT)
+        return block.data
 
     def _search(self, arguments: bytes) -> bytes:
         """`qSearch:memory:address;length;pattern`: where a pattern lies first."""
@@ -163,11 +169,12 @@ class Queries:
         end = min(address + length, M64 + 1)
         while end - address >= len(pattern):
             size = min(_CHUNK, end - address)
-            data = self._session.read_memory(address, size).data
+            block = self._session.read_memory(address, size, physical=self._client.physical)
+            data = block.data
             found = data.find(pattern)
             if found >= 0:
                 return b"1,%x" % (address + found)
             if len(data) < size:
-                raise Refused(f"memory at {address + len(data):#x} cannot be read", number=EFAULT)
+                raise Refused(unreadable_text(address + len(data), block.mapped), number=EFAULT)
             address += size if address + size == end else size - len(pattern) + 1
         return b"0"

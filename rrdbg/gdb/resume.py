@@ -40,6 +40,8 @@ class Client:
     """Whether packets are acknowledged."""
     said: set[str] = field(default_factory=set)
     """Hints that it was given: each once."""
+    physical: bool = False
+    """Whether the addresses of memory that it reads are physical ones."""
 
 
 class Runner:

@@ -23,6 +23,7 @@ from rrdbg.gdb.queries import Queries
 from rrdbg.gdb.resume import Client, Runner
 from rrdbg.session.api import Session
 from rrdbg.session.errors import EngineDied
+from rrdbg.session.values import unreadable_text
 
 _WORDS_THAT_ERR = b"PMXGZzvH"
 """First letters of packets whose errors gdb has always taken as text."""
@@ -93,6 +94,7 @@ class Stub:
         self.client.features = frozenset()
         self.client.acknowledging = True
         self.client.said.clear()
+        self.client.physical = False
         self.runner.interrupted = interrupted
         self.runner.stepper.over_interrupts = True
         self._general = None
@@ -154,10 +156,10 @@ class Stub:
     def _memory(self, rest: bytes, most: int) -> bytes:
         address, length = numbers(rest, 2)
         length = min(length, most, M64 + 1 - address)
-        data = self._session.read_memory(address, length).data
-        if length and not data:
-            raise Refused(f"memory at {address:#x} cannot be read", number=EFAULT)
-        return data
+        block = self._session.read_memory(address, length, physical=self.client.physical)
+        if length and not block.data:
+            raise Refused(unreadable_text(address, block.mapped), number=EFAULT)
+        return block.data
 
     def _refuse_write(self, rest: bytes) -> bytes:
         # gdb shows the reason for registers only; of memory it says that it cannot access it

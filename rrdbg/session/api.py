@@ -217,8 +217,12 @@ class Session(Protocol):
         temporary: bool = False,
         ignore: int = 0,
         internal: bool = False,
+        everywhere: bool = False,
     ) -> Point:
-        """Set a breakpoint.
+        """Set a breakpoint, at a virtual address.
+
+        In a page of U mode that is mapped now it belongs to the address space it is set in; anywhere else it stops
+        whatever comes by: kernels go on where they are when they change satp.
 
         Args:
             location: An address, symbol or expression, or `file:line`.
@@ -227,6 +231,7 @@ class Session(Protocol):
             ignore: Hits to pass over.
             internal: A front end's own: numbered from -1 downwards, not among `points`, left alone by what means all
                 points, and not named in a stop's text.
+            everywhere: Let it stop in all address spaces.
         """
 
     def add_watch(
@@ -239,8 +244,12 @@ class Session(Protocol):
         temporary: bool = False,
         ignore: int = 0,
         internal: bool = False,
+        physical: bool = False,
     ) -> Point:
         """Set a watchpoint.
+
+        It watches the memory that is mapped there now, by whatever address it is accessed, and by whom: devices and
+        page walks count.
 
         Args:
             what: A symbol, an address, `*(u32*)expression`, or a register: `$a0`.
@@ -250,6 +259,10 @@ class Session(Protocol):
             temporary: Delete it at its first stop.
             ignore: Hits to pass over.
             internal: A front end's own, as for `add_break`.
+            physical: The address is a physical one.
+
+        Raises:
+            Unreadable: Nothing is mapped there.
         """
 
     def add_catch(
@@ -303,9 +316,17 @@ class Session(Protocol):
         """Return registers: `names`, or pc and x1 to x31. "float", "csr" and "all" are names of groups."""
 
     def read_memory(self, address: int, length: int, *, physical: bool = False) -> MemoryBlock:
-        """Read memory without side effects; what cannot be read is missing from the block's end."""
+        """Read memory without side effects; what cannot be read is missing from the block's end.
 
-    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> Sequence[DisasmLine]:
+        Args:
+            address: Virtual, as the hart sees it where it stands: who may read it does not matter.
+            length: Bytes.
+            physical: The address is a physical one.
+        """
+
+    def disassemble(
+        self, address: int | None = None, count: int = 10, *, before: int = 0, physical: bool = False
+    ) -> Sequence[DisasmLine]:
         """Disassemble `count` instructions from an address (default: pc), and up to `before` ones in front of it."""
 
     def locate(self, address: int) -> Location:

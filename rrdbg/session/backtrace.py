@@ -8,7 +8,7 @@ entered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -20,10 +20,11 @@ from rrdbg_core.frozen import Frozen
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
 from rrdbg.session.csrs import cause_text
-from rrdbg.session.decoding import instruction
+from rrdbg.session.decoding import TRAP_RETURNS, instruction
 from rrdbg.session.engine import Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
+from rrdbg.session.modes import PRIV_M, Mode, mode_of
 from rrdbg.symbols.cfi import Row
 from rrdbg.symbols.demangle import demangle, without_parameters
 from rrdbg.symbols.escape import harmless
@@ -53,7 +54,8 @@ Deltas = npt.NDArray[np.int64]
 _STACKS = 64
 """Positions whose stacks are remembered."""
 _INTERRUPT = 1 << 63
-_MRET = 0x3020_0073
+_TRAP_RETURNS = tuple(word.to_bytes(4, "little") for word in (0x3020_0073, 0x1020_0073))
+"""mret and sret."""
 
 
 class Level(Frozen):
@@ -75,8 +77,8 @@ class Level(Frozen):
     """Whether it was inlined into the next one."""
     calls_inlined: bool = False
     """Whether the next one further in was inlined into it."""
-    priv: int = 3
-    """Privilege mode."""
+    mode: Mode = Mode(PRIV_M)
+    """In what it executes."""
     trap: str = ""
     """For what a trap interrupted: the trap in words."""
     taken: int | None = None
@@ -101,7 +103,7 @@ class _Physical(Frozen):
     """A frame without regard to inlined calls."""
 
     state: Frame
-    priv: int
+    mode: Mode
     position: int | None
     """The position at which the hart was in this very state, where that is known."""
     trap: str = ""
@@ -137,13 +139,16 @@ class Backtrace(Frames):
         self._loop_cause = ""
         self._outside = (-1, 0)  # position, and number of inlined calls before which it counts as standing
         self._selected = (-1, 0)  # position, and number of the frame
-        self._code = Code(
+        self._returns_from_traps = lru_cache(maxsize=4096)(_returns_from_traps)
+
+    def _code_of(self, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
+        return Code(
             self._rules,
             self._function,
-            lambda at, size: self._engine.read(at, size, False),
+            read,
             lambda return_pc, pc: self._symbols.debug.tail_calls(return_pc, pc),
+            mapped,
         )
-        self._has_mret = lru_cache(maxsize=4096)(self._contains_mret)
 
     # what faces ask for
 
@@ -266,7 +271,7 @@ class Backtrace(Frames):
                 number,
                 inlined=not last,
                 calls_inlined=index > 0,
-                priv=physical.priv,
+                mode=physical.mode,
                 trap=physical.trap if index == hidden else "",
                 taken=physical.taken if index == hidden else None,
             )
@@ -275,7 +280,7 @@ class Backtrace(Frames):
             symbol = self._symbols.around(state.pc)
             name = symbol.name if symbol else ""  # code that a program writes lies in an object
             yield Level(
-                0, state, None, name, file, number, priv=physical.priv, trap=physical.trap, taken=physical.taken
+                0, state, None, name, file, number, mode=physical.mode, trap=physical.trap, taken=physical.taken
             )
 
     def _physical(self) -> Iterator[_Physical]:
@@ -287,9 +292,11 @@ class Backtrace(Frames):
             yield current
             state = current.state
             frames.append(state)
-            if (not exact and endless(frames)) or self._is_outermost(state, len(frames)):
+            if self._is_outermost(state, len(frames)):
                 return
             after = self._again(current) or self._beyond_trap(state, position)
+            if after is None and not exact and endless(frames):
+                return
             exact = after is not None
             # code without call frame information: the trace knows best, as long as it is near
             if after is None and state.row is None and current.position is not None:
@@ -297,17 +304,17 @@ class Backtrace(Frames):
                 exact = after is not None
             written = state.returning() if after is None else None
             if (caller := self._plausible(written)) is not None:
-                after = _Physical(caller, current.priv, None)
+                after = _Physical(caller, current.mode, None)
                 jumped = state.caller()
                 while isinstance(jumped, Jumped):
-                    yield _Physical(jumped, current.priv, None)
+                    yield _Physical(jumped, current.mode, None)
                     jumped = jumped.outer
             if after is None and current.position is None:
                 after = self._by_trace(current, frames, position)
                 exact = after is not None
             if after is None:
                 if written is not None and state.row is not None:
-                    yield _Physical(written, current.priv, None)  # what lies where the return address was
+                    yield _Physical(written, current.mode, None)  # what lies where the return address was
                 return
             if after.taken is not None:
                 position, frames = after.taken, []
@@ -316,7 +323,7 @@ class Backtrace(Frames):
     def _here_physical(self) -> _Physical:
         hart = self._engine.hart
         return _Physical(
-            Frame(self._code, int(hart[L.PC]), self._dwarf_registers()), int(hart[L.PRIV]), self._engine.icount
+            Frame(self._code, int(hart[L.PC]), self._dwarf_registers()), mode_of(hart), self._engine.icount
         )
 
     def _is_outermost(self, state: Frame, count: int) -> bool:
@@ -335,7 +342,7 @@ class Backtrace(Frames):
         """Return a caller if it is code, or where gdb would stop too."""
         if caller is None or caller.address == 0:
             return caller
-        data = self._engine.read(caller.pc & ~1, 2, False)
+        data = caller.read(caller.pc & ~1, 2)
         return caller if len(data) == 2 and data != b"\0\0" else None
 
     # code
@@ -350,25 +357,27 @@ class Backtrace(Frames):
             return symbol.address, symbol.address + symbol.size
         return self._symbols.frame_extent(address)
 
-    def _contains_mret(self, start: int, stop: int) -> bool:
-        data = self._engine.read(start, min(stop - start, 1 << 16), False)
-        at = data.find(_MRET.to_bytes(4, "little"))
-        return at >= 0 and at % 2 == 0
-
     # through traps
 
     def _beyond_trap(self, state: Frame, position: int) -> _Physical | None:
         """Return what was interrupted, if a frame is where traps arrive."""
         extent = self._function(state.pc)
-        vector = int(self._engine.hart[L.MTVEC])
+        vectors = (L.MTVEC, L.STVEC) if self._engine.mach[L.SUPERVISOR] else (L.MTVEC,)
+        arrives = any(self._arrives_by(int(self._engine.hart[word]), state, extent) for word in vectors)
+        if not arrives and extent is not None:
+            arrives = self._returns_from_traps(state.read(extent[0], min(extent[1] - extent[0], 1 << 16)))
+        return self._handled(position) if arrives else None
+
+    def _arrives_by(self, vector: int, state: Frame, extent: tuple[int, int] | None) -> bool:
+        """Return whether a frame's function is where traps arrive, given mtvec or stvec."""
         base = vector & ~3
         table = range(base, base + 4 * (MAX_VECTORS if vector & 3 else 1))
-        arrives = state.pc in table
-        if not arrives and extent is not None:
-            start, stop = extent[0], max(extent[1], extent[0] + 1)
-            data = self._engine.read(base, len(table), False)
-            arrives = any(start <= at < stop for at in _arrivals(base, data)) or self._has_mret(*extent)
-        return self._handled(position) if arrives else None
+        if state.pc in table:
+            return True
+        if extent is None:
+            return False
+        start, stop = extent[0], max(extent[1], extent[0] + 1)
+        return any(start <= at < stop for at in _arrivals(base, state.read(base, len(table))))
 
     def _again(self, current: _Physical) -> _Physical | None:
         """Return what was interrupted where a trap was taken at the first instruction of the handler of an equal one.
@@ -441,7 +450,7 @@ class Backtrace(Frames):
             insn = self._instruction(found.state.address)
             behind = found.state.address + (insn.length if insn else 4)
             caller = Frame(self._code, behind, found.state.registers, called=True)
-            return _Physical(caller, found.priv, step)
+            return _Physical(caller, found.mode, step)
 
     def _entered_with(self, callee: Frame, position: int) -> int | None:
         """Return the position at which the function of a frame was entered, by its CFA. The guest stands anywhere."""
@@ -503,7 +512,7 @@ class Backtrace(Frames):
             location,
             level.inlined,
             level.trap,
-            PRIVS.get(level.priv, "?"),
+            PRIVS.get(level.mode.priv, "?"),
             level.taken,
             args,
             self._frame_line(level, args),
@@ -560,6 +569,11 @@ def is_structure(kind: Type) -> bool:
     return isinstance(bare, StructType | ArrayType)
 
 
+def _returns_from_traps(code: bytes) -> bool:
+    """Return whether a function's code returns from traps."""
+    return any(at >= 0 and at % 2 == 0 for at in map(code.find, _TRAP_RETURNS))
+
+
 @lru_cache(maxsize=256)
 def _arrivals(base: int, vectors: bytes) -> frozenset[int]:
     """Return where traps arrive: at their vectors, and where jumps lead that stand there."""
@@ -583,4 +597,4 @@ def changes(rows: Words) -> Deltas:
 @lru_cache(maxsize=1 << 16)
 def _change_of(word: int) -> int:
     insn = instruction(word, 0)
-    return 1 if insn.is_call else -1 if insn.is_return or insn.name in ("mret", "sret") else 0
+    return 1 if insn.is_call else -1 if insn.is_return or insn.name in TRAP_RETURNS else 0

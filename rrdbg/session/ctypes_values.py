@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rrdbg.session.errors import Unreadable, UsageError
+from rrdbg.session.values import unreadable_text
 from rrdbg.symbols.location import Contents, FrameState, ImplicitPointer, Location, Memory, contents, part
 from rrdbg.symbols.types import (
     LONG,
@@ -27,6 +28,7 @@ from rrdbg.symbols.types import (
     VoidType,
     strip,
 )
+from rrdbg.symbols.unwind import Frame
 
 MAX_VALUE = 1 << 24
 """Bytes of the largest value."""
@@ -158,7 +160,9 @@ def _check(value: CValue, lo: int, hi: int) -> None:
 def unreadable(value: CValue, bit: int = 0) -> Unreadable:
     """Return the error about a bit of a value that cannot be read."""
     if isinstance(value.place, Memory):
-        return Unreadable(f"cannot access memory at address {(value.place.address + bit // 8) & M64:#x}")
+        address = (value.place.address + bit // 8) & M64
+        mapped = not isinstance(value.state, Frame) or value.state.is_mapped(address)
+        return Unreadable(unreadable_text(address, mapped))
     gap = value.contents.gap(bit, bit + 1)
     return Unreadable("value is not available", hint=gap.reason if gap else None)
 

@@ -8,6 +8,8 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa.registers import ABI, FLOAT_ABI
 
 M64 = (1 << 64) - 1
+TRAP_RETURNS = ("mret", "sret")
+"""Instructions that return from traps."""
 _LINKS = (1, 5)  # ra and t0: what calls write and returns jump through (unprivileged spec, table 2.1)
 
 

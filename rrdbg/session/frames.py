@@ -7,13 +7,14 @@ function has a lower stack pointer, so recursion does not deceive.
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.condition import Condition, both, hart
+from rrdbg_core.cpu.condition import Condition, both
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 
-from rrdbg.session.decoding import Instruction, instruction
+from rrdbg.session.decoding import TRAP_RETURNS, Instruction, instruction
 from rrdbg.session.errors import NotFound
-from rrdbg.session.hunt import SP, Goal, Hunt, any_of, at_privilege, not_below
+from rrdbg.session.hunt import SP, Goal, Hunt, any_of, not_below
+from rrdbg.session.modes import EPC, Mode, came_from, in_mode, mode_of, trapped_at, trapped_from
 
 T0 = 5
 """Register that routines which save registers for others return through."""
@@ -28,8 +29,8 @@ class Frame(Frozen):
     """Program counter."""
     sp: int
     """Stack pointer."""
-    priv: int
-    """Privilege mode."""
+    mode: Mode
+    """In what it executes."""
 
 
 class Activation(Frozen):
@@ -46,7 +47,7 @@ class Frames(Hunt):
 
     def _frame(self) -> Frame:
         hart = self._engine.hart
-        return Frame(int(hart[L.PC]), int(hart[L.X + 2]), int(hart[L.PRIV]))
+        return Frame(int(hart[L.PC]), int(hart[L.X + 2]), mode_of(hart))
 
     def _instruction(self, address: int) -> Instruction | None:
         data = self._engine.read(address, 4, False)
@@ -58,8 +59,8 @@ class Frames(Hunt):
         """Return the goal of being at one of the addresses in the frame again, or further out."""
         return Goal(
             addresses,
-            lambda: (now := self._frame()).priv == frame.priv and now.sp >= frame.sp,
-            condition=at_privilege(frame.priv, not_below(SP, frame.sp)),
+            lambda: (now := self._frame()).mode == frame.mode and now.sp >= frame.sp,
+            condition=in_mode(frame.mode, not_below(SP, frame.sp)),
         )
 
     def _after(self, frame: Frame, insn: Instruction) -> Goal:
@@ -67,14 +68,14 @@ class Frames(Hunt):
         address = frame.pc + insn.length
         if insn.rd == T0:
             # routines that save registers for others are called through t0 and move sp
-            return Goal((address,), lambda: self._frame().priv == frame.priv, condition=at_privilege(frame.priv))
+            return Goal((address,), lambda: self._frame().mode == frame.mode, condition=in_mode(frame.mode))
         return self._back_in(frame, address)
 
     def _exactly_in(self, frame: Frame, *addresses: int) -> Goal:
         return Goal(
             addresses,
-            lambda: (now := self._frame()).priv == frame.priv and now.sp == frame.sp,
-            condition=at_privilege(frame.priv, expr.eq(SP, frame.sp)),
+            lambda: (now := self._frame()).mode == frame.mode and now.sp == frame.sp,
+            condition=in_mode(frame.mode, expr.eq(SP, frame.sp)),
         )
 
     def _taken_from(self, frame: Frame) -> Goal:
@@ -87,18 +88,18 @@ class Frames(Hunt):
 
         def test() -> bool:
             hart = self._engine.hart
-            priv = int(hart[L.MSTATUS]) >> 11 & 3
-            return int(hart[L.MEPC]) in places and int(hart[L.X + 2]) == frame.sp and priv == frame.priv
+            at_place = trapped_at(hart) in places and int(hart[L.X + 2]) == frame.sp
+            return at_place and trapped_from(hart) == frame.mode
 
         condition = both(
-            Condition(expr.eq((hart(L.MSTATUS) >> 11) & 3, frame.priv)),
-            Condition(expr.eq(SP, frame.sp) & any_of(hart(L.MEPC), sorted(places))),
+            came_from(frame.mode),
+            Condition(expr.eq(SP, frame.sp) & any_of(EPC, sorted(places))),
         )
         return Goal(test=test, traps=True, condition=condition)
 
     def _trapped(self, step: int, pc: int) -> bool:
         """Return whether a step that has just been made, at `pc`, took a trap. The guest is at its end, before too."""
-        return int(self._engine.hart[L.MEPC]) == pc and self._trap_of(step) is not None
+        return trapped_at(self._engine.hart) == pc and self._trap_of(step) is not None
 
     def _length_at(self, address: int) -> int:
         insn = self._instruction(address)
@@ -165,7 +166,7 @@ class Frames(Hunt):
             frame = self._frame()
             self._engine.seek(entered - 1)
             insn = self._instruction(self._frame().pc)
-            if insn is None or insn.name != "mret" or self._trap_of(entered - 1) is not None:
+            if insn is None or insn.name not in TRAP_RETURNS or self._trap_of(entered - 1) is not None:
                 break
             self._engine.seek(entered - 1)
             taken = self._backward(0, self._taken_from(frame), ()).goal

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import PHYSICAL, is_fetchable
 from rrdbg_core.cpu.condition import Condition, hart
+from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
@@ -23,6 +25,7 @@ from rrdbg_core.isa.expr import Ex
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.engine import Found, Gated, Targets, Words
+from rrdbg.session.modes import interrupt_due, mode_of
 from rrdbg.session.points import Points, PointState, targets_of
 
 _INTERRUPT = 1 << 63
@@ -51,14 +54,6 @@ class Hit(Frozen):
 
 SP = hart(L.X + 2)
 """The stack pointer, in conditions."""
-
-
-def at_privilege(priv: int, *tests: Ex) -> Condition:
-    """Return the condition of being at a privilege while some other tests, which are 0 or 1, say yes."""
-    tree = expr.eq(hart(L.PRIV), priv)
-    for test in tests:
-        tree = tree & test
-    return Condition(tree)
 
 
 def not_below(value: Ex, bound: int) -> Ex:
@@ -152,18 +147,22 @@ class Hunt(Points):
 
     def _executes(self) -> bool:
         """Return whether an instruction is about to be executed: no interrupt comes first, and it can be fetched."""
-        return not self._interrupt_due() and len(self._engine.read(int(self._engine.hart[L.PC]), 2, False)) == 2
+        hart = self._engine.hart
+        return not self._interrupt_due() and is_fetchable(hart, int(hart[L.PC]), self._ram)
 
     def _interrupt_due(self) -> bool:
         """Return whether the next step takes an interrupt instead of the instruction at pc."""
-        hart = self._engine.hart
-        enabled = int(hart[L.PRIV]) != L.PRIV_M or int(hart[L.MSTATUS]) >> 3 & 1
-        return bool(int(hart[L.MIP]) & int(hart[L.MIE]) and enabled)
+        return interrupt_due(self._engine.hart)
 
     def _before_next(self, active: Sequence[PointState]) -> list[Hit]:
         pc = int(self._engine.hart[L.PC])
-        found = [Hit(point) for point in active if point.is_break and pc in point.addresses]
+        found = [
+            Hit(point) for point in active if point.is_break and pc in point.addresses and self._is_in_space(point)
+        ]
         return found if found and self._executes() else []
+
+    def _is_in_space(self, point: PointState) -> bool:
+        return point.space in (PHYSICAL, mode_of(self._engine.hart).space)
 
     def _in_last_step(self, active: Sequence[PointState], found: Found, goal: Goal | None = None) -> list[Hit]:
         """Return what was hit in the step that just ended. The guest is at its end, before and after."""
@@ -183,14 +182,17 @@ class Hunt(Points):
         old = bytearray(new)
         if found.is_write:
             before = found.old.to_bytes(8, "little")
-            for i in range(min(found.size, 8)):
-                at = found.address + i - point.addresses[0]
-                if 0 <= at < len(old):
-                    old[at] = before[i]
-        return Hit(point, access, found.address, _number(bytes(old)), _number(new))
+            behind = 0
+            for start, length in point.places:
+                for i in range(max(start - found.address, 0), min(start + length - found.address, found.size, 8)):
+                    old[behind + found.address + i - start] = before[i]
+                behind += length
+        return Hit(point, access, point.address_of(found.address), _number(bytes(old)), _number(new))
 
     def _watched(self, point: PointState) -> bytes:
-        return self._engine.read(point.addresses[0], point.length, False)
+        if len(point.places) == 1:
+            return self._ram(*point.places[0])
+        return b"".join(self._ram(start, length) for start, length in point.places)
 
     def _examine(self, step: int, watching: Sequence[PointState]) -> list[Hit]:
         """Run one step and return what was hit in it. The guest is at its end afterwards."""
@@ -232,14 +234,14 @@ class Hunt(Points):
         after = self._watched(point)
         old_value, new_value = _number(before), _number(after)
         wanted = {PointKind.WATCH: (), PointKind.RWATCH: ("read",), PointKind.AWATCH: ("read", "write")}[point.kind]
-        start, stop = point.addresses[0], point.addresses[0] + point.length
         writer: int | None = None
-        for access, address, size, _ in accesses_of(row):
-            if address < stop and start < address + size:
+        for access, address, spans in accesses_of(row):
+            if any(point.overlaps(*span) for span in spans):
                 if access in wanted:
                     return Hit(point, access, address, old_value, new_value)
                 writer = address if access == "write" else writer
         if point.kind is not PointKind.RWATCH and before != after:
+            start = point.addresses[0]
             return Hit(point, "write", writer if writer is not None else start, old_value, new_value)
         return None
 
@@ -356,12 +358,18 @@ class Hunt(Points):
         return (self._engine.icount, hits, reached) if hits or reached else None
 
 
-def accesses_of(row: Words) -> list[tuple[str, int, int, int]]:
-    """Return the accesses of a log row: kind, address, size, value."""
+def accesses_of(row: Words) -> list[tuple[str, int, list[tuple[int, int]]]]:
+    """Return the accesses of a log row: kind, virtual address, first and last physical address of their pieces."""
     found = []
     for index in range(int(row[6])):
-        kind, address, value = (int(word) for word in row[7 + 3 * index : 10 + 3 * index])
-        found.append(("write" if kind & 0xFF == 2 else "read", address, kind >> 8, value))
+        kind, address = (int(word) for word in row[7 + 3 * index : 9 + 3 * index])
+        first, last = (int(word) for word in row[L.LOG_PLACES + 2 * index : L.LOG_PLACES + 2 * index + 2])
+        size = kind >> 8
+        spans = [(first, last)]
+        if last != first + size - 1:  # in two pages that are no neighbours
+            inside = PAGE_BYTES - address % PAGE_BYTES
+            spans = [(first, first + inside - 1), (last - (size - inside) + 1, last)]
+        found.append(("write" if kind & 0xFF == 2 else "read", address, spans))
     return found
 
 

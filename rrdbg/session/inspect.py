@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import PHYSICAL, read_virtual, space_of, translate
 from rrdbg_core.isa.csr import FLOAT_NUMBERS
 from rrdbg_core.isa.registers import ABI, DWARF_NUMBERS, FLOAT_ABI, FLOAT_REGISTERS, REGISTERS
 
@@ -24,6 +25,8 @@ from rrdbg.symbols.unwind import Code, Frame
 MAX_READ = 1 << 24
 """Bytes read at once."""
 MAX_DISASSEMBLY = 100_000
+MAX_SPACES = 1024
+"""Address spaces whose code is remembered."""
 _MACHINE = ("icount", "priv", "time_ns")
 
 
@@ -42,8 +45,33 @@ class Inspect(SessionBase):
         return World(self._symbols, self._machine_register, self._exit_code_here, self._notebook)
 
     @cached_property
+    def _codes(self) -> dict[int, Code]:
+        return {}
+
+    @property
     def _code(self) -> Code:
-        return Code(lambda address: None, lambda address: None, lambda at, size: self._engine.read(at, size, False))
+        """What frames stand in that are found here: their memory is that of the address space at hand."""
+        space = self._space
+        if space not in self._codes:
+            if len(self._codes) >= MAX_SPACES:
+                self._codes.clear()
+            self._codes[space] = self._code_of(
+                lambda at, size: read_virtual(space, at, size, self._ram),
+                lambda at: translate(space, at, self._ram) is not None,
+            )
+        return self._codes[space]
+
+    def _code_of(self, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
+        return Code(lambda address: None, lambda address: None, read, is_mapped=mapped)
+
+    @property
+    def _space(self) -> int:
+        """The address space in which the hart executes, see cpu/addresses.py of the core."""
+        return space_of(self._engine.hart)
+
+    def _ram(self, address: int, length: int) -> bytes:
+        """Read physical memory, as far as it can be read."""
+        return self._engine.read(address, length, True)
 
     def _chosen_frame(self) -> Frame | None:
         """Return the frame that the user selected, None for the innermost."""
@@ -171,18 +199,25 @@ class Inspect(SessionBase):
         self._check_open()
         if not 0 <= length <= MAX_READ:
             raise UsageError(f"cannot read {length:_} bytes at once", hint=f"at most {MAX_READ:_}")
-        return MemoryBlock(address & M64, self._engine.read(address & M64, length, physical), length)
+        address &= M64
+        data = self._engine.read(address, length, physical)
+        behind = address + len(data) & M64
+        space = PHYSICAL if physical else self._space
+        mapped = len(data) == length or translate(space, behind, self._ram) is not None
+        return MemoryBlock(address, data, length, mapped=mapped)
 
     # code
 
-    def disassemble(self, address: int | None = None, count: int = 10, *, before: int = 0) -> tuple[DisasmLine, ...]:
+    def disassemble(
+        self, address: int | None = None, count: int = 10, *, before: int = 0, physical: bool = False
+    ) -> tuple[DisasmLine, ...]:
         """Disassemble `count` instructions from an address, and up to `before` ones in front of it."""
         self._check_open()
         start = int(self._engine.hart[L.PC]) if address is None else address & M64
         if not 0 <= count <= MAX_DISASSEMBLY or not 0 <= before <= MAX_DISASSEMBLY:
             raise UsageError(f"cannot disassemble {max(count, before):_} instructions at once")
-        lines = self._lines(self._begin(start, before), start, M64)[-before:] if before else []
-        data = self._engine.read(start, 4 * count, False)
+        lines = self._lines(self._begin(start, before, physical), start, physical)[-before:] if before else []
+        data = self._engine.read(start, 4 * count, physical)
         at = start
         for _ in range(count):
             line = self._line(at, data[at - start : at - start + 4])
@@ -192,7 +227,7 @@ class Inspect(SessionBase):
             at = at + len(line.raw) & M64
         return tuple(lines)
 
-    def _begin(self, start: int, before: int) -> int:
+    def _begin(self, start: int, before: int, physical: bool) -> int:
         """Return where to start so that instructions fall into step before `start`: a function's beginning, if near."""
         reach = start - 4 * before - 16
         symbol = self._symbols.around(start)
@@ -204,12 +239,12 @@ class Inspect(SessionBase):
             return symbol.address
         # without a symbol: the start from which a walk arrives exactly, the furthest one
         for at in range(max(start - 4 * before, 0) & ~1, start, 2):
-            if self._arrives(at, start):
+            if self._arrives(at, start, physical):
                 return at
         return start
 
-    def _arrives(self, at: int, goal: int) -> bool:
-        data = self._engine.read(at, goal - at, False)
+    def _arrives(self, at: int, goal: int, physical: bool) -> bool:
+        data = self._engine.read(at, goal - at, physical)
         position = 0
         while position + 2 <= len(data):
             position += 4 if data[position] & 3 == 3 else 2
@@ -217,8 +252,8 @@ class Inspect(SessionBase):
                 return position == goal - at
         return False
 
-    def _lines(self, at: int, stop: int, limit: int) -> list[DisasmLine]:
-        data = self._engine.read(at, stop - at, False)
+    def _lines(self, at: int, stop: int, physical: bool) -> list[DisasmLine]:
+        data = self._engine.read(at, stop - at, physical)
         lines: list[DisasmLine] = []
         base = at
         while at < stop and at - base < len(data):

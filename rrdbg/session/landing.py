@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.condition import Condition, hart
+from rrdbg_core.cpu.condition import Condition
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
 
@@ -27,6 +27,7 @@ from rrdbg.session.backtrace import Level
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.engine import Gated, Targets
 from rrdbg.session.errors import NotFound
+from rrdbg.session.modes import CAUSE, EPC
 from rrdbg.session.returning import Returning
 
 PANICS = re.compile(
@@ -116,7 +117,7 @@ class Landing(Returning):
             near = self._engine.last_hit(*window, Targets(exceptions=True))
             if near is not None and self._trap_key(near) == key:
                 floor, step = window[0], near
-        other = Condition(expr.ne(hart(L.MCAUSE), cause) | expr.ne(hart(L.MEPC), pc))
+        other = Condition(expr.ne(CAUSE, cause) | expr.ne(EPC, pc))
         different = Gated(Targets(exceptions=True, interrupts=True), other)
         before = self._engine.last_hit(floor, step, Targets(gated=(different,)))
         while before is not None and self._trap_key(before) == key:  # the engine could not tell

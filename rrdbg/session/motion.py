@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rrdbg.session.api import Position, Stop, StopReason
-from rrdbg.session.decoding import Instruction
+from rrdbg.session.decoding import TRAP_RETURNS, Instruction
 from rrdbg.session.errors import NotFound, UsageError
 from rrdbg.session.frames import T0, Frame
-from rrdbg.session.hunt import Goal, Hit, Outcome, at_privilege
+from rrdbg.session.hunt import Goal, Hit, Outcome
+from rrdbg.session.modes import in_mode
 from rrdbg.session.points import PointState
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.program_source import ProgramSource
@@ -249,7 +250,7 @@ class Motion(ProgramSource):
 
     def _way_in(self, frame: Frame, insn: Instruction) -> Goal | None:
         """Return where the code that has just returned to `frame` was entered from, by its last instruction."""
-        if insn.name == "mret":
+        if insn.name in TRAP_RETURNS:
             return self._taken_from(frame)
         if not insn.is_return:
             return None
@@ -258,7 +259,7 @@ class Motion(ProgramSource):
         if not sites:
             return None
         if insn.through == T0:
-            return Goal(tuple(sites), lambda: self._frame().priv == frame.priv, condition=at_privilege(frame.priv))
+            return Goal(tuple(sites), lambda: self._frame().mode == frame.mode, condition=in_mode(frame.mode))
         return self._exactly_in(frame, *sites)
 
     def _stepped(self, outcome: Outcome, goal: int | None, *, reverse: bool = False) -> Stop:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.condition import PC, BadCondition, Condition, both, hart
+from rrdbg_core.cpu.addresses import PHYSICAL, leaf_of, places_of
+from rrdbg_core.cpu.condition import PC, BadCondition, Condition, both
 from rrdbg_core.isa import expr
 from rrdbg_core.isa.registers import DWARF_NAMES, DWARF_NUMBERS
 
@@ -18,6 +19,7 @@ from rrdbg.session.errors import DivisionByZero, NotFound, Unreadable, UsageErro
 from rrdbg.session.expression import Expression, parse
 from rrdbg.session.expression_scene import FrameScene
 from rrdbg.session.locations import Locations
+from rrdbg.session.modes import CAUSE, PRIV_U, Mode, in_mode
 from rrdbg.symbols.unwind import Frame
 
 MAX_WATCHED = 1 << 20
@@ -38,6 +40,10 @@ class PointState:
     """Where; several for a source line that was compiled to several places."""
     length: int = 0
     """Bytes watched."""
+    places: tuple[tuple[int, int], ...] = ()
+    """Where they lie: physical addresses and bytes, in their order. It is what was mapped when the point was set."""
+    space: int = PHYSICAL
+    """For a breakpoint in a page of U mode: the address space it is in; else it is in all."""
     register: int = 0
     """DWARF number of the register watched; 0 for none."""
     causes: frozenset[int] | None = None
@@ -81,6 +87,7 @@ class PointState:
             self.ignore,
             self.hits,
             self.locations[1:],
+            self.space,
         )
 
     @property
@@ -98,30 +105,49 @@ class PointState:
         """Whether the engine can tell which hits count."""
         return self.condition is None or self.lowered is not None
 
+    def address_of(self, place: int) -> int:
+        """Return the address, as the user watches it, of the first watched byte from a physical one on."""
+        behind = 0
+        for start, length in self.places:
+            if start <= place < start + length:
+                return self.addresses[0] + behind + place - start
+            behind += length
+        return self.addresses[0]
+
+    def overlaps(self, first: int, last: int) -> bool:
+        """Return whether some of its bytes lie at physical addresses `first` to `last`."""
+        return any(start <= last and first < start + length for start, length in self.places)
+
     def plain(self) -> Targets:
         """Return where it can hit, whatever its condition."""
-        watch = MemoryWatch(
-            self.addresses[0] if self.addresses else 0,
-            self.length,
-            reads=self.kind in (PointKind.RWATCH, PointKind.AWATCH),
-            writes=self.kind is PointKind.AWATCH,
-            changes=self.kind is PointKind.WATCH,
+        watches = (
+            MemoryWatch(
+                start,
+                length,
+                reads=self.kind in (PointKind.RWATCH, PointKind.AWATCH),
+                writes=self.kind is PointKind.AWATCH,
+                changes=self.kind is PointKind.WATCH,
+            )
+            for start, length in self.places
         )
         return Targets(
             self.addresses if self.is_break else (),
-            (watch,) if self.length else (),
+            tuple(watches),
             1 << self.register if self.register else 0,
             self.exceptions,
             self.interrupts,
         )
 
     def gate(self) -> Condition | None:
-        """Return what the engine has to judge: the causes of a catchpoint, and the condition."""
+        """Return what the engine has to judge: the causes of a catchpoint, the address space, and the condition."""
         causes = None
         for cause in sorted(self.causes or ()):
-            one = expr.eq(hart(L.MCAUSE), cause)
+            one = expr.eq(CAUSE, cause)
             causes = one if causes is None else causes | one
-        return both(Condition(causes) if causes is not None else None, self.lowered)
+        own = Condition(causes) if causes is not None else None
+        if self.space != PHYSICAL:
+            own = in_mode(Mode(PRIV_U, self.space))
+        return both(own, self.lowered)
 
     def catches(self, cause: int) -> bool:
         """Return whether a catchpoint wants a trap."""
@@ -181,13 +207,24 @@ class Points(Locations):
         temporary: bool = False,
         ignore: int = 0,
         internal: bool = False,
+        everywhere: bool = False,
     ) -> Point:
         """Set a breakpoint."""
         self._check_open()
         addresses = self._code_addresses(location)
         what = location if isinstance(location, str) else f"{location:#x}"
         point = PointState(0, PointKind.BREAK, what.strip(), addresses, temporary=temporary, ignore=ignore)
+        if not everywhere:
+            point.space = self._space_of(addresses)
         return self._add(point, condition, internal)
+
+    def _space_of(self, addresses: Sequence[int]) -> int:
+        """Return the address space to which code belongs: the one at hand where it is in pages of U mode, else none."""
+        space = self._space
+        if space == PHYSICAL:
+            return PHYSICAL
+        leaves = [leaf_of(space, address, self._ram) for address in addresses]
+        return space if all(leaf is not None and leaf.is_user for leaf in leaves) else PHYSICAL
 
     def add_watch(
         self,
@@ -199,6 +236,7 @@ class Points(Locations):
         temporary: bool = False,
         ignore: int = 0,
         internal: bool = False,
+        physical: bool = False,
     ) -> Point:
         """Set a watchpoint."""
         self._check_open()
@@ -223,6 +261,14 @@ class Points(Locations):
             if not 0 < point.length <= MAX_WATCHED or address + point.length > 1 << 64:
                 raise UsageError(
                     f"cannot watch {point.length:_} bytes at {address:#x}", hint=f"at most {MAX_WATCHED:_}"
+                )
+            space = PHYSICAL if physical else self._space
+            point.places = tuple(places_of(space, address, point.length, self._ram))
+            found = sum(length for _, length in point.places)
+            if found < point.length:
+                raise Unreadable(
+                    f"cannot watch memory at address {address + found:#x}: not mapped",
+                    hint="a watchpoint watches what is mapped where it is set; `watch -p` takes a physical address",
                 )
         return self._add(point, condition, internal)
 

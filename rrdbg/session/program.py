@@ -136,7 +136,7 @@ class Change(Frozen):
     """Memory that differs between two positions."""
 
     address: int
-    """Virtual address of the first byte."""
+    """Physical address of the first byte."""
     old: bytes
     """Bytes at the first position."""
     new: bytes

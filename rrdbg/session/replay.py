@@ -82,7 +82,7 @@ class ReplayEngine:
         stop = self.icount - self.icount % EPOCH + EPOCH
         if limit <= stop or any(gated.ignore for gated in targets.gated):  # which hits are passed over must be counted
             return replayer.run(limit, targets)
-        sought, breaks = Sought(targets.open()), set(targets.open().breaks)
+        sought, breaks = Sought(targets.open(), paged=bool(self.mach[L.SUPERVISOR])), set(targets.open().breaks)
         found = replayer.run(stop, targets)
         while found is None:
             here = self.icount

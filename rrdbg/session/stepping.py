@@ -27,7 +27,8 @@ from rrdbg_core.isa.expr import Ex
 from rrdbg.session.api import Stop, StopReason
 from rrdbg.session.backtrace import Scopes, begins_at
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_below
+from rrdbg.session.hunt import SP, Goal, Outcome, any_of, not_below
+from rrdbg.session.modes import Mode, in_mode
 from rrdbg.session.motion import Motion
 from rrdbg.session.stepping_code import Flow, Kind, Op, Ranges, inside
 from rrdbg.symbols.cfi import How
@@ -45,8 +46,8 @@ class Activation(Frozen):
 
     cfa: int
     """Its canonical frame address."""
-    priv: int
-    """Privilege mode."""
+    mode: Mode
+    """In what it executes."""
     returns_to: int | None
     """Address behind its call, if known."""
     flow: Flow
@@ -72,7 +73,11 @@ class Stepping(Motion):
     def _setup(self) -> None:
         super()._setup()
         self.step_mode = False
-        self._flow_of = lru_cache(maxsize=256)(lambda ranges: Flow(ranges, self._read_code))
+        self._flows = lru_cache(maxsize=256)(lambda ranges, space: Flow(ranges, self._read_code))
+
+    def _flow_of(self, ranges: Ranges) -> Flow:
+        """Return the instructions of some code of the address space at hand."""
+        return self._flows(ranges, self._space)
 
     def _read_code(self, address: int, length: int) -> bytes:
         return self._engine.read(address, length, False)
@@ -192,11 +197,11 @@ class Stepping(Motion):
         if extent is not None:
             body = self._body(self.pc, extent[1])
             if body != self.pc:
-                priv, cfa = self._frame().priv, self._cfa_now()
+                mode, cfa = self._frame().mode, self._cfa_now()
                 goal = Goal(
                     (body,),
-                    lambda: self._frame().priv == priv and self._cfa_now() == cfa,
-                    condition=self._cfa_is((body,), priv, cfa),
+                    lambda: self._frame().mode == mode and self._cfa_now() == cfa,
+                    condition=self._cfa_is((body,), mode, cfa),
                 )
                 return self._stepped(self._forward(self.end, goal), None)
         return self._stop(StopReason.STEP, ())
@@ -217,7 +222,7 @@ class Stepping(Motion):
             return (int(hart[L.X + row.cfa.number]) + row.cfa.offset) & _M64
         return self._here_frame().cfa()
 
-    def _cfa_is(self, addresses: Sequence[int], priv: int, cfa: int | None, *others: Ex) -> Condition | None:
+    def _cfa_is(self, addresses: Sequence[int], mode: Mode, cfa: int | None, *others: Ex) -> Condition | None:
         """Return the condition of being in the frame of a CFA at one of some addresses, or of something else.
 
         None where more than registers must be looked at to tell.
@@ -239,7 +244,7 @@ class Stepping(Motion):
         for other in others:
             tree = tree | other
         try:
-            return at_privilege(priv, tree)
+            return in_mode(mode, tree)
         except BadCondition:
             return None
 
@@ -258,15 +263,15 @@ class Stepping(Motion):
             ranges, start = ((extent[0], max(extent[1], frame.pc + 2)),), extent[0]
         caller = self._plausible(frame.returning())
         returns_to = caller.address if caller is not None and caller.address else None
-        return Activation(cfa, self._frame().priv, returns_to, self._flow_of(ranges), start)
+        return Activation(cfa, self._frame().mode, returns_to, self._flow_of(ranges), start)
 
     def _is_in(self, activation: Activation) -> bool:
-        return self._frame().priv == activation.priv and self._cfa_now() == activation.cfa
+        return self._frame().mode == activation.mode and self._cfa_now() == activation.cfa
 
     def _is_beyond(self, activation: Activation) -> bool:
         """Return whether an activation has returned to where it was called."""
         now = self._frame()
-        return now.priv == activation.priv and now.pc == activation.returns_to and now.sp >= activation.cfa
+        return now.mode == activation.mode and now.pc == activation.returns_to and now.sp >= activation.cfa
 
     # out of a line
 
@@ -290,7 +295,7 @@ class Stepping(Motion):
         goal = Goal(
             places,
             lambda: self._is_in(activation) or self._is_beyond(activation),
-            condition=self._cfa_is(places, activation.priv, activation.cfa, *beyond),
+            condition=self._cfa_is(places, activation.mode, activation.cfa, *beyond),
         )
         while True:
             op = special.get(self.pc)

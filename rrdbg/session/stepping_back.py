@@ -139,7 +139,7 @@ class SteppingBack(Stepping):
         goal = Goal(
             places,
             lambda: self._is_in(activation),
-            condition=self._cfa_is(places, activation.priv, activation.cfa),
+            condition=self._cfa_is(places, activation.mode, activation.cfa),
         )
         at = position
         while True:

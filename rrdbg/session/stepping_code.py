@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from rrdbg_core.frozen import Frozen
 
-from rrdbg.session.decoding import Instruction, instruction
+from rrdbg.session.decoding import TRAP_RETURNS, Instruction, instruction
 from rrdbg.session.numbers import M64
 
 Ranges = tuple[tuple[int, int], ...]
@@ -52,7 +52,7 @@ def kind_of(insn: Instruction) -> Kind:
         return Kind.CALL
     if insn.is_return:
         return Kind.RETURN
-    if insn.name in ("mret", "sret"):
+    if insn.name in TRAP_RETURNS:
         return Kind.TRAP_RETURN
     if insn.name == "jal":
         return Kind.JUMP

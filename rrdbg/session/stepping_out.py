@@ -17,7 +17,8 @@ from rrdbg.session.api import Location, Stop, StopReason
 from rrdbg.session.backtrace import Level
 from rrdbg.session.base import PRIVS
 from rrdbg.session.errors import NotFound, UsageError
-from rrdbg.session.hunt import SP, Goal, Outcome, any_of, at_privilege, not_below
+from rrdbg.session.hunt import SP, Goal, Outcome, any_of, not_below
+from rrdbg.session.modes import in_mode
 from rrdbg.session.positions import looks_like_position
 from rrdbg.session.stepping import Activation
 from rrdbg.session.stepping_back import SteppingBack
@@ -66,8 +67,8 @@ class SteppingOut(SteppingBack):
         state, cfa = level.state, level.cfa()
         return Goal(
             (state.address,),
-            lambda: self._frame().priv == level.priv and (cfa is None or self._cfa_now() == cfa),
-            condition=self._cfa_is((state.address,), level.priv, cfa),
+            lambda: self._frame().mode == level.mode and (cfa is None or self._cfa_now() == cfa),
+            condition=self._cfa_is((state.address,), level.mode, cfa),
         )
 
     def _return_of(self, level: Level) -> Goal:
@@ -91,15 +92,15 @@ class SteppingOut(SteppingBack):
             raise self._no_caller(level)
         return Goal(
             (caller.state.address,),
-            lambda: (now := self._frame()).priv == level.priv and (cfa is None or now.sp >= cfa),
-            condition=at_privilege(level.priv, *(() if cfa is None else (not_below(SP, cfa),))),
+            lambda: (now := self._frame()).mode == level.mode and (cfa is None or now.sp >= cfa),
+            condition=in_mode(level.mode, *(() if cfa is None else (not_below(SP, cfa),))),
         )
 
     def _after_trap(self, interrupted: Level) -> Goal:
         """Return the goal of being back in what a trap interrupted, at its instruction or behind it."""
         at, sp = interrupted.state.address, interrupted.state.register(2)
         places = (at, at + (self._length_at(at) or 4))
-        return Goal(places, lambda: (now := self._frame()).priv == interrupted.priv and now.sp == sp)
+        return Goal(places, lambda: (now := self._frame()).mode == interrupted.mode and now.sp == sp)
 
     def _no_caller(self, level: Level) -> NotFound:
         return NotFound(
@@ -136,12 +137,12 @@ class SteppingOut(SteppingBack):
         start = scopes[-1].low_pc if scopes else extent[0] if extent else level.pc
         goal = Goal(
             (start,),
-            lambda: self._frame().priv == level.priv and self._cfa_now() == cfa,
-            condition=self._cfa_is((start,), level.priv, cfa),
+            lambda: self._frame().mode == level.mode and self._cfa_now() == cfa,
+            condition=self._cfa_is((start,), level.mode, cfa),
         )
         here = self.pc == start and level.number == 0
         flow = self._flow_of(scopes[-1].ranges if scopes else (extent or (start, start + 2),))
-        activation = Activation(cfa, level.priv, None, flow, start)
+        activation = Activation(cfa, level.mode, None, flow, start)
         while here or self._backward(0, goal, ()).goal:
             position = self.icount
             before = self._entered_at(position, activation)
@@ -177,8 +178,8 @@ class SteppingOut(SteppingBack):
             return super().until(location)
         mine = Goal(
             places,
-            lambda: self._frame().priv == level.priv and self._cfa_now() == cfa,
-            condition=self._cfa_is(places, level.priv, cfa),
+            lambda: self._frame().mode == level.mode and self._cfa_now() == cfa,
+            condition=self._cfa_is(places, level.mode, cfa),
         )
         return self._jump("until", self.end, lambda: self._to_either(mine, back))
 
@@ -403,7 +404,7 @@ class SteppingOut(SteppingBack):
             rows.append(f" caller of frame {level.number - 1}")
         if language := self._symbols.debug.language(level.pc):
             rows.append(f" source language {language}.")
-        rows.append(f" {PRIVS.get(level.priv, '?')} mode")
+        rows.append(f" {PRIVS.get(level.mode.priv, '?')} mode")
         if cfa is not None:
             rows.append(f" Previous frame's sp is {cfa:#x}")
             if places := state.saved():

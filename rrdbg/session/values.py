@@ -165,6 +165,11 @@ class DisasmLine(Frozen):
     """The target by name: `symbol+offset`, or empty."""
 
 
+def unreadable_text(address: int, mapped: bool) -> str:
+    """Return what to say of memory that cannot be read, in gdb's words."""
+    return f"cannot access memory at address {address:#x}{'' if mapped else ': not mapped'}"
+
+
 class MemoryBlock(Frozen):
     """A stretch of guest memory."""
 
@@ -174,6 +179,8 @@ class MemoryBlock(Frozen):
     """The bytes, as many as can be read without side effects from the start on; device registers cannot."""
     length: int
     """Bytes that were asked for; more than `len(data)` when the rest is unreadable."""
+    mapped: bool = True
+    """Whether the first byte that is missing, if one is, has a physical address."""
 
 
 class ConsoleChunk(Frozen):
@@ -327,6 +334,8 @@ class Point(Frozen):
     """Times it was hit, ignored ones included."""
     more: tuple[Location, ...] = ()
     """Where else it stops: a line, or a function that was inlined, may have several copies."""
+    space: int = 0
+    """For a breakpoint that belongs to an address space: mode and root of its page tables, as in satp."""
 
 
 class SymbolInfo(Frozen):

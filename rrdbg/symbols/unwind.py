@@ -38,6 +38,8 @@ class Code(Frozen):
     jumps: Callable[[int, int], tuple[int, ...]] = lambda return_pc, pc: ()
     """Returns where tail calls stand between the call that returns to an address and the function around another one:
     the addresses behind them, in their order."""
+    is_mapped: Callable[[int], bool] = lambda address: True
+    """Returns whether an address means anything; what does may be no memory."""
 
 
 class Frame(Frozen):
@@ -66,6 +68,10 @@ class Frame(Frozen):
     def read(self, address: int, length: int) -> bytes:
         """Read memory; fewer bytes where it cannot be read."""
         return self.code.read(address & _M64, length)
+
+    def is_mapped(self, address: int) -> bool:
+        """Return whether an address means anything, memory or not."""
+        return self.code.is_mapped(address & _M64)
 
     def cfa(self) -> int | None:
         """Return the canonical frame address: the stack pointer before the call."""

@@ -90,12 +90,14 @@ def build(
     typed: Sequence[tuple[int, bytes]] = (),
     seed: int | None = None,
     load_address: int | None = None,
+    privilege: str = "mu",
 ) -> tuple[Machine, bytearray]:
     """Return a machine at power-on and where its output will be. With a seed it has an entropy device."""
     data = image.read_bytes()
     kind = loader.detect(image, data, load_address)
     config = MachineConfig(
         isa="rv64gc",
+        privilege=privilege,  # type: ignore[arg-type]
         images=(ImageRef(kind=kind, digest="image", name=image.name, load_address=load_address),),  # type: ignore[arg-type]
         devices=() if seed is None else (RNG,),
     )
@@ -112,8 +114,9 @@ def run(
     seed: int | None = None,
     load_address: int | None = None,
     limit: int = 3_000_000_000,
+    privilege: str = "mu",
 ) -> Result:
     """Run a guest to its end."""
-    machine, output = build(image, typed=typed, seed=seed, load_address=load_address)
+    machine, output = build(image, typed=typed, seed=seed, load_address=load_address, privilege=privilege)
     reason = machine.run(limit)
     return Result(reason, machine.exit_code, machine.icount, bytes(output))

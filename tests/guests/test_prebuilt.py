@@ -33,7 +33,7 @@ def check(name: str, output: bytes, exit_code: int | None) -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_on_rrdbg(name: str) -> None:
-    result = run(elf(name))
+    result = run(elf(name), privilege=ROWS[name].get("privilege", "mu"))
     check(name, result.output, result.exit_code)
     assert result.reason.value == ROWS[name]["end"]
     assert result.steps == ROWS[name]["steps"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import is_fetchable
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.reference import ReferenceCore
-from rrdbg_core.cpu.steplog import LogRow, parse_log_row
+from rrdbg_core.cpu.steplog import Access, LogRow, parse_log_row
 from rrdbg_core.machine.config import ImageRef, MachineConfig
 from rrdbg_core.machine.events import Event
 from rrdbg_core.machine.machine import Machine, StopReason
@@ -68,10 +70,18 @@ class History:
     def pc(self, position: int) -> int:
         return int(self.harts[position][L.PC])
 
+    def user_satp(self, position: int) -> int | None:
+        """Return satp without its ASID where U mode executes behind page tables."""
+        hart = self.harts[position]
+        satp = int(hart[L.SATP])
+        return satp & ~(0xFFFF << 44) if satp >> 60 and int(hart[L.PRIV]) == L.PRIV_U else None
+
     def executes(self, position: int) -> bool:
         """Return whether an instruction is about to be executed: no interrupt comes first, and it can be fetched."""
         if position < self.end:
-            return not self.interrupt(position) and self.steps[position].cause != 1
+            return not self.interrupt(position) and self.steps[position].cause not in (1, 12)
+        if self.config.privilege == "msu":
+            return is_fetchable(self.harts[position], self.pc(position), partial(self.read, position))
         return len(self.read(position, self.pc(position), 2)) == 2
 
     def interrupt(self, step: int) -> bool:
@@ -112,3 +122,11 @@ def record(
     history.steps = [parse_log_row(row) for row in history.rows]
     history.exit_code = machine.exit_code
     return history
+
+
+def pieces_of(access: Access) -> list[tuple[int, int]]:
+    """Return where an access went: physical addresses and bytes, in one piece or in two."""
+    if access.last == access.place + access.size - 1:
+        return [(access.place, access.size)]
+    first = PAGE_BYTES - access.place % PAGE_BYTES
+    return [(access.place, first), (access.last // PAGE_BYTES * PAGE_BYTES, access.size - first)]

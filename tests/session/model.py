@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import places_of, read_virtual, space_of
 from rrdbg_core.cpu.condition import CannotJudge, Condition, reader
 
 from rrdbg.session.api import TraceInfo
@@ -16,7 +18,7 @@ from rrdbg.session.source import TraceSource
 from rrdbg.session.userdata import UserData
 from rrdbg.symbols.table import SymbolTable
 
-from .history import History
+from .history import History, pieces_of
 
 POLL_STEPS = 64
 
@@ -63,7 +65,8 @@ class ModelEngine:
         history = self.history
 
         def read(address: int, size: int) -> int | None:
-            data = history.read(position, address, size)
+            places = places_of(space_of(history.harts[position]), address, size, partial(history.read, position))
+            data = history.read(position, *places[0]) if len(places) == 1 else b""
             return int.from_bytes(data, "little") if len(data) == size else None
 
         hart, mach = history.harts[position].tolist(), history.machs[position].tolist()
@@ -101,17 +104,21 @@ class ModelEngine:
             before = history.read(step, watch.address, watch.length)
             after = history.read(step + 1, watch.address, watch.length)
             for access in row.accesses:
-                if access.address < watch.address + watch.length and watch.address < access.address + access.size:
-                    old = history.read(step, access.address, access.size)
-                    new = history.read(step + 1, access.address, access.size)
+                whole_access = access.last == access.place + access.size - 1
+                for place, size in pieces_of(access):
+                    if place >= watch.address + watch.length or watch.address >= place + size:
+                        continue
+                    old = history.read(step, place, size)
+                    new = history.read(step + 1, place, size)
                     if (
                         (watch.reads and not access.is_write)
                         or (watch.writes and access.is_write)
                         or (watch.changes and access.is_write and before != after)
                     ):
                         values = (int.from_bytes(data, "little") for data in (old, new))
-                        whole = before == after or (len(row.accesses) == 1 and not self._event_at(step + 1))
-                        return Found(False, access.address, access.size, access.is_write, *values, whole)
+                        alone = len(row.accesses) == 1 and whole_access and history.config.privilege != "msu"
+                        whole = before == after or (alone and not self._event_at(step + 1))
+                        return Found(False, place, size, access.is_write, *values, whole)
             if before != after and (watch.changes or watch.writes):
                 first = next(i for i in range(len(before)) if before[i] != after[i])
                 return Found(False, watch.address + first, 1, True, before[first], after[first], whole=False)
@@ -177,7 +184,8 @@ class ModelEngine:
         return [(at, data) for at, data in self.history.console if lo < at <= hi]
 
     def read(self, address: int, length: int, physical: bool) -> bytes:
-        return self.history.read(self.icount, address, length)
+        read = partial(self.history.read, self.icount)
+        return read(address, length) if physical else read_virtual(space_of(self.hart), address, length, read)
 
 
 def session_over(history: History, folder: Path) -> TraceSession:

@@ -15,7 +15,7 @@ from rrdbg_core.cpu import layout as L
 
 from rrdbg.session.decoding import instruction
 
-from .history import History
+from .history import History, pieces_of
 
 
 @dataclass(repr=False)
@@ -51,6 +51,17 @@ class NaivePoint:
     hits: int = 0
     temporary: bool = False
     enabled: bool = True
+    places: tuple[tuple[int, int], ...] = ()
+    """Where it lies, if that is not where its address says: physical addresses and bytes."""
+    satp: int | None = None
+    """For a breakpoint of U mode: the satp under which it stops, but for the ASID."""
+
+    @property
+    def where(self) -> tuple[tuple[int, int], ...]:
+        return self.places or ((self.address, self.length),)
+
+    def bytes_at(self, history: History, position: int) -> bytes:
+        return b"".join(history.read(position, start, length) for start, length in self.where)
 
 
 @dataclass(frozen=True)
@@ -86,13 +97,15 @@ class Naive:
             if point.kind == "break" or not point.enabled:
                 continue
             overlaps = [
-                a
-                for a in row.accesses
-                if a.address < point.address + point.length and point.address < a.address + a.size
+                access
+                for access in row.accesses
+                if any(
+                    place < start + length and start < place + size
+                    for place, size in pieces_of(access)
+                    for start, length in point.where
+                )
             ]
-            changed = history.read(step, point.address, point.length) != history.read(
-                step + 1, point.address, point.length
-            )
+            changed = point.bytes_at(history, step) != point.bytes_at(history, step + 1)
             hit = {
                 "watch": changed,
                 "rwatch": any(not access.is_write for access in overlaps),
@@ -115,6 +128,7 @@ class Naive:
             if point.kind == "break"
             and point.enabled
             and history.pc(position) == point.address
+            and point.satp in (None, history.user_satp(position))
             and point.condition(Place(history, position))
         ]
 

@@ -180,7 +180,16 @@ class Pair:
         """Change a point on both."""
         rng = self.rng
         point = rng.choice(self.naive.points)
-        match rng.randrange(4):
+        if rng.random() < 0.75:
+            return self.change_plainly(point)
+        text, point.condition = condition(rng, self.run)
+        self.session.condition_point(point.number, text)
+        return f"condition {point.number} {text}"
+
+    def change_plainly(self, point: NaivePoint) -> str:
+        """Change anything but the condition."""
+        rng = self.rng
+        match rng.randrange(3):
             case 0:
                 self.session.delete_point(point.number)
                 self.naive.points.remove(point)
@@ -189,14 +198,10 @@ class Pair:
                 point.enabled = not point.enabled
                 self.session.enable_point(point.number, on=point.enabled)
                 return f"{'enable' if point.enabled else 'disable'} {point.number}"
-            case 2:
+            case _:
                 point.ignore = rng.randrange(4)
                 self.session.ignore_point(point.number, point.ignore)
                 return f"ignore {point.number} {point.ignore}"
-            case _:
-                text, point.condition = condition(rng, self.run)
-                self.session.condition_point(point.number, text)
-                return f"condition {point.number} {text}"
 
     def move(self) -> tuple[str, Stop, Ended]:
         """Move both at random."""

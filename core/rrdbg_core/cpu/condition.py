@@ -7,9 +7,10 @@ A condition is a tree of the vocabulary of `rrdbg_core.isa.expr`, over leaves of
     pc, icount      of the position that is judged
     load A, S       S = 1, 2, 4 or 8 bytes of RAM at virtual address A, zero-extended
 
-It holds if its value is not 0. It *cannot be judged* where a load that matters does not lie in RAM, or a divisor that
-matters is 0; what matters is what is not in the arm of a `select` that is not taken. Shifts take their amount
-modulo 64. Without paging virtual addresses are physical.
+It holds if its value is not 0. It *cannot be judged* where a load that matters does not lie in RAM, or lies in two
+pages that are no neighbours there, or where a divisor that matters is 0; what matters is what is not in the arm of a
+`select` that is not taken. Shifts take their amount modulo 64. Virtual addresses are those of the hart's privilege,
+whoever may access them, see cpu/addresses.py.
 
 There are two readers: this one computes with plain ints, for tests and for the reference interpreter; the other one
 makes machine code, see cpu/condition_code.py.
@@ -51,7 +52,7 @@ _LEAVES = ("const", "pc", "icount", "hart", "mach")
 _WORDS = {"hart": L.CUR_PAGE, "mach": L.STATUS}  # below: state and configuration
 
 Read = Callable[[int, int], "int | None"]
-"""Returns bytes of memory as a number, given address and size; None where there is no RAM."""
+"""Returns bytes of memory as a number, given virtual address and size; None where the load cannot be judged."""
 
 
 class CannotJudge(Exception):

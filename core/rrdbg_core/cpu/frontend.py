@@ -24,21 +24,8 @@ from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
-    *(
-        "names",
-        "floats",
-        "devices",
-        "pmp",
-        "caches",
-        "paging",
-        "traps",
-        "gates",
-        "decode",
-        "watch",
-        "access",
-        "atomics",
-    ),
-    *("float_ops", "csr", "loop", "collect", "digest"),
+    *("names", "floats", "devices", "pmp", "caches", "gates", "seen", "paging", "traps", "decode", "watch", "access"),
+    *("atomics", "float_ops", "csr", "loop", "collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"

@@ -151,6 +151,10 @@ PTE_PAGES = 89  # pages in the list of those with PTEs that translations in the 
 WALKS = 90  # statistics: page walks; how often a store to a PTE has emptied the TLBs
 PTE_FLUSHES = 91
 TLB_USED = 95  # bit i: part i of the TLBs may hold something; from bit 16 on the exec TLB's banks
+ALONE = 96  # 1 wanted, 2 in force: the next step is made by itself, see `wants_alone` in native/paging.py
+AGED = 97  # PTEs in which the fetch of this step has set the bit A, at most two, and their offsets in RAM
+AGED_AT = 98
+HIT_MORE = 100  # 1: this step hit something besides what HIT_INDEX says
 PLACE = 92  # physical address of an access; of one that lies in two pages which are no neighbours in RAM:
 FIRST_BYTES = 93  # how many of its bytes lie there
 OTHER_PLACE = 94  # where the others do
@@ -160,9 +164,11 @@ UNSAVED_PAGES = 340  # pages that have lines written since the last snapshot, se
 TAKEN_WRITTEN, TAKEN_WORDS, TAKEN_READ, TAKEN_EXECUTED, TAKEN_HALVES = range(341, 346)
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
+PLACES = 332  # for each of three accesses the physical addresses of its first and of its last byte
 WINDOW_STEPS = 64  # of a window of samples
 SAMPLE_BUFFER = 1 << 14
-LOG_WORDS = 16  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses
+LOG_WORDS = 22  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses,
+LOG_PLACES = 16  # and from here on two for each: the physical addresses of its first and last byte
 
 # ---- devices: words of their state, in the order of their schemas, see native/devices.py ----------------------------
 CLINT_MSIP, CLINT_MTIMECMP, CLINT_MTIP, CLINT_DEADLINE = range(4)

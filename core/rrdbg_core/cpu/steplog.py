@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu.layout import LOG_PLACES
+
 INTERRUPT = 1 << 63
 """Bit of mcause."""
 
@@ -23,6 +25,10 @@ class Access:
     """Bytes."""
     value: int
     """What was read or written, zero-extended."""
+    place: int
+    """Physical address of its first byte."""
+    last: int
+    """And of its last one: in another page, maybe, that is no neighbour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ def parse_log_row(row: npt.NDArray[np.uint64]) -> LogRow:
     accesses = []
     for index in range(count):
         kind, address, data = words[7 + 3 * index : 10 + 3 * index]
-        accesses.append(Access(kind & 255 == 2, address, kind >> 8, data))
+        place, last = words[LOG_PLACES + 2 * index : LOG_PLACES + 2 * index + 2]
+        accesses.append(Access(kind & 255 == 2, address, kind >> 8, data, place, last))
     taken = None if cause == 0 else cause if cause & INTERRUPT else cause - 1
     return LogRow(icount, pc, insn, priv, taken, value, tuple(accesses))

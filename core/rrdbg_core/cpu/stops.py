@@ -67,7 +67,7 @@ class Watch:
     """A watched range of memory."""
 
     address: int
-    """First byte."""
+    """Physical address of the first byte."""
     size: int
     """Bytes."""
     kind: WatchKind
@@ -83,7 +83,7 @@ class Hit:
     index: int
     """Index of the watch; `REGISTER_HIT` + register number; `TRAP_HIT`."""
     address: int
-    """Address of the access."""
+    """Physical address of the access."""
     size: int
     """Bytes of the access."""
     is_write: bool

@@ -138,7 +138,8 @@ class Armed:
         hit = self._machine.core.hit
         if hit.index >= REGISTER_HIT:
             return Found(False, old=hit.old, new=hit.new)
-        return Found(False, hit.address, hit.size, hit.is_write, hit.old, hit.new)
+        whole = not self._machine.core.mach[L.HIT_MORE]
+        return Found(False, hit.address, hit.size, hit.is_write, hit.old, hit.new, whole)
 
     @property
     def counts(self) -> list[GateCount]:

@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import PHYSICAL, read_virtual, space_of
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.stops import GateCount
 from rrdbg_core.machine.machine import Machine, StopReason
@@ -184,7 +186,8 @@ class Replayer:
         lo, hi = max(lo, self.start), min(hi, self.end)
         self.passed = [0] * len(targets.gated)
         places = self._ladder.positions(lo + 1, hi)
-        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up):
+        paged = bool(self.machine.core.mach[L.SUPERVISOR])
+        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up, paged=paged):
             step = self._last_in(start, stop, targets)
             if step is not None:
                 return step
@@ -253,8 +256,10 @@ class Replayer:
         return pieces
 
     def read(self, address: int, length: int, physical: bool = True) -> bytes:
-        """Read RAM without side effects, as far as it can be read. Without paging virtual addresses are physical."""
+        """Read RAM without side effects, as far as it can be read: at physical addresses, or where the hart is."""
         memory = self.machine.memory
+        if not physical and (space := space_of(self.machine.core.hart)) != PHYSICAL:
+            return read_virtual(space, address, length, self.read)
         if not RAM_BASE <= address < RAM_BASE + memory.size:
             return b""
         return memory.read(address, min(length, RAM_BASE + memory.size - address))

@@ -22,6 +22,8 @@ def windows(
     targets: Targets,
     epochs: Sequence[EpochIndex],
     poll: Callable[[int], None] = lambda icount: None,
+    *,
+    paged: bool = False,
 ) -> Iterator[tuple[int, int]]:
     """Yield the stretches of lo <= n < hi in which something can hit, the newest first.
 
@@ -33,8 +35,9 @@ def windows(
         targets: What is searched for.
         epochs: The index, ascending.
         poll: Called with the start of each epoch that is looked up; many take long, too.
+        paged: Breaks are at virtual addresses, which may be mapped to any page.
     """
-    candidates = _candidates(lo, hi, Sought(targets), epochs, poll)
+    candidates = _candidates(lo, hi, Sought(targets, paged=paged), epochs, poll)
     pending = next(candidates, None)
     upper = hi
     for place in reversed([lo, *places]):
@@ -83,10 +86,12 @@ class Sought:
 
     Args:
         targets: What is searched for; gates do not matter.
+        paged: Breaks are at virtual addresses, which may be mapped to any page: the index knows physical ones.
     """
 
-    def __init__(self, targets: Targets) -> None:
+    def __init__(self, targets: Targets, *, paged: bool = False) -> None:
         self._targets = targets
+        self._paged = paged
         places = np.array(sorted(targets.breaks), np.uint64) - np.uint64(RAM_BASE)
         # an address below RAM comes out as a page that no RAM has
         self._pages = places // np.uint64(PAGE_BYTES)
@@ -108,6 +113,8 @@ class Sought:
         """Return whether an instruction was started at one of the breaks."""
         if not len(self._pages) or not len(epoch.executed):
             return False
+        if self._paged:
+            return self._executed_in_any_page(epoch)
         one = np.uint64(1)
         at = np.searchsorted(epoch.executed, self._pages)
         known = epoch.executed[np.minimum(at, len(epoch.executed) - 1)] == self._pages
@@ -120,6 +127,17 @@ class Sought:
         starts = np.cumsum(np.bitwise_count(epoch.executed_lines), dtype=np.int64)  # where the next page's lines begin
         behind = np.bitwise_count(masks >> lines).astype(np.int64)
         return bool((epoch.executed_halves[starts[at] - behind] >> halves & one).any())
+
+    def _executed_in_any_page(self, epoch: EpochIndex) -> bool:
+        """Return whether an instruction was started at the place of one of the breaks within a page."""
+        masks, one = epoch.executed_lines, np.uint64(1)
+        starts = np.cumsum(np.bitwise_count(masks), dtype=np.int64)
+        for line, half in set(zip(self._lines.tolist(), self._halves.tolist(), strict=True)):
+            at = np.flatnonzero(masks >> np.uint64(line) & one)
+            behind = np.bitwise_count(masks[at] >> np.uint64(line)).astype(np.int64)
+            if (epoch.executed_halves[starts[at] - behind] >> np.uint32(half) & np.uint32(1)).any():
+                return True
+        return False
 
 
 def _any(epoch: EpochIndex, bins: npt.NDArray[np.uint32], start: int, stop: int) -> bool:

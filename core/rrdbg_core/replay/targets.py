@@ -12,7 +12,7 @@ class MemoryWatch(Frozen):
     """A watched stretch of memory."""
 
     address: int
-    """First byte."""
+    """Physical address of the first byte."""
     length: int
     """Bytes."""
     reads: bool
@@ -85,7 +85,7 @@ class Found(Frozen):
     is_break: bool
     """Whether it is a break before the next step; else something in the last step."""
     address: int = 0
-    """Address of the access, for a watch."""
+    """Physical address of the access, for a watch."""
     size: int = 0
     """Its bytes."""
     is_write: bool = False

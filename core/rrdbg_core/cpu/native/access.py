@@ -60,10 +60,10 @@ from rrdbg_core.cpu.native.names import (
     WRITE_TLB,
     U,
 )
-from rrdbg_core.cpu.native.paging import flush_translations, holds_pte, translates, walk, walk_fault
+from rrdbg_core.cpu.native.paging import flush_translations, holds_pte, not_found, translates, walk
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
+from rrdbg_core.cpu.native.seen import is_unseen, is_watched, log_access, seen
 from rrdbg_core.cpu.native.traps import fault
-from rrdbg_core.cpu.native.watch import is_unseen, is_watched, log_access, seen
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -153,7 +153,7 @@ def device_access(c, write, address, place, size, value):
 
 @njit
 def check_access(c, address, size, kind):
-    """Return DONE if an access is allowed and lies in RAM, JUMPED if it may be a device's, else TRAPPED.
+    """Return DONE if an access is allowed and lies in RAM, JUMPED if it may be a device's, else TRAPPED or EXITED.
 
     PLACE is the physical address. An access that crosses a page is checked in two parts, and the fault names the part;
     if they are not neighbours in RAM, FIRST_BYTES of the access lie at PLACE and the rest at OTHER_PLACE.
@@ -174,8 +174,7 @@ def check_access(c, address, size, kind):
     if paged:
         place = walk(c, address, kind, priv, U(0))
         if place == NOWHERE:
-            walk_fault(c, kind, address)
-            return TRAPPED
+            return not_found(c, kind, address)
     m[L.PLACE] = place
     if pmp(c, place, first, kind, priv) != U(1):
         return fault(c, cause, address)
@@ -189,8 +188,7 @@ def check_access(c, address, size, kind):
         if paged:
             other = walk(c, rest, kind, priv, U(0))
             if other == NOWHERE:
-                walk_fault(c, kind, rest)
-                return TRAPPED
+                return not_found(c, kind, rest)
         if pmp(c, other, size - first, kind, priv) != U(1) or not in_ram(m, other, size - first):
             return fault(c, cause, rest)
         if other != place + first:
@@ -295,7 +293,7 @@ def slow_load(c, slot, address, size, signed, left):
         seen(c, READ, place, size, value, value, left)
         return DONE_OUT if m[L.HIT_INDEX] | m[L.MATCHED] != U(0) else DONE
     status = check_access(c, address, size, READ)
-    if status == TRAPPED:
+    if status == TRAPPED or status == EXITED:  # noqa: SIM109  (numba has no tuples here)
         return status
     place = m[L.PLACE]
     if status == JUMPED:
@@ -401,7 +399,7 @@ def slow_store(c, slot, address, size, left):
         store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
         return DONE
     status = check_access(c, address, size, WRITE)
-    if status == TRAPPED:
+    if status == TRAPPED or status == EXITED:  # noqa: SIM109  (numba has no tuples here)
         return status
     place = m[L.PLACE]
     if status == JUMPED:

@@ -10,6 +10,7 @@ from rrdbg_core.cpu.native.access import check_access, extend, load_ram, write_r
 from rrdbg_core.cpu.native.names import (
     DONE,
     DONE_OUT,
+    EXITED,
     FLAGS,
     HART,
     JUMPED,
@@ -27,8 +28,8 @@ from rrdbg_core.cpu.native.names import (
     U,
 )
 from rrdbg_core.cpu.native.pmp import data_priv, pmp
+from rrdbg_core.cpu.native.seen import log_access, seen
 from rrdbg_core.cpu.native.traps import fault
-from rrdbg_core.cpu.native.watch import log_access, seen
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -79,7 +80,7 @@ def atomic(c, slot, left):
         # a page that can be written can be read, but PMP may forbid it
         if status == DONE and funct5 != U(0b00011) and pmp(c, m[L.PLACE], size, READ, data_priv(h)) != U(1):
             return fault(c, WRITE_FAULT, address)
-    if status == TRAPPED:
+    if status == TRAPPED or status == EXITED:  # noqa: SIM109  (numba has no tuples here)
         return status
     place = m[L.PLACE]
     offset = place - m[L.RAM_BASE]

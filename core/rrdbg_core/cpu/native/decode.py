@@ -62,9 +62,9 @@ from rrdbg_core.cpu.native.paging import (
     code_offset,
     forget_writes,
     instruction_at,
+    not_found,
     translates,
     walk,
-    walk_fault,
 )
 from rrdbg_core.cpu.native.pmp import exec_bank, in_ram, pmp
 from rrdbg_core.cpu.native.traps import fault
@@ -168,19 +168,25 @@ def offset_of_slot(c, pc, ip):
 
 @njit
 def fetched_from(c, pc):
-    """Return the offset in RAM of a halfword to be fetched; NOWHERE if it may not be, and the fault is set."""
+    """Return the offset in RAM of a halfword to be fetched; NOWHERE if it may not be, see `not_fetched`."""
     h = words_at(c, HART)
     m = words_at(c, MACH)
     place = pc
     if translates(h, h[L.PRIV]):
         place = walk(c, pc, EXEC, h[L.PRIV], U(0))
         if place == NOWHERE:
-            walk_fault(c, EXEC, pc)
+            not_found(c, EXEC, pc)
             return NOWHERE
     if not in_ram(m, place, U(2)) or pmp(c, place, U(2), EXEC, h[L.PRIV]) != U(1):
         fault(c, EXEC_FAULT, pc)
         return NOWHERE
     return place - m[L.RAM_BASE]
+
+
+@njit
+def not_fetched(c):
+    """Return how a step ends whose instruction could not be fetched."""
+    return EXITED if words_at(c, MACH)[L.ALONE] == U(1) else TRAPPED
 
 
 @njit
@@ -201,12 +207,12 @@ def decode_uncached(c, pc):
     ram = bytes_at(c, RAM)
     offset = fetched_from(c, pc)
     if offset == NOWHERE:
-        return TRAPPED
+        return not_fetched(c)
     word = load2(ram, offset)
     if word & U(3) == U(3):
         other = fetched_from(c, pc + U(2))
         if other == NOWHERE:
-            return TRAPPED
+            return not_fetched(c)
         word |= load2(ram, other) << U(16)
         executed[other >> U(12)] = np.uint32(generation)
     executed[offset >> U(12)] = np.uint32(generation)
@@ -229,8 +235,7 @@ def fetch(c, pc):
     if translates(h, h[L.PRIV]):
         place = walk(c, pc, EXEC, h[L.PRIV], U(0))
         if place == NOWHERE:
-            walk_fault(c, EXEC, pc)
-            return TRAPPED
+            return not_found(c, EXEC, pc)
     page = (place - m[L.RAM_BASE]) >> U(12)
     if page >= m[L.RAM_PAGES]:
         return fault(c, EXEC_FAULT, pc)

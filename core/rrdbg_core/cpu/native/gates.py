@@ -121,10 +121,13 @@ def came_to(c, gate, step, index, address, size, kind, old, new):
             m[L.HIT_KIND] = kind
             m[L.HIT_OLD] = old
             m[L.HIT_NEW] = new
+        else:
+            m[L.HIT_MORE] = U(1)
         return
     gates = words_at(c, GATES)
     row = gate * U(L.GATE_WORDS)
     if gates[row + U(L.GATE_STEP)] == step + U(1):
+        m[L.HIT_MORE] = U(1)
         return
     gates[row + U(L.GATE_STEP)] = step + U(1)
     gates[row + U(L.GATE_NEXT)] = m[L.MATCHED]

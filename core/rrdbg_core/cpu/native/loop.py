@@ -9,6 +9,7 @@ from rrdbg_core.cpu.native.gates import judge_step
 from rrdbg_core.cpu.native.names import (
     CHECK_BUFFER,
     CHECKS,
+    EXIT_BREAK,
     EXIT_DRAIN,
     EXIT_LIMIT,
     EXIT_SERVED,
@@ -27,7 +28,7 @@ from rrdbg_core.cpu.native.names import (
     TRAPPED,
     U,
 )
-from rrdbg_core.cpu.native.paging import in_paging
+from rrdbg_core.cpu.native.paging import grow_young, in_paging
 from rrdbg_core.cpu.native.pmp import exec_bank, tlb_bank
 from rrdbg_core.cpu.native.traps import enter_trap, fault, pending_interrupt
 from rrdbg_core.cpu.native.watch import after_step, before_step, caught
@@ -122,10 +123,15 @@ def kernel(c, limit):
             end_timers(c, icount)
             due = timer_due(c)
         h[L.PAGING] = in_paging(h)
-        m[L.HIT_INDEX] = U(0)
+        if m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):  # else the step has been begun: its PTEs are written
+            m[L.HIT_INDEX] = U(0)
+            m[L.HIT_MORE] = U(0)
+            m[L.MATCHED] = U(0)
         m[L.TRACKED_HIT] = U(0)
         m[L.ACCESS_COUNT] = U(0)
-        m[L.MATCHED] = U(0)
+        m[L.AGED] = U(0)
+        if m[L.ALONE] != U(0):
+            m[L.ALONE] = U(2)
         stepping = m[L.STEPPING]
         if stepping != U(0):
             before_step(c)
@@ -143,7 +149,7 @@ def kernel(c, limit):
             icount += U(1)
         else:
             inner = (icount | U(0xFFFF)) + U(1)
-            if stepping != U(0):
+            if stepping != U(0) or m[L.ALONE] != U(0):
                 inner = icount + U(1)
             elif m[L.WINDOW_PERIOD] != U(0) and h[L.PAGING] == U(0):
                 inner = next_stretch(c, icount, inner)
@@ -154,6 +160,8 @@ def kernel(c, limit):
             m[L.INNER_LIMIT] = inner
             s = dispatch(c, inner - icount, tlb_bank(h), exec_bank(h))
             icount = inner - h[L.LEFT]
+            if m[L.ALONE] == U(2):
+                m[L.ALONE] = U(0)
             if s == TRAPPED:
                 cause = m[L.TRAP_CAUSE] + U(1)
                 enter_trap(c, h[L.STOP_PC], icount - U(1))
@@ -163,6 +171,10 @@ def kernel(c, limit):
                 h[L.PC] = h[L.STOP_PC]
                 if s == EXITED:
                     m[L.ICOUNT] = icount - U(1)
+                    if m[L.ALONE] == U(3):
+                        m[L.SKIP_BREAK] = icount
+                    if m[L.STATUS] == EXIT_BREAK:
+                        grow_young(c)
                     return m[L.STATUS]
         m[L.ICOUNT] = icount
         if icount & U(0xFFFF) == U(0):

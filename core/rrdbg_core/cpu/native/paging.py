@@ -24,6 +24,8 @@ from rrdbg_core.cpu.native.names import (
     EXEC,
     EXEC_FAULT,
     EXEC_PAGE_FAULT,
+    EXIT_DRAIN,
+    EXITED,
     FLAGS,
     GEN,
     HART,
@@ -52,7 +54,9 @@ from rrdbg_core.cpu.native.names import (
     S_BANKS,
     SUM,
     TLB,
+    TRAPPED,
     WATCHED_TLB,
+    WATCHED_W,
     WRITE,
     WRITE_FAULT,
     WRITE_PAGE_FAULT,
@@ -60,6 +64,7 @@ from rrdbg_core.cpu.native.names import (
     U,
 )
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp
+from rrdbg_core.cpu.native.seen import is_watched, seen
 from rrdbg_core.cpu.pipeline import njit
 
 
@@ -165,9 +170,31 @@ def permits(h, pte, kind, priv):
 
 
 @njit
-def set_pte(c, offset, pte):
-    """Write back a PTE with new bits A or D. Watches do not see it."""
+def wants_alone(c, offset, kind):
+    """Return True if a step in which the hart writes to the PTE at RAM offset `offset` has to be made by itself.
+
+    So it is where the debugger has to see the write, and where a fetch may lead to a breakpoint: a stop there comes
+    before the step, and the bit A is taken back, see `grow_young`.
+    """
+    m = words_at(c, MACH)
+    if m[L.ALONE] == U(2) or m[L.STEPPING] != U(0):
+        return False
+    if kind != EXEC or m[L.BREAKS] == U(0):
+        watched = U(bytes_at(c, FLAGS)[offset >> U(12)]) & WATCHED_W != U(0)
+        if not watched or not is_watched(c, offset + m[L.RAM_BASE], U(8)):
+            return False
+    m[L.ALONE] = U(1)
+    return True
+
+
+@njit
+def set_pte(c, offset, old, pte):
+    """Write back a PTE with new bits A or D."""
+    m = words_at(c, MACH)
     store8(bytes_at(c, RAM), offset, pte)
+    if U(bytes_at(c, FLAGS)[offset >> U(12)]) & WATCHED_W != U(0):
+        # the step is made by itself
+        seen(c, WRITE, offset + m[L.RAM_BASE], U(8), old, pte, U(0))
     store1(bytes_at(c, DIRTY), offset >> U(3), U(1))
     page = offset >> U(12)
     u32_at(c, GEN)[page] = np.uint32(words_at(c, MACH)[L.GENERATION])
@@ -176,8 +203,25 @@ def set_pte(c, offset, pte):
 
 
 @njit
+def grow_young(c):
+    """Take back the bits A that a fetch has set: a breakpoint came before its step."""
+    m = words_at(c, MACH)
+    ram = bytes_at(c, RAM)
+    i = U(0)
+    while i < m[L.AGED]:
+        offset = m[U(L.AGED_AT) + i]
+        store8(ram, offset, load8(ram, offset) & ~PTE_A)
+        if U(bytes_at(c, FLAGS)[offset >> U(12)]) & CODE != U(0):
+            code_stored(c, offset >> U(12), offset & OFFSET, U(8))
+        i += U(1)
+    if m[L.AGED] != U(0):
+        m[L.AGED] = U(0)
+        flush_translations(c)
+
+
+@njit
 def walk(c, address, kind, priv, peek):
-    """Return the physical address that the page tables give, or NOWHERE: then WALK_FAULT says which fault it is.
+    """Return the physical address that the page tables give, or NOWHERE: then `not_found` says why.
 
     Args:
         peek: 1: leave the bits A and D alone, and mark nothing.
@@ -223,14 +267,24 @@ def walk(c, address, kind, priv, peek):
             if pmp(c, at + m[L.RAM_BASE], U(8), WRITE, U(L.PRIV_S)) != U(1):
                 m[L.WALK_FAULT] = U(1)
                 return NOWHERE
-            set_pte(c, at, pte | wanted)
+            if wants_alone(c, at, kind):
+                return NOWHERE
+            if kind == EXEC and m[L.AGED] < U(2):
+                m[U(L.AGED_AT) + m[L.AGED]] = at
+                m[L.AGED] += U(1)
+            set_pte(c, at, pte, pte | wanted)
     return table | (address & inside)
 
 
 @njit
-def walk_fault(c, kind, address):
-    """Set the fault of a walk that found nothing."""
+def not_found(c, kind, address):
+    """Return how a walk ended that gave nothing: TRAPPED, and the fault is set, or EXITED, to come back alone."""
     m = words_at(c, MACH)
+    if m[L.ALONE] == U(1):
+        if kind != EXEC:
+            m[L.ALONE] = U(3)  # breakpoints at the instruction have been looked at
+        m[L.STATUS] = EXIT_DRAIN
+        return EXITED
     cause = EXEC_PAGE_FAULT
     if m[L.WALK_FAULT] != U(0):
         cause = EXEC_FAULT
@@ -244,6 +298,7 @@ def walk_fault(c, kind, address):
         cause = WRITE_PAGE_FAULT
     m[L.TRAP_CAUSE] = cause
     m[L.TRAP_TVAL] = address
+    return TRAPPED
 
 
 # ---- code, as the hart sees it: nothing happens to the guest ---------------------------------------------------------

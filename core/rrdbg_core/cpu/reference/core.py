@@ -7,8 +7,8 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import CHECK_PERIOD, Exit
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference.floating import Floating
-from rrdbg_core.cpu.reference.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference.state import (
     BREAKPOINT,
     ECALL,
@@ -69,8 +69,10 @@ class ReferenceCore(Floating):
     def _run(self, limit: int) -> Exit:
         h, m = self._h, self._m
         while m[L.ICOUNT] < limit:
-            m[L.HIT_INDEX] = m[L.TRACKED_HIT] = m[L.ACCESS_COUNT] = 0
-            self._matched = {}
+            if m[L.MMIO_STATE] < 2 and not m[L.SEMIHOSTED]:  # else the step has been begun: its PTEs are written
+                m[L.HIT_INDEX] = m[L.HIT_MORE] = 0
+                self._matched = {}
+            m[L.TRACKED_HIT] = m[L.ACCESS_COUNT] = 0
             stepping = m[L.STEPPING]
             if stepping:
                 old = h[: L.FCSR]
@@ -259,8 +261,10 @@ class ReferenceCore(Floating):
                     return Exit.WFI
                 h[L.WFI] = 0
         try:
+            self._aged.clear()
             step, length = self._fetch()
             if m[L.BREAKS] and self._at_break():
+                self._grow_young()
                 return Exit.BREAK
             self.memory.run[self._fetched_at - RAM_BASE >> 1] = 1
             target = step()

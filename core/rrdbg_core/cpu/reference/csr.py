@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.pmp import LOCKED, pmp_regions
 from rrdbg_core.cpu.reference.memory import Memory
-from rrdbg_core.cpu.reference.pmp import LOCKED, pmp_regions
 from rrdbg_core.cpu.reference.state import ILLEGAL, MIE, MPIE, MPP, MPRV, READ, TVM, TW, WRITE, Trap
 from rrdbg_core.isa.csr import (
     MENVCFG_ADUE,

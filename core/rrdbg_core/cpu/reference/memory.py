@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Exit
+from rrdbg_core.cpu.pmp import pmp_allows
 from rrdbg_core.cpu.reference.paging import Paging
-from rrdbg_core.cpu.reference.pmp import pmp_allows
 from rrdbg_core.cpu.reference.state import (
     LOAD_FAULT,
     LOAD_MISALIGNED,
@@ -106,7 +106,7 @@ class Memory(Paging):
                 self._accessed(READ, place, length, part, part)
                 value |= part << shift
                 shift += 8 * length
-        self._log_access(READ, address, size, value)
+        self._log_access(READ, address, size, value, places)
         return value
 
     def _store(self, address: int, size: int, value: int) -> None:
@@ -116,11 +116,11 @@ class Memory(Paging):
             self._poke(address, places, size, value)
         else:
             self._device(address, places[0][0], size, True, value)
-            self._log_access(WRITE, address, size, value)
+            self._log_access(WRITE, address, size, value, places)
 
     def _poke(self, address: int, places: list[tuple[int, int]], size: int, value: int) -> None:
         value &= (1 << 8 * size) - 1
-        self._log_access(WRITE, address, size, value)
+        self._log_access(WRITE, address, size, value, places)
         for place, length in places:
             at = place - self._m[L.RAM_BASE]
             old, new = self._peek(place, length), value & (1 << 8 * length) - 1
@@ -148,7 +148,7 @@ class Memory(Paging):
         address, size = self._atomic_operands(decoded, LOAD_MISALIGNED)
         place = self._atomic_place(address, size, READ, LOAD_FAULT)
         value = sext(self._peek(place, size), 8 * size)
-        self._log_access(READ, address, size, value)
+        self._log_access(READ, address, size, value, [(place, size)])
         self._accessed(READ, place, size, value, value)
         self._h[L.RES_VALID], self._h[L.RES_ADDR] = 1, place
         self._h[decoded.rd or L.XD] = value
@@ -171,7 +171,7 @@ class Memory(Paging):
             raise Trap(STORE_FAULT, address)
         bits = 8 * size
         old = sext(self._peek(place, size), bits)
-        self._log_access(READ, address, size, old)
+        self._log_access(READ, address, size, old, [(place, size)])
         self._accessed(READ, place, size, old, old)
         new = amo_result(decoded.imm >> 3, old, sext(self._h[decoded.rs2], bits))
         self._poke(address, [(place, size)], size, new)

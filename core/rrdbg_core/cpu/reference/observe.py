@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import places_of, space_of
 from rrdbg_core.cpu.condition import CannotJudge
 from rrdbg_core.cpu.condition_code import HOLDS, NO, UNJUDGED
 from rrdbg_core.cpu.memory import RAM_BASE
@@ -47,6 +50,8 @@ class Observed(Words):
             *known, place = row
             accesses = m[L.ACCESSES : L.ACCESSES + 3 * m[L.ACCESS_COUNT]]
             words = [*known, self._cause, h[place], m[L.ACCESS_COUNT], *accesses]
+            words += [0] * (L.LOG_PLACES - len(words))
+            words += m[L.PLACES : L.PLACES + 2 * m[L.ACCESS_COUNT]]
             self._log_rows.append(words + [0] * (L.LOG_WORDS - len(words)))
             if len(self._log_rows) >= m[L.LOG_LIMIT]:
                 self._hand_over_log()
@@ -62,6 +67,8 @@ class Observed(Words):
     def _found(self, gate: int, index: int, address: int, size: int, kind: int, old: int, new: int) -> None:
         """Stop behind this step, or remember the hit. Of several hits the first stops and the last is remembered."""
         m = self._m
+        if m[L.HIT_INDEX] if not gate else gate in self._matched:
+            m[L.HIT_MORE] = 1
         if gate:
             self._matched.setdefault(gate, (address, size, kind, old, new, index))
         elif m[L.SEARCH]:
@@ -101,7 +108,14 @@ class Observed(Words):
             return UNJUDGED
 
     def _word_at(self, address: int, size: int) -> int | None:
-        return self._peek(address, size) if self._in_ram(address, size) else None
+        """Return what a condition loads."""
+        places = places_of(space_of(self._h), address, size, self._read)
+        if len(places) != 1 or places[0][1] < size or not self._in_ram(places[0][0], size):
+            return None
+        return self._peek(places[0][0], size)
+
+    def _read(self, address: int, size: int) -> bytes:
+        return self._peek(address, size).to_bytes(size, "little") if self._in_ram(address, size) else b""
 
     def _pass(self, gates: dict[int, int], indices: dict[int, int]) -> int | None:
         """Return the first gate that stops the run, of those with these verdicts; else count them."""
@@ -148,11 +162,14 @@ class Observed(Words):
         verdicts = {gate: self._verdict(gate) for gate in gates}
         return self._pass(verdicts, dict.fromkeys(gates, 0)) is not None
 
-    def _log_access(self, kind: int, address: int, size: int, value: int) -> None:
+    def _log_access(self, kind: int, address: int, size: int, value: int, places: Sequence[tuple[int, int]]) -> None:
+        """Log an access and where it went: physical addresses and bytes, in one piece or in two."""
         m = self._m
         if m[L.STEPPING] and m[L.ACCESS_COUNT] < 3:
             row = L.ACCESSES + 3 * m[L.ACCESS_COUNT]
             m[row : row + 3] = [kind | size << 8, address, value]
+            row = L.PLACES + 2 * m[L.ACCESS_COUNT]
+            m[row : row + 2] = [places[0][0], sum(places[-1]) - 1]
             m[L.ACCESS_COUNT] += 1
 
     def _accessed(self, kind: int, address: int, size: int, old: int, new: int) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.pmp import pmp_allows
 from rrdbg_core.cpu.reference.observe import Observed
-from rrdbg_core.cpu.reference.pmp import pmp_allows
 from rrdbg_core.cpu.reference.state import (
     EXEC,
     FETCH_FAULT,
@@ -80,7 +80,9 @@ class Paging(Observed):
             if not peek:
                 if not pmp_allows(self._regions, at, 8, WRITE, L.PRIV_S):
                     raise Trap(access_fault, address)
-                self._set_pte(at, pte | wanted)
+                self._set_pte(at, pte, pte | wanted)
+                if kind == EXEC:
+                    self._aged.append(at)
         return (ppn | address >> 12 & inside) * PAGE + address % PAGE
 
     def _permits(self, pte: int, kind: int, priv: int) -> bool:
@@ -93,12 +95,16 @@ class Paging(Observed):
         needed = {READ: R | X if status & MXR else R, WRITE: W, EXEC: X}[kind]
         return bool(pte & needed)
 
-    def _set_pte(self, at: int, pte: int) -> None:
-        """Write back a PTE with new bits A or D. Watches do not see it."""
-        offset = at - RAM_BASE
-        self._ram[offset : offset + 8] = pte.to_bytes(8, "little")
-        self.memory.written[offset >> 12] = self._m[L.GENERATION]
-        self.memory.dirty_words[offset >> 3] = 1
+    def _set_pte(self, at: int, old: int, pte: int) -> None:
+        """Write back a PTE with new bits A or D."""
+        self._ram[at - RAM_BASE : at - RAM_BASE + 8] = pte.to_bytes(8, "little")
+        self._accessed(WRITE, at, 8, old, pte)
+
+    def _grow_young(self) -> None:
+        """Take back the bits A that a fetch has set: a breakpoint came before its step."""
+        for at in self._aged:
+            pte = self._peek(at, 8) & ~A
+            self._ram[at - RAM_BASE : at - RAM_BASE + 8] = pte.to_bytes(8, "little")
 
     # -- code, as the debugger and semihosting look at it: nothing happens to the guest --------------------------------
 

@@ -15,7 +15,7 @@ from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.digest import Digester, PlainDigester
 from rrdbg_core.cpu.marks import Touched
 from rrdbg_core.cpu.memory import RAM_BASE
-from rrdbg_core.cpu.reference.pmp import Region
+from rrdbg_core.cpu.pmp import Region
 from rrdbg_core.cpu.reference.trees import Step
 from rrdbg_core.cpu.stops import Gate
 
@@ -80,6 +80,7 @@ class Words(Core):
         self._readers: list[Reader | None] = [None]  # of the conditions, by gate
         self._memory_rows: list[list[int]] = []  # watched memory
         self._other_rows: list[list[int]] = []  # watched registers and traps
+        self._aged: list[int] = []  # PTEs in which this step's fetch has set the bit A
         self._matched: dict[int, tuple[int, ...]] = {}  # gates that the step has come to, and what hit
         self._limit = 0  # of this run
         self._at = 0  # icount of the step
