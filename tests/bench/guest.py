@@ -40,7 +40,8 @@ class Meter:
 def machine_of(elf: bytes, name: str = "guest") -> tuple[MachineConfig, dict[str, bytes]]:
     """Return a machine that runs an ELF, and its images."""
     digest = image_digest(elf)
-    return MachineConfig(isa="rv64gc", privilege="msu", images=(ImageRef(kind="elf", digest=digest, name=name),)), {digest: elf}
+    image = ImageRef(kind="elf", digest=digest, name=name)
+    return MachineConfig(isa="rv64gc", privilege="msu", images=(image,)), {digest: elf}
 
 
 def plain(elf: str) -> dict[str, Any]:

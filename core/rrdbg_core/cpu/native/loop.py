@@ -123,7 +123,7 @@ def kernel(c, limit):
             end_timers(c, icount)
             due = timer_due(c)
         h[L.PAGING] = in_paging(h)
-        if m[L.MMIO_STATE] < U(2) and m[L.SEMIHOSTED] == U(0):  # else the step has been begun: its PTEs are written
+        if m[L.MMIO_STATE] < U(2) and m[L.CALLED] == U(0):  # else the step has been begun: its PTEs are written
             m[L.HIT_INDEX] = U(0)
             m[L.HIT_MORE] = U(0)
             m[L.MATCHED] = U(0)

@@ -69,7 +69,7 @@ class ReferenceCore(Floating):
     def _run(self, limit: int) -> Exit:
         h, m = self._h, self._m
         while m[L.ICOUNT] < limit:
-            if m[L.MMIO_STATE] < 2 and not m[L.SEMIHOSTED]:  # else the step has been begun: its PTEs are written
+            if m[L.MMIO_STATE] < 2 and not m[L.CALLED]:  # else the step has been begun: its PTEs are written
                 m[L.HIT_INDEX] = m[L.HIT_MORE] = 0
                 self._matched = {}
             m[L.TRACKED_HIT] = m[L.ACCESS_COUNT] = 0
