@@ -21,6 +21,7 @@ from rrdbg_core.machine.fdt import BadTree, cells, pack, unpack
 from rrdbg_core.trace.contents import image_digest
 
 from rrdbg.cli.images import read_input, resolve_image
+from rrdbg.cli.record import BOOT_OPTIONS
 
 MIB = 1 << 20
 KERNEL_ALIGNMENT = 2 * MIB
@@ -67,17 +68,15 @@ def wants_boot(args: argparse.Namespace) -> bool:
     """Return whether the options name a kernel or firmware rather than an IMAGE.
 
     Raises:
-        RrdbgError: They name both, or neither.
+        RrdbgError: They name both, or half of what is needed.
     """
-    booted = [name for name in ("kernel", "bios", "initrd", "append", "dtb") if getattr(args, name) is not None]
+    booted = [name for name in BOOT_OPTIONS if getattr(args, name) is not None]
     if args.image is not None and booted:
         raise RrdbgError(
             f"IMAGE and --{booted[0]} exclude each other",
             hint="--kernel runs in S mode, --bios in M mode, and IMAGE has the machine for itself",
             exit_code=_USAGE,
         )
-    if args.image is None and not booted:
-        raise RrdbgError("nothing to run", hint="name an IMAGE, or a --kernel", exit_code=_USAGE)
     if args.kernel is None and booted and booted != ["bios"]:
         needs = next(name for name in booted if name != "bios")
         raise RrdbgError(f"--{needs} needs a --kernel", exit_code=_USAGE)

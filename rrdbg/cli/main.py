@@ -110,6 +110,8 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     named = [name for name in SUBCOMMANDS if argv and argv[0] == name.replace("_", "-")]
     try:
         args = build_parser(named or SUBCOMMANDS).parse_args(argv)
+        if "check" in args:
+            args.check(args)
     except SystemExit as leave:  # --help, --version, or a wrong command line, which argparse has told
         return leave.code if isinstance(leave.code, int) else ExitCode.USAGE
     if getattr(args, "trust_devices", False):

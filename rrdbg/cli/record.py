@@ -31,6 +31,9 @@ exit codes:
   64 bad guest image           70 the guest sleeps for ever, no input is left
   68 disk full, permission    130 SIGINT, SIGTERM: the trace is whole"""
 
+BOOT_OPTIONS = ("kernel", "bios", "initrd", "append", "dtb")
+"""Options of which each boots something instead of an IMAGE."""
+
 
 def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     """Add the subcommand."""
@@ -107,6 +110,12 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
     limits.add_argument("--timeout", type=_parse.duration_ns, metavar="TIME", help="host time, with its unit (30s)")
     limits.add_argument("--max-size", type=_parse.size_bytes, metavar="SIZE", help="size of the trace (1G)")
     limits.add_argument("--warp", action="store_true", help="never wait in host time while the guest sleeps")
+
+    def check(args: argparse.Namespace) -> None:
+        if args.image is None and all(getattr(args, name) is None for name in BOOT_OPTIONS):
+            parser.error("an IMAGE or a --kernel is required")
+
+    parser.set_defaults(check=check)
     return parser
 
 

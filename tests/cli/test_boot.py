@@ -140,7 +140,6 @@ def test_no_firmware_starts_the_kernel_in_m_mode(cli: Cli, folder: Path) -> None
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        ([], ExitCode.USAGE, ("nothing to run",)),
         (["fw.bin", "--kernel", "Image"], ExitCode.USAGE, ("exclude each other", "--bios")),
         (["--initrd", "initrd"], ExitCode.USAGE, ("--initrd needs a --kernel",)),
         (["--append", "x", "--bios", "fw.bin"], ExitCode.USAGE, ("--append needs a --kernel",)),
