@@ -93,9 +93,10 @@ def _download(into: Path, suite: str) -> dict[str, dict[str, str]]:
 
 def _assemble(into: Path, files: Path, program: Path | None) -> None:
     """Make the files that a machine boots from."""
-    (kernel,) = sorted((files / "boot").glob("vmlinu?-*"))[-1:] or [None]
-    if kernel is None:
+    kernels = sorted((files / "boot").glob("vmlinu?-*"))
+    if not kernels:
         raise FetchError(f"there is no kernel in {files / 'boot'}")
+    kernel = kernels[-1]
     release = kernel.name.partition("-")[2]
     (into / "Image").write_bytes(image(kernel))
     shutil.copyfile(files / "boot" / f"config-{release}", into / "config")
