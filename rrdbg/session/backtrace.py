@@ -15,16 +15,17 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import PHYSICAL
 from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.decoding import TRAP_RETURNS, instruction
-from rrdbg.session.engine import Targets, Words
+from rrdbg.session.engine import Gated, Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
-from rrdbg.session.modes import PRIV_M, Mode, mode_of
+from rrdbg.session.modes import PRIV_M, Mode, in_mode, mode_of
 from rrdbg.symbols.cfi import Row
 from rrdbg.symbols.demangle import demangle, without_parameters
 from rrdbg.symbols.escape import harmless
@@ -435,7 +436,7 @@ class Backtrace(Frames):
         with self._excursion("looking for the caller", position, max(position - ENTRY_REACH, 0)):
             at = current.position
             if at is None and len(frames) > 1:
-                entered = self._entered_with(frames[-2], position)
+                entered = self._entered_with(frames[-2], current.mode, position)
                 at = entered - 1 if entered else None
             if at is None:
                 return None
@@ -452,15 +453,17 @@ class Backtrace(Frames):
             caller = Frame(self._code, behind, found.state.registers, called=True)
             return _Physical(caller, found.mode, step)
 
-    def _entered_with(self, callee: Frame, position: int) -> int | None:
+    def _entered_with(self, callee: Frame, mode: Mode, position: int) -> int | None:
         """Return the position at which the function of a frame was entered, by its CFA. The guest stands anywhere."""
         extent, cfa = self._function(callee.pc), callee.cfa()
         if extent is None or cfa is None:
             return None
         self._engine.seek(position)
         floor = max(position - ENTRY_REACH, 0)
+        # a function may change its mode, but not the process that it belongs to
+        entry = Gated(Targets((extent[0],)), in_mode(mode) if mode.space != PHYSICAL else None)
         for _ in range(64):
-            step = self._engine.last_hit(floor, position, Targets((extent[0],)))
+            step = self._engine.last_hit(floor, position, Targets(gated=(entry,)))
             if step is None:
                 return None
             self._engine.seek(step)

@@ -7,6 +7,7 @@ function has a lower stack pointer, so recursion does not deceive.
 from __future__ import annotations
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import PHYSICAL
 from rrdbg_core.cpu.condition import Condition, both
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.isa import expr
@@ -14,7 +15,7 @@ from rrdbg_core.isa import expr
 from rrdbg.session.decoding import TRAP_RETURNS, Instruction, instruction
 from rrdbg.session.errors import NotFound
 from rrdbg.session.hunt import SP, Goal, Hunt, any_of, not_below
-from rrdbg.session.modes import EPC, Mode, came_from, in_mode, mode_of, trapped_at, trapped_from
+from rrdbg.session.modes import EPC, PRIV_U, Mode, came_from, in_mode, mode_of, trapped_at, trapped_from
 
 T0 = 5
 """Register that routines which save registers for others return through."""
@@ -54,6 +55,14 @@ class Frames(Hunt):
         if len(data) < 2 or (data[0] & 3 == 3 and len(data) < 4):
             return None
         return instruction(int.from_bytes(data, "little"), address)
+
+    def _at(self, addresses: tuple[int, ...]) -> Goal:
+        """Return the goal of coming to places, in the address space that a breakpoint there would be in."""
+        space = self._space_of(addresses)
+        if space == PHYSICAL:
+            return Goal(addresses)
+        mode = Mode(PRIV_U, space)
+        return Goal(addresses, lambda: mode_of(self._engine.hart) == mode, condition=in_mode(mode))
 
     def _back_in(self, frame: Frame, *addresses: int) -> Goal:
         """Return the goal of being at one of the addresses in the frame again, or further out."""
@@ -113,11 +122,14 @@ class Frames(Hunt):
             raise NotFound(
                 f"no function is known around {frame.pc:#x}", hint="`until LOCATION` runs to an address of your choice"
             )
-        goal = Goal(
-            (symbol.address,),
-            lambda: self._engine.hart[L.X + 2] >= frame.sp,
-            condition=Condition(not_below(SP, frame.sp)),
-        )
+        if frame.mode.space != PHYSICAL:
+            goal = self._back_in(frame, symbol.address)
+        else:  # it may have changed its mode since
+            goal = Goal(
+                (symbol.address,),
+                lambda: self._engine.hart[L.X + 2] >= frame.sp,
+                condition=Condition(not_below(SP, frame.sp)),
+            )
         if frame.pc == symbol.address:
             return self._activation(here)
         for _ in range(_NEAREST):

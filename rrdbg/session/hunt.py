@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.addresses import PHYSICAL, is_fetchable
 from rrdbg_core.cpu.condition import Condition, hart
+from rrdbg_core.cpu.interrupts import interrupt_due
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.frozen import Frozen
@@ -25,7 +26,7 @@ from rrdbg_core.isa.expr import Ex
 from rrdbg.session.api import PointKind
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.engine import Found, Gated, Targets, Words
-from rrdbg.session.modes import interrupt_due, mode_of
+from rrdbg.session.modes import mode_of
 from rrdbg.session.points import Points, PointState, targets_of
 
 _INTERRUPT = 1 << 63

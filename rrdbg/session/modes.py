@@ -71,12 +71,3 @@ def trapped_from(words: Words) -> Mode:
     status, satp = int(words[L.MSTATUS]), int(words[L.SATP])
     priv = status >> 8 & 1 if int(words[L.PRIV]) == PRIV_S else status >> 11 & 3
     return Mode(priv, satp & SPACE if priv == PRIV_U and satp >> 60 else PHYSICAL)
-
-
-def interrupt_due(words: Words) -> bool:
-    """Return whether the next step takes an interrupt (privileged spec, sections 3.1.9 and 3.1.8)."""
-    pending, status, priv = int(words[L.MIP]) & int(words[L.MIE]), int(words[L.MSTATUS]), int(words[L.PRIV])
-    delegated = int(words[L.MIDELEG])
-    if pending & ~delegated and (priv != PRIV_M or status >> 3 & 1):
-        return True
-    return bool(pending & delegated and (priv == PRIV_U or (priv == PRIV_S and status >> 1 & 1)))

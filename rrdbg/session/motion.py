@@ -140,8 +140,8 @@ class Motion(ProgramSource):
             if goal < self.icount:
                 raise UsageError(f"{location} lies before the current position", hint="reverse-until goes back")
             return self._jump("until", goal, lambda: self._stepped(self._forward(goal), goal))
-        addresses = self._code_addresses(location)
-        return self._jump("until", self.end, lambda: self._stepped(self._forward(self.end, Goal(addresses)), None))
+        there = self._at(self._code_addresses(location))
+        return self._jump("until", self.end, lambda: self._stepped(self._forward(self.end, there), None))
 
     def reverse_until(self, location: str | int) -> Stop:
         """Run backwards until an address or a position is reached, or a point stops it."""
@@ -150,10 +150,8 @@ class Motion(ProgramSource):
             if goal > self.icount:
                 raise UsageError(f"{location} lies after the current position", hint="until goes forward")
             return self._jump("reverse-until", goal, lambda: self._stepped(self._backward(goal), goal, reverse=True))
-        addresses = self._code_addresses(location)
-        return self._jump(
-            "reverse-until", 0, lambda: self._stepped(self._backward(0, Goal(addresses)), None, reverse=True)
-        )
+        there = self._at(self._code_addresses(location))
+        return self._jump("reverse-until", 0, lambda: self._stepped(self._backward(0, there), None, reverse=True))
 
     def back(self) -> Stop:
         """Return to where the last jump or run started."""

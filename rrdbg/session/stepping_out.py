@@ -187,7 +187,7 @@ class SteppingOut(SteppingBack):
         """Run until a place is reached, or the selected frame's function has returned, or a point stops it."""
         if isinstance(location, str) and (looks_like_position(location) or location.strip() in ("start", "end")):
             return self.until(location)
-        anywhere, back = Goal(self._code_addresses(location)), self._goal_of_return(self._level())
+        anywhere, back = self._at(self._code_addresses(location)), self._goal_of_return(self._level())
         return self._jump("advance", self.end, lambda: self._to_either(anywhere, back))
 
     def _goal_of_return(self, level: Level) -> Goal:

@@ -12,6 +12,7 @@ from rrdbg_core.cpu.addresses import PHYSICAL, is_fetchable, leaf_of, places_of,
 from rrdbg_core.cpu.condition import Condition
 from rrdbg_core.cpu.condition_code import HOLDS, UNJUDGED, call
 from rrdbg_core.cpu.core import Core
+from rrdbg_core.cpu.interrupts import interrupt_due
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.cpu.pmp import pmp_allows, pmp_regions
 from rrdbg_core.cpu.reference import ReferenceCore
@@ -192,3 +193,22 @@ def test_machine_mode_and_bare_are_physical() -> None:
     assert space_of(core.hart) == PHYSICAL
     core.hart[L.SATP] = 9 << 60 | 0x1234 << 44 | RAM >> 12
     assert space_of(core.hart) == 9 << 60 | RAM >> 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_interrupts_that_are_due(seed: int) -> None:
+    """The reference interpreter decides."""
+    rng = random.Random(seed)
+    core = ReferenceCore(PAGE_BYTES)
+    verdicts = {True: 0, False: 0}
+    for _ in range(300):
+        core.hart[L.PRIV] = rng.choice((L.PRIV_U, L.PRIV_S, L.PRIV_M))
+        core.hart[L.MSTATUS] = rng.choice((0, 1 << 3, 1 << 1, 1 << 3 | 1 << 1))
+        lines = [1 << line for line in (1, 3, 5, 7, 9, 11)]
+        core.hart[L.MIP], core.hart[L.MIE] = (sum(rng.sample(lines, rng.randrange(7))) for _ in range(2))
+        core.hart[L.MIDELEG] = sum(rng.sample([1 << 1, 1 << 5, 1 << 9], rng.randrange(4)))
+        core._h = core.hart.tolist()
+        found = interrupt_due(core.hart)
+        assert found == bool(core._pending_interrupt())
+        verdicts[found] += 1
+    assert min(verdicts.values()) > 30

@@ -174,3 +174,23 @@ def test_where_only_pages_are_known_all_of_them_may_have_been_executed() -> None
         half = address - RAM_BASE >> 1
         assert may_hit(new, breaks=(address,)) == (half in (5000, 9000))
         assert may_hit(old, breaks=(address,)) == (half >> 11 in (5000 >> 11, 9000 >> 11))
+
+
+def test_breaks_at_virtual_addresses_against_every_instruction_of_any_page() -> None:
+    """Behind page tables a page may be mapped anywhere: only the place in the page counts."""
+    rng = random.Random(12)
+    seen = set()
+    for _ in range(80):
+        near = rng.randrange(2048)
+        halves = {rng.randrange(PAGES * 2048) for _ in range(rng.randrange(20))}
+        halves |= {2048 * rng.randrange(PAGES) + (near + rng.randrange(-9, 9)) % 2048 for _ in range(rng.randrange(9))}
+        epoch = epoch_of(set(), halves)
+        for _ in range(40):
+            breaks = tuple(
+                rng.getrandbits(50) * 4096 + (near + rng.randrange(-40, 40)) % 2048 * 2
+                for _ in range(rng.randrange(1, 4))
+            )
+            expected = any(half % 2048 == at % 4096 // 2 for half in halves for at in breaks)
+            assert Sought(Targets(breaks=breaks), paged=True).may_hit(epoch, 0, EPOCH) == expected
+            seen.add((expected, len(breaks)))
+    assert len(seen) == 6

@@ -121,8 +121,21 @@ def addresses() -> list[int]:
     return [*found, 0x9000]
 
 
+def satp_at(place: Place, address: int) -> int | None:
+    """Return the satp, but for the ASID, under which a breakpoint stops that is set at a position."""
+    entry = entry_of(place, address)
+    if entry is None or not entry & 1 or not entry & 0x10:
+        return None
+    return int(place.history.harts[place.position][L.SATP]) & ~(0xFFFF << 44)
+
+
 class PagedPair(Pair):
     """A session and its twin, with points behind page tables."""
+
+    def goal_at(self, address: int) -> NaivePoint:
+        goal = super().goal_at(address)
+        goal.satp = satp_at(Place(self.run.history, self.naive.here), address)
+        return goal
 
     def add(self) -> str:
         rng, history = self.rng, self.run.history
@@ -137,9 +150,7 @@ class PagedPair(Pair):
                 everywhere = rng.random() < 0.2
                 added = self.session.add_break(address, everywhere=everywhere, **common)
                 point = NaivePoint(added.number, "break", address)
-                entry = entry_of(here, address)
-                if entry is not None and entry & 1 and entry & 0x10 and not everywhere:
-                    point.satp = int(history.harts[here.position][L.SATP]) & ~(0xFFFF << 44)
+                point.satp = None if everywhere else satp_at(here, address)
             case 2 | 3:
                 length = rng.choice([1, 1, 2, 4, 8, 8, 3, 16, 40])
                 address, kind = (

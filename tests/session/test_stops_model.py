@@ -223,11 +223,15 @@ class Pair:
                 naive.here = goal
                 return f"goto {goal}", session.goto(goal), Ended(goal, reason="seek")
 
+    def goal_at(self, address: int) -> NaivePoint:
+        """Return what `until` runs to."""
+        return NaivePoint(0, "break", address)
+
     def until(self) -> tuple[str, Stop, Ended]:
         """Run both to an address, one way or the other: the points may stop it earlier."""
         session, naive, history = self.session, self.naive, self.run.history
         address = history.pc(self.rng.randrange(history.end))
-        goal = NaivePoint(0, "break", address)
+        goal = self.goal_at(address)
         naive.points.append(goal)
         if self.rng.random() < 0.5:
             words, stop, ended = f"until {address:#x}", session.until(address), naive.continue_()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import read_virtual, space_of
+from rrdbg_core.cpu.interrupts import interrupt_due
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.isa.disasm import disassemble
 from rrdbg_core.machine.machine import Machine
@@ -50,11 +52,14 @@ def next_step(machine: Machine) -> str:
     """Return what the machine does next, in words: place and instruction, or the interrupt that it takes."""
     hart = machine.core.hart
     pc = int(hart[L.PC])
-    enabled = int(hart[L.PRIV]) != L.PRIV_M or int(hart[L.MSTATUS]) >> 3 & 1
-    if int(hart[L.MIP]) & int(hart[L.MIE]) and enabled:
+    if interrupt_due(hart):
         return f"an interrupt at pc 0x{pc:x}"
-    if not machine.memory.contains(pc, 2):
+
+    def read(address: int, length: int) -> bytes:
+        length = min(length, RAM_BASE + machine.memory.size - address)
+        return machine.memory.read(address, length) if machine.memory.contains(address, 1) else b""
+
+    code = read_virtual(space_of(hart), pc, 4, read)
+    if len(code) < 2:
         return f"pc 0x{pc:x}, outside RAM"
-    size = min(4, machine.memory.size - (pc - RAM_BASE))
-    word = int.from_bytes(machine.memory.read(pc, size), "little")
-    return f"pc 0x{pc:x}: {disassemble(word, pc)}"
+    return f"pc 0x{pc:x}: {disassemble(int.from_bytes(code, 'little'), pc)}"
