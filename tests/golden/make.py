@@ -11,7 +11,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rrdbg_core.machine.config import MACHINE_VERSION, DeviceRef, ImageRef, MachineConfig
+from rrdbg_core.devices.blocktree import BLOCK_BYTES
+from rrdbg_core.machine.config import MACHINE_VERSION, DeviceRef, DriveRef, ImageRef, MachineConfig
 from rrdbg_core.replay.console_input import ConsoleInput
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.recorder import record
@@ -40,8 +41,16 @@ GUESTS: dict[str, str | None] = {
     "heap": None,
     "usermode": None,
     "float": None,
+    "disk": None,
 }
 """Recorded guests and what is typed into them."""
+DISK = DeviceRef(kind="virtio-blk", name="disk", slot=1, drive=DriveRef(name="disk.img", size_bytes=1 << 20))
+"""What the guest `disk` has beside the others' devices; long enough a run for a snapshot behind its writes."""
+
+
+def block(number: int) -> bytes:
+    """Return a block of the disk's image."""
+    return number.to_bytes(8, "little") * (BLOCK_BYTES // 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +102,12 @@ def make(name: str, script: str | None) -> Path:
         seed=1,
         rtc_base_ns=1_700_000_000_000_000_000,
         images=(ImageRef(kind="elf", digest=digest, name=f"{name}.elf"),),
-        devices=(DeviceRef(kind="virtio-rng", name="rng", slot=0),),
+        devices=(DeviceRef(kind="virtio-rng", name="rng", slot=0), *([DISK] if name == "disk" else [])),
     )
     console = ConsoleInput() if script is None else ScriptInput(parse_script(script))
     path = path_of(name)
-    record(config, {digest: image}, LiveSource(config, console), path, force=True, creator="golden")
+    source = LiveSource(config, console, media={"disk": block})
+    record(config, {digest: image}, source, path, force=True, creator="golden")
     return path
 
 
