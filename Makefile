@@ -74,6 +74,14 @@ bench: $(VENV)/.installed-dev  ## speed beside QEMU, on pinned cores: make bench
 guests:  ## rebuild the guests' ELFs (needs riscv64-unknown-elf-gcc)
 	$(MAKE) -C guests all
 
+.PHONY: linux
+linux: $(VENV)/.installed  ## fetch Debian's kernel for RISC-V, record its boot to a shell, open it
+	$(BIN)/python guests/linux/boot.py $(LINUX)
+
+.PHONY: test-linux
+test-linux: $(VENV)/.installed  ## record and verify that boot, built-in firmware and OpenSBI; fails without a mirror
+	$(BIN)/python guests/linux/boot.py --check $(LINUX)
+
 .PHONY: traces
 traces: $(VENV)/.installed-dev  ## record the golden traces of a new format or machine version
 	$(BIN)/python -m tests.golden.make
