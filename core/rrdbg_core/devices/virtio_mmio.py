@@ -99,8 +99,8 @@ class VirtioMmio(Device):
     features: ClassVar[int] = F_INDIRECT_DESC | F_EVENT_IDX
     """Features offered, beside VERSION_1."""
     lenient: ClassVar[bool] = False
-    """Serves a driver that does not take VERSION_1, does not wait for FEATURES_OK, or has readable buffers behind
-    writable ones: as the entropy device of machine virt-1 does, whose traces must replay."""
+    """Serves a driver that does not wait for FEATURES_OK, or has readable buffers behind writable ones: as the entropy
+    device of machine virt-1 does, whose traces must replay."""
     queue_count: ClassVar[int] = 0
     """Queues that the device has."""
 
@@ -352,9 +352,12 @@ class VirtioMmio(Device):
                 self.notified(queue)
 
     def _agrees(self) -> bool:
-        """Return whether the device can do with the features that the driver took (section 2.2.2)."""
-        taken = self.state.driver_features[0]
-        return not taken & ~(self.offered() | F_VERSION_1) and (self.lenient or bool(taken & F_VERSION_1))
+        """Return whether the device can do with the features that the driver took (section 2.2.2).
+
+        A driver need not take VERSION_1: QEMU serves it without (xv6 takes the lower half of the features alone), and
+        nothing is laid out otherwise on this transport.
+        """
+        return not self.state.driver_features[0] & ~(self.offered() | F_VERSION_1)
 
     def _write_queue(self, queue: int, offset: int, value: int) -> None:
         state = self.state
