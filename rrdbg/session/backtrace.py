@@ -13,15 +13,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.addresses import PHYSICAL
 from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
+from rrdbg.session.call_code import arrivals, changes, returns_from_traps
 from rrdbg.session.csrs import cause_text
-from rrdbg.session.decoding import TRAP_RETURNS, instruction
 from rrdbg.session.engine import Gated, Targets, Words
 from rrdbg.session.errors import NotFound
 from rrdbg.session.frames import Frames
@@ -50,13 +49,10 @@ LOG_WINDOWS = (1 << 10, 1 << 13, 1 << 16, 1 << 18)
 """Steps back that are looked at one by one for the call that was not returned from."""
 Scopes = tuple[Scope, ...]
 """Scopes around an address, innermost first."""
-Deltas = npt.NDArray[np.int64]
 
 _STACKS = 64
 """Positions whose stacks are remembered."""
 _INTERRUPT = 1 << 63
-_TRAP_RETURNS = tuple(word.to_bytes(4, "little") for word in (0x3020_0073, 0x1020_0073))
-"""mret and sret."""
 
 
 class Level(Frozen):
@@ -140,7 +136,7 @@ class Backtrace(Frames):
         self._loop_cause = ""
         self._outside = (-1, 0)  # position, and number of inlined calls before which it counts as standing
         self._selected = (-1, 0)  # position, and number of the frame
-        self._returns_from_traps = lru_cache(maxsize=4096)(_returns_from_traps)
+        self._returns_from_traps = lru_cache(maxsize=4096)(returns_from_traps)
 
     def _code_of(self, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
         return Code(
@@ -378,7 +374,7 @@ class Backtrace(Frames):
         if extent is None:
             return False
         start, stop = extent[0], max(extent[1], extent[0] + 1)
-        return any(start <= at < stop for at in _arrivals(base, state.read(base, len(table))))
+        return any(start <= at < stop for at in arrivals(base, state.read(base, len(table))))
 
     def _again(self, current: _Physical) -> _Physical | None:
         """Return what was interrupted where a trap was taken at the first instruction of the handler of an equal one.
@@ -570,34 +566,3 @@ def is_structure(kind: Type) -> bool:
     if isinstance(bare, PointerType) and bare.kind != "*":
         bare = strip(bare.target)
     return isinstance(bare, StructType | ArrayType)
-
-
-def _returns_from_traps(code: bytes) -> bool:
-    """Return whether a function's code returns from traps."""
-    return any(at >= 0 and at % 2 == 0 for at in map(code.find, _TRAP_RETURNS))
-
-
-@lru_cache(maxsize=256)
-def _arrivals(base: int, vectors: bytes) -> frozenset[int]:
-    """Return where traps arrive: at their vectors, and where jumps lead that stand there."""
-    found = {base}
-    for at in range(0, len(vectors) - 3, 4):
-        insn = instruction(int.from_bytes(vectors[at : at + 4], "little"), base + at)
-        if insn.name == "jal" and not insn.rd and insn.target is not None:
-            found.add(insn.target)
-    return frozenset(found)
-
-
-def changes(rows: Words) -> Deltas:
-    """Return for each row of a log how it changes the depth of calls and traps: 1, 0 or -1."""
-    words, inverse = np.unique(rows[:, 2], return_inverse=True)
-    by_word = np.array([_change_of(int(word)) for word in words], np.int64)
-    found = by_word[inverse]
-    found[rows[:, 4] != 0] = 1
-    return found
-
-
-@lru_cache(maxsize=1 << 16)
-def _change_of(word: int) -> int:
-    insn = instruction(word, 0)
-    return 1 if insn.is_call else -1 if insn.is_return or insn.name in TRAP_RETURNS else 0

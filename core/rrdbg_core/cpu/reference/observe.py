@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,11 +39,13 @@ class Observed(Words):
                     place = L.F + decoded.rd
         return [self._m[L.ICOUNT], pc, word or 0, h[L.PRIV], place]
 
+    @abstractmethod
     def _code_half(self, address: int) -> int | None:
-        raise NotImplementedError
+        """Return a halfword of code at the present privilege, or None if there is none."""
 
+    @abstractmethod
     def _code_word(self, address: int) -> int | None:
-        raise NotImplementedError
+        """Return a word of code likewise."""
 
     def _after(self, old: list[int], row: list[int]) -> None:
         h, m = self._h, self._m
