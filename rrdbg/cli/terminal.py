@@ -106,7 +106,7 @@ class Compiling:
     stderr is no terminal, one plain line says it.
     """
 
-    EXPECTED = "about 10 s in all"
+    EXPECTED = "about 20 s in all"
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
