@@ -13,8 +13,6 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.reference import ReferenceCore
-from rrdbg_core.cpu.regions.compile import compile_plans
-from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.cpu.stops import Watch, WatchKind
 from rrdbg_core.isa.csr import MENVCFG_ADUE, MENVCFG_STCE
 
@@ -441,33 +439,6 @@ def test_watches_of_physical_memory_see_accesses_by_any_mapping(guest: Guest) ->
 def nothing_left(guest: Guest) -> Iterator[None]:
     yield
     guest.core.set_watches([])
-
-
-# ---- compiled regions ------------------------------------------------------------------------------------------------
-def test_regions_are_not_entered_while_addresses_are_translated() -> None:
-    """They hold physical addresses; what stands at their entries is run one by one then."""
-    guest = Guest(Core)
-    hart, core = guest.core.hart, guest.core
-    body = [asm("addi", A0, A0, imm=1), asm("ld", A1, A2), asm("add", T0, T0, A1), asm("jal", 0, imm=-12)]
-    guest.put(CODE, *body)
-    core.write(FIRST, struct.pack("<Q", 3))
-    plan = Plan((Block(CODE, struct.pack("<4I", *body)),), (CODE,))
-    core.regions.add([plan], compile_plans([plan]))
-    visits = []
-    for priv, pc, data, status in (
-        (L.PRIV_M, CODE, FIRST, 0),
-        (L.PRIV_S, VIRTUAL, DATA, 0),
-        (L.PRIV_M, CODE, DATA, MPRV | 1 << 11),
-        (L.PRIV_M, CODE, FIRST, 0),
-    ):
-        hart[[L.X + A0, L.X + T0]] = 0
-        hart[L.PRIV], hart[L.PC], hart[L.X + A2], hart[L.MSTATUS] = priv, pc, data, status
-        before = int(hart[L.REGION_STEPS])
-        guest.run(4000)
-        assert (hart[L.X + A0], hart[L.X + T0], hart[L.PC]) == (1000, 3000, pc)
-        visits.append(int(hart[L.REGION_STEPS]) > before)
-    assert visits == [True, False, False, True]
-    core.regions.clear()
 
 
 def test_the_external_interrupt_is_the_line_or_what_software_wrote(guest: Guest) -> None:

@@ -34,8 +34,8 @@ SLICES = (1, 2, 3, 20, 300, 3_000, 20_000)
 class Pair:
     """A core without regions and one with them."""
 
-    def __init__(self) -> None:
-        self.plain, self.forced = CoreSubject(), ForcedSubject()
+    def __init__(self, plain: type[CoreSubject] = CoreSubject, forced: type[ForcedSubject] = ForcedSubject) -> None:
+        self.plain, self.forced = plain(), forced()
         self.subjects = self.plain, self.forced
         self.cores = self.plain.core, self.forced.core
         self.steps = self.in_regions = 0

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.handler import FIRST_REGION, MAX_REGIONS
 from rrdbg_core.cpu.memory import CODE, HALVES_PER_PAGE, LINES_PER_PAGE, RAM_BASE, Memory
 from rrdbg_core.cpu.ops import FETCH_OP
 from rrdbg_core.cpu.regions.manager import Regions
@@ -27,7 +28,7 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 36
+POINTERS = 38
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -144,6 +145,9 @@ class CoreBase:
         self.lines = np.zeros(pages + 1, np.uint64)
         self.samples = np.zeros(L.SAMPLE_BUFFER, np.uint64)
         self.region_code = np.zeros(pages * HALVES_PER_PAGE, np.uint8)
+        # by the numbers of regions; memory of which no more is touched than was ever needed
+        self.region_pages = np.zeros((FIRST_REGION + MAX_REGIONS, L.REGION_PAGE_WORDS), np.uint64)
+        self.region_places = np.zeros((FIRST_REGION + MAX_REGIONS, 2), np.uint64)
         # what the kernel takes, see cpu/native/collect.py; memory of which no more is touched than was ever needed
         self._taken_pages = np.empty(3 * pages, np.uint32)
         self._taken_lines = np.empty(2 * pages, np.uint64)
@@ -163,7 +167,7 @@ class CoreBase:
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
             *(self._taken_pages, self._taken_lines, self._taken_parts, self._unsaved),
-            *(self._pte_lines, self._pte_list),
+            *(self._pte_lines, self._pte_list, self.region_pages, self.region_places),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -190,6 +194,7 @@ class CoreBase:
         """Forget the TLBs."""
         self._tlb[::2] = NO_TAG
         self._xtlb[::2] = NO_TAG
+        self._words[L.TRANSLATIONS] += 1
 
     @property
     def generation(self) -> int:

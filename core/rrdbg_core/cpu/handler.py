@@ -25,7 +25,9 @@ PAGE_MASK = -4096
 BOX = -1 << 32
 DONE, DONE_OUT = 0, 1
 # in the table of pointers, see native/names.py
-HART, MACH, RAM, DEC, TLB, XTLB, LINES, DIRTY, WATCHED, RUN, PTE_LINES = (0, 1, 2, 3, 6, 7, 12, 18, 23, 24, 34)
+HART, MACH, RAM, DEC, TLB, XTLB, LINES, DIRTY, WATCHED, RUN, PTE_LINES, REGION_PLACES = (
+    *(0, 1, 2, 3, 6, 7, 12, 18, 23, 24, 34, 37),
+)
 WRITE_TLB_BYTES, WATCHED_TLB_BYTES = 8 * 1024, 8 * 2048
 FETCH_PAGE_BYTES = 8 * 2056
 
@@ -50,6 +52,7 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "at_break": (2, ()),
     "started": (3, ()),
     "beside_region": (2, ()),
+    "region_fits": (2, ()),
     "resolve": (2, ()),
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""

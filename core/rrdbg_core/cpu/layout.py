@@ -72,7 +72,8 @@ REGION_LEAVES = 269
 STORED = 270  # what a region wants to store where it asks for the place
 FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
 HOST_FLOAT = 272  # 1: the host's arithmetic is what cpu/host_floats.py takes it for
-PAGING = 273  # 1: fetches, or loads and stores, are translated; see native/paging.py
+PAGING = 273  # while fetches are translated, the number of what is known of translations; else 0
+DELTA = 274  # in regions: virtual address less the physical one, of all of their code
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -150,6 +151,8 @@ WALK_FAULT = 88  # of a page walk that found nothing: 0 a page fault, 1 an acces
 PTE_PAGES = 89  # pages in the list of those with PTEs that translations in the TLBs were made of
 WALKS = 90  # statistics: page walks; how often a store to a PTE has emptied the TLBs
 PTE_FLUSHES = 91
+TRANSLATIONS = 101  # how often something in the TLBs was forgotten
+SAMPLE_DELTA = 102  # virtual address less the physical one, of the newest sample
 TLB_USED = 95  # bit i: part i of the TLBs may hold something; from bit 16 on the exec TLB's banks
 ALONE = 96  # 1 wanted, 2 in force: the next step is made by itself, see `wants_alone` in native/paging.py
 AGED = 97  # PTEs in which the fetch of this step has set the bit A, at most two, and their offsets in RAM
@@ -165,6 +168,8 @@ TAKEN_WRITTEN, TAKEN_WORDS, TAKEN_READ, TAKEN_EXECUTED, TAKEN_HALVES = range(341
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
 PLACES = 332  # for each of three accesses the physical addresses of its first and of its last byte
+MAX_REGION_PAGES = 16  # of a region that is entered while fetches are translated
+REGION_PAGE_WORDS = 1 + 2 * MAX_REGION_PAGES  # their number, then the page and its lines that hold code, of each
 WINDOW_STEPS = 64  # of a window of samples
 SAMPLE_BUFFER = 1 << 14
 LOG_WORDS = 22  # icount, pc, insn, priv, cause + 1 or 0, rd value, accesses, then 3 words for each of 3 accesses,

@@ -10,6 +10,7 @@ from rrdbg_core.cpu.handler import (
     LINES,
     PAGE_MASK,
     PTE_LINES,
+    REGION_PLACES,
     RUN,
     WATCHED,
     WATCHED_TLB_BYTES,
@@ -23,42 +24,94 @@ _RESOLVE_ARGS = "ptr %h, i64 %address, i64 %what"
 def region_entries(names: Mapping[str, str]) -> str:
     """Return the handler of OP_REGION, and what compiled regions call.
 
+    All that regions are made of are physical addresses. Where fetches are translated, DELTA is what the virtual ones
+    are more, the same for all of a region's pages; `region_fits` in native/paging.py sees that it is.
+
     `region_go` goes on at address w, `region_leave` at address ip, with w for the slot there whatever the page holds:
     it may hold the very region that has been left. For both, n counts the next step too. `region_resolve` see
     `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
     """
     enter = Handler("region")
-    # the code of a region stands at its physical address
     paging = enter.let(f"load i64, ptr {enter.word(L.PAGING)}")
-    enter.do(f"br i1 {enter.let(f'icmp eq i64 {paging}, 0')}, label %enter, label %beside, !prof !1")
-    enter.label("beside")
-    enter.tail("@region_beside", "%ip", "%n", "%w")
+    enter.do(f"br i1 {enter.let(f'icmp eq i64 {paging}, 0')}, label %enter, label %paged, !prof !1")
     enter.label("enter")
-    enter.count(L.REGION_STEPS, enter.let("add i64 %n, 1"))
-    enter.count(L.REGION_VISITS, "1")
-    number = enter.let(f"and i64 {enter.let('lshr i64 %w, 8')}, 65535")
-    function = enter.let(f"load ptr, ptr {enter.let(f'getelementptr ptr, ptr %ops, i64 {number}')}")
-    enter.tail(function, "%ip", "%n", "%w")
+    _enter(enter)
+    enter.label("paged")
+    delta, place = _placed(enter)
+    known = enter.let(f"load i64, ptr {place}")
+    answer = enter.let(f"load i64, ptr {enter.let(f'getelementptr i64, ptr {place}, i64 1')}")
+    fits = f"and i1 {enter.let(f'icmp eq i64 {known}, {paging}')}, {enter.let(f'icmp eq i64 {answer}, {delta}')}"
+    enter.do(f"br i1 {enter.let(fits)}, label %there, label %unsure, !prof !1")
+    enter.label("there")
+    enter.do(f"store i64 {delta}, ptr {enter.word(L.DELTA)}")
+    _enter(enter)
+    enter.label("unsure")
+    enter.tail("@region_unsure", "%ip", "%n", "%w")
+
+    unsure = Handler("region_unsure", "noinline cold")
+    delta, place = _placed(unsure)
+    known = unsure.let(f"load i64, ptr {place}")
+    answer = unsure.let(f"load i64, ptr {unsure.let(f'getelementptr i64, ptr {place}, i64 1')}")
+    same = unsure.let(f"icmp eq i64 {known}, {unsure.let(f'load i64, ptr {unsure.word(L.PAGING)}')}")
+    refused = unsure.let(f"icmp eq i64 {answer}, {unsure.let(f'or i64 {delta}, 1')}")
+    unsure.do(f"br i1 {unsure.let(f'and i1 {same}, {refused}')}, label %beside, label %ask")
+    unsure.label("beside")
+    unsure.tail("@region_beside", "%ip", "%n", "%w")
+    unsure.label("ask")
+    status = unsure.helper(names, "region_fits", [_number(unsure), delta])
+    unsure.do(f"br i1 {unsure.let(f'icmp eq i64 {status}, {DONE}')}, label %enter, label %beside")
+    unsure.label("enter")
+    unsure.do(f"store i64 {delta}, ptr {unsure.word(L.DELTA)}")
+    _enter(unsure)
 
     go = Handler("region_go")
     go.count(L.REGION_STEPS, go.let("sub i64 0, %n"))
-    go.go("%w")
+    go.go(_virtual(go, "%w"))
 
     leave = Handler("region_leave")
     leave.count(L.REGION_STEPS, leave.let("sub i64 0, %n"))
     leave.count(L.REGION_LEAVES, "1")
-    pc = leave.let("ptrtoint ptr %ip to i64")
+    place = leave.let("ptrtoint ptr %ip to i64")
+    pc = _virtual(leave, place)
     leave.do(f"br i1 {leave.let('icmp eq i64 %n, 0')}, label %out, label %more, !prof !0")
     leave.label("out")
     leave.tail("@leave", "null", "0", str(DONE), pc)
     leave.label("more")
     ip, pcb = leave.lookup(pc)
-    half = leave.let(f"lshr i64 {leave.let(f'sub i64 {pc}, {leave.mach(L.RAM_BASE)}')}, 1")
+    half = leave.let(f"lshr i64 {leave.let(f'sub i64 {place}, {leave.mach(L.RAM_BASE)}')}, 1")
     leave.do(f"store i8 1, ptr {leave.let(f'getelementptr i8, ptr {leave.table(RUN)}, i64 {half}')}")
     entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
-    return "\n".join([*(f.text() for f in (enter, go, leave)), _resolve(names)])
+    return "\n".join([*(f.text() for f in (enter, unsure, go, leave)), _resolve(names)])
+
+
+def _number(f: Handler) -> str:
+    """Return the number of the region in the slot w."""
+    return f.let(f"and i64 {f.let('lshr i64 %w, 8')}, 65535")
+
+
+def _enter(f: Handler) -> None:
+    """Go on in the region in the slot w."""
+    f.count(L.REGION_STEPS, f.let("add i64 %n, 1"))
+    f.count(L.REGION_VISITS, "1")
+    function = f.let(f"load ptr, ptr {f.let(f'getelementptr ptr, ptr %ops, i64 {_number(f)}')}")
+    f.tail(function, "%ip", "%n", "%w")
+
+
+def _placed(f: Handler) -> tuple[str, str]:
+    """Return how far above its place the page is mapped in which a region is entered, and where the region's row is."""
+    offset = f.let(f"and i64 {f.let('lshr i64 %w, 20')}, {PAGE_MASK}")
+    place = f.let(f"add i64 {offset}, {f.mach(L.RAM_BASE)}")
+    page = f.let(f"and i64 {f.pc('%ip')}, {PAGE_MASK}")
+    delta = f.let(f"sub i64 {page}, {place}")
+    row = f.let(f"shl i64 {_number(f)}, 1")
+    return delta, f.let(f"getelementptr i64, ptr {f.table(REGION_PLACES)}, i64 {row}")
+
+
+def _virtual(f: Handler, place: str) -> str:
+    """Return the virtual address of a place in the region that is left."""
+    return f.let(f"add i64 {place}, {f.let(f'load i64, ptr {f.word(L.DELTA)}')}")
 
 
 def _resolve(names: Mapping[str, str]) -> str:
@@ -98,8 +151,9 @@ def _resolve(names: Mapping[str, str]) -> str:
         found = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
         return f.let(f"trunc i64 {f.let(f'lshr i64 {found}, {line}')} to i1")
 
-    behind = f.let(f"icmp ugt i64 %address, {f.mach(L.WATCH_LAST)}")
-    before = f.let(f"icmp ult i64 {f.let(f'add i64 %address, {rest}')}, {f.mach(L.WATCH_FIRST)}")
+    place = f.let(f"add i64 {offset}, {f.mach(L.RAM_BASE)}")
+    behind = f.let(f"icmp ugt i64 {place}, {f.mach(L.WATCH_LAST)}")
+    before = f.let(f"icmp ult i64 {f.let(f'add i64 {place}, {rest}')}, {f.mach(L.WATCH_FIRST)}")
     watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i1 false, i1 {lines(WATCHED)}")
     code = f.let(f"and i1 {write}, {f.let(f'or i1 {lines(LINES)}, {lines(PTE_LINES)}')}")
     f.do(f"br i1 {f.let(f'or i1 {watched}, {code}')}, label %miss, label %passes")

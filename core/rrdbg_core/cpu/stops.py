@@ -138,6 +138,7 @@ class Stops(Marks):
         self._point()
         self._undecode(changed)
         if changed:
+            self.mach[L.TRANSLATIONS] += 1  # regions that may be entered where they are mapped have none of these
             self.regions.set_breaks(addresses)
 
     def set_watches(self, watches: Sequence[Watch]) -> None:

@@ -211,10 +211,11 @@ def watched_tlb_offset(c, address, size, kind):
 
 
 @njit
-def write_tlb_knows(c, address):
-    """Return True if stores to the page of `address` may pass by the TLB."""
-    tag = words_at(c, TLB)[WRITE_TLB + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))]
-    return tag == address & PAGE_MASK
+def write_tlb_offset(c, address):
+    """Return where in RAM `address` is, if stores to its page may pass by the TLB; else NOWHERE."""
+    tlb = words_at(c, TLB)
+    entry = WRITE_TLB + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))
+    return address + tlb[entry + U(1)] if tlb[entry] == address & PAGE_MASK else NOWHERE
 
 
 @njit
@@ -427,7 +428,7 @@ def resolve(c, address, what):
     All that the access does beside moving bytes is done here. If it is more than a plain access to one page (a device,
     a fault, something that a watch has to see or that is looked at, a store to code), nothing is done: NOWHERE.
     """
-    h = words_at(c, HART)  # regions are not entered while addresses are translated
+    h = words_at(c, HART)
     m = words_at(c, MACH)
     size = what & SIZE_BITS
     if (address & OFFSET) + size > PAGE or m[L.STEPPING] != U(0):
@@ -436,22 +437,24 @@ def resolve(c, address, what):
         return NOWHERE
     reads = what & FOR_READ != U(0)
     writes = what & FOR_WRITE != U(0)
-    offset = address - m[L.RAM_BASE]
-    if writes and not reads and write_tlb_knows(c, address):
-        # it is misaligned: a region passes only such stores that change one word
-        mark_dirty(c, offset, size)
-        return offset
-    known = (not writes or watched_tlb_offset(c, address, size, WRITE_TLB) != NOWHERE) and (
-        not reads or watched_tlb_offset(c, address, size, U(0)) != NOWHERE
-    )
+    if writes and not reads:
+        offset = write_tlb_offset(c, address)
+        if offset != NOWHERE:
+            # it is misaligned: a region passes only such stores that change one word
+            mark_dirty(c, offset, size)
+            return offset
+    offset = watched_tlb_offset(c, address, size, WRITE_TLB if writes else U(0))
+    known = offset != NOWHERE and (not (reads and writes) or watched_tlb_offset(c, address, size, U(0)) != NOWHERE)
     if not known:
         if writes and check_access(c, address, size, WRITE) != DONE:
             return NOWHERE
         if reads and check_access(c, address, size, READ) != DONE:
             return NOWHERE
-    if is_watched(c, address, size):
+        offset = m[L.PLACE] - m[L.RAM_BASE]
+    place = offset + m[L.RAM_BASE]
+    if is_watched(c, place, size):
         old = load_ram(bytes_at(c, RAM), offset, size)
-        if not is_unseen(c, reads, writes, address, size, old, h[L.STORED]):
+        if not is_unseen(c, reads, writes, place, size, old, h[L.STORED]):
             return NOWHERE
     if writes:
         if holds_code(c, offset, size) or holds_pte(c, offset, size):
@@ -464,8 +467,8 @@ def resolve(c, address, what):
     page = offset >> U(12)
     if writes:
         u32_at(c, GEN)[page] = np.uint32(m[L.GENERATION])
-        fill_tlb(c, address, address, WRITE, WATCHED_W | CODE | PTE)
+        fill_tlb(c, address, place, WRITE, WATCHED_W | CODE | PTE)
     if reads:
         u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
-        fill_tlb(c, address, address, READ, WATCHED_R)
+        fill_tlb(c, address, place, READ, WATCHED_R)
     return offset

@@ -6,8 +6,9 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, lts, sext32, u32_at, words_at
-from rrdbg_core.cpu.native.access import check_access, extend, load_ram, write_ram
+from rrdbg_core.cpu.native.access import check_access, extend, fill_tlb, load_ram, write_ram
 from rrdbg_core.cpu.native.names import (
+    CODE,
     DONE,
     DONE_OUT,
     EXITED,
@@ -15,6 +16,7 @@ from rrdbg_core.cpu.native.names import (
     HART,
     JUMPED,
     MACH,
+    PTE,
     RAM,
     READ,
     READ_FAULT,
@@ -22,6 +24,7 @@ from rrdbg_core.cpu.native.names import (
     RGEN,
     TRAPPED,
     WATCHED_R,
+    WATCHED_W,
     WRITE,
     WRITE_FAULT,
     WRITE_MISALIGNED,
@@ -93,7 +96,11 @@ def atomic(c, slot, left):
         h[rd] = U(0) if matches else U(1)
         if not matches:
             return DONE
-        return write_ram(c, address, place, size, operand, left)
+        status = write_ram(c, address, place, size, operand, left)
+        if status == DONE:
+            # regions leave an sc to the interpreter as long as the TLB does not know its page
+            fill_tlb(c, address, place, WRITE, WATCHED_W | CODE | PTE)
+        return status
     u32_at(c, RGEN)[page] = np.uint32(m[L.GENERATION])
     if m[L.STEPPING] != U(0):
         log_access(m, READ, address, size, old)

@@ -32,6 +32,7 @@ from rrdbg_core.cpu.pipeline import njit
 def flush_parts(c, parts):
     """Forget what some parts of the TLBs hold, 256 entries each; `parts` as TLB_USED in cpu/layout.py."""
     m = words_at(c, MACH)
+    m[L.TRANSLATIONS] += U(1)
     parts &= m[L.TLB_USED]
     m[L.TLB_USED] ^= parts
     tlb = words_at(c, TLB)

@@ -338,8 +338,12 @@ def at_break(c, pc, icount):
 @njit
 def beside_region(c, pc, ip):
     """Pass over the entry of a region, which cannot be used now: REAL_SLOT is what stands there."""
-    store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
-    words_at(c, HART)[L.REAL_SLOT] = decode_word(c, instruction_at(c, pc))
+    slot = decode_word(c, instruction_at(c, pc))
+    if may_break(c, pc):
+        slot = OP_BREAK | slot & ~U(0xFF)
+    else:
+        store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
+    words_at(c, HART)[L.REAL_SLOT] = slot
     return DONE
 
 

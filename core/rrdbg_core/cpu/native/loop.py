@@ -28,7 +28,7 @@ from rrdbg_core.cpu.native.names import (
     TRAPPED,
     U,
 )
-from rrdbg_core.cpu.native.paging import grow_young, in_paging
+from rrdbg_core.cpu.native.paging import begin_translating, code_offset, grow_young
 from rrdbg_core.cpu.native.pmp import exec_bank, tlb_bank
 from rrdbg_core.cpu.native.traps import enter_trap, fault, pending_interrupt
 from rrdbg_core.cpu.native.watch import after_step, before_step, caught
@@ -95,11 +95,15 @@ def next_stretch(c, icount, inner):
         m[L.WINDOW_AT] = icount + (period >> U(1)) + (distance * period >> U(32))
         return inner
     samples = words_at(c, SAMPLES)
-    if icount == start:
+    pc = words_at(c, HART)[L.PC]
+    place = code_offset(c, pc) + m[L.RAM_BASE]
+    if icount == start or pc - place != m[L.SAMPLE_DELTA]:
+        # regions are made for code that lies in one piece, wherever that is mapped
+        m[L.SAMPLE_DELTA] = pc - place
         samples[rows] = U(0)
         rows += U(1)
     if m[L.MMIO_STATE] < U(2):  # else the step was noted when it was begun
-        samples[rows] = words_at(c, HART)[L.PC]
+        samples[rows] = place
         rows += U(1)
     m[L.SAMPLES] = rows
     return icount + U(1)
@@ -122,7 +126,7 @@ def kernel(c, limit):
         while due <= icount or (due != NOWHERE and warp_to_timer(c, icount)):
             end_timers(c, icount)
             due = timer_due(c)
-        h[L.PAGING] = in_paging(h)
+        begin_translating(c)
         if m[L.MMIO_STATE] < U(2) and m[L.CALLED] == U(0):  # else the step has been begun: its PTEs are written
             m[L.HIT_INDEX] = U(0)
             m[L.HIT_MORE] = U(0)
@@ -151,7 +155,7 @@ def kernel(c, limit):
             inner = (icount | U(0xFFFF)) + U(1)
             if stepping != U(0) or m[L.ALONE] != U(0):
                 inner = icount + U(1)
-            elif m[L.WINDOW_PERIOD] != U(0) and h[L.PAGING] == U(0):
+            elif m[L.WINDOW_PERIOD] != U(0):
                 inner = next_stretch(c, icount, inner)
             if inner > limit:
                 inner = limit

@@ -27,7 +27,7 @@ LINES, RVC, DECODE, CHECKS, TRAPS, LOG, DIRTY, VARIANTS = (U(_i) for _i in range
 BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in range(20, 27))
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
 TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS, UNSAVED = (U(_i) for _i in range(30, 34))
-PTE_LINES, PTE_LIST = U(34), U(35)
+PTE_LINES, PTE_LIST, REGION_PAGES, REGION_PLACES = (U(_i) for _i in range(34, 38))
 
 # the table of pointers of a digest, and numbers of words there, see digest.py; the first eight are accumulators
 D_WORDS, D_HASHES, D_SUMS, D_SECRET, D_WRITTEN, D_RAM, D_PARTS = (U(_i) for _i in range(7))

@@ -19,8 +19,10 @@ from rrdbg_core.cpu.native.caches import code_stored, flush_parts
 from rrdbg_core.cpu.native.names import (
     ADUE,
     BANK,
+    BREAKS,
     CODE,
     DIRTY,
+    DONE,
     EXEC,
     EXEC_FAULT,
     EXEC_PAGE_FAULT,
@@ -29,12 +31,14 @@ from rrdbg_core.cpu.native.names import (
     FLAGS,
     GEN,
     HART,
+    JUMPED,
     MACH,
     MXR,
     NO_TAG,
     NOT_M_MODES,
     NOWHERE,
     OFFSET,
+    PAGE,
     PPN,
     PTE,
     PTE_A,
@@ -51,6 +55,8 @@ from rrdbg_core.cpu.native.names import (
     READ,
     READ_FAULT,
     READ_PAGE_FAULT,
+    REGION_PAGES,
+    REGION_PLACES,
     S_BANKS,
     SUM,
     TLB,
@@ -63,7 +69,7 @@ from rrdbg_core.cpu.native.names import (
     WRITE_TLB,
     U,
 )
-from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp
+from rrdbg_core.cpu.native.pmp import in_ram, pmp
 from rrdbg_core.cpu.native.seen import is_watched, seen
 from rrdbg_core.cpu.pipeline import njit
 
@@ -75,13 +81,14 @@ def translates(h, priv):
 
 
 @njit
-def in_paging(h):
-    """Return 1 if fetches, or loads and stores, are translated.
-
-    Regions hold physical addresses as those of their code: this alone decides whether they are entered, see `region`
-    in cpu/dispatch.py, and whether samples for new ones are taken.
-    """
-    return U(1) if translates(h, h[L.PRIV]) or translates(h, data_priv(h)) else U(0)
+def begin_translating(c):
+    """Set PAGING, which stands for all that page tables have said so far, and DELTA where nothing is translated."""
+    h = words_at(c, HART)
+    if translates(h, h[L.PRIV]):
+        h[L.PAGING] = words_at(c, MACH)[L.TRANSLATIONS] << U(1) | U(1)
+    else:
+        h[L.PAGING] = U(0)
+        h[L.DELTA] = U(0)
 
 
 # ---- what the TLBs hold ----------------------------------------------------------------------------------------------
@@ -173,16 +180,16 @@ def permits(h, pte, kind, priv):
 def wants_alone(c, offset, kind):
     """Return True if a step in which the hart writes to the PTE at RAM offset `offset` has to be made by itself.
 
-    So it is where the debugger has to see the write, and where a fetch may lead to a breakpoint: a stop there comes
-    before the step, and the bit A is taken back, see `grow_young`.
+    So it is where the debugger has to see the write, where the PTE may be code as well, even a region's, and where a
+    fetch may lead to a breakpoint: a stop there comes before the step, and the bit A is taken back, see `grow_young`.
     """
     m = words_at(c, MACH)
     if m[L.ALONE] == U(2) or m[L.STEPPING] != U(0):
         return False
-    if kind != EXEC or m[L.BREAKS] == U(0):
-        watched = U(bytes_at(c, FLAGS)[offset >> U(12)]) & WATCHED_W != U(0)
-        if not watched or not is_watched(c, offset + m[L.RAM_BASE], U(8)):
-            return False
+    flags = U(bytes_at(c, FLAGS)[offset >> U(12)])
+    watched = flags & WATCHED_W != U(0) and is_watched(c, offset + m[L.RAM_BASE], U(8))
+    if not watched and flags & CODE == U(0) and (kind != EXEC or m[L.BREAKS] == U(0)):
+        return False
     m[L.ALONE] = U(1)
     return True
 
@@ -224,7 +231,7 @@ def walk(c, address, kind, priv, peek):
     """Return the physical address that the page tables give, or NOWHERE: then `not_found` says why.
 
     Args:
-        peek: 1: leave the bits A and D alone, and mark nothing.
+        peek: 1: leave the bits A and D alone, and mark nothing; 2: leave them alone, but mark the PTEs.
     """
     h = words_at(c, HART)
     m = words_at(c, MACH)
@@ -253,7 +260,7 @@ def walk(c, address, kind, priv, peek):
             return NOWHERE
         if pte & (PTE_R | PTE_X) == U(0) and pte & (PTE_U | PTE_A | PTE_D) != U(0):
             return NOWHERE
-        if peek == U(0):
+        if peek != U(1):
             mark_pte(c, at)
         table = ((pte >> U(10)) & PPN) << U(12)
     inside = (U(1) << (U(12) + U(9) * level)) - U(1)  # bytes of a superpage
@@ -299,6 +306,47 @@ def not_found(c, kind, address):
     m[L.TRAP_CAUSE] = cause
     m[L.TRAP_TVAL] = address
     return TRAPPED
+
+
+# ---- regions ---------------------------------------------------------------------------------------------------------
+@njit
+def lies_at(c, region, delta):
+    """Return True if all pages of a region are mapped `delta` above their places, and its lines hold no breakpoint."""
+    m = words_at(c, MACH)
+    priv = words_at(c, HART)[L.PRIV]
+    pages = words_at(c, REGION_PAGES)
+    rows = words_at(c, BREAKS)
+    at = region * U(L.REGION_PAGE_WORDS)
+    count = pages[at]
+    i = U(0)
+    while i < count:
+        page = pages[at + U(1) + i * U(2)]
+        lines = pages[at + U(2) + i * U(2)]
+        place = m[L.RAM_BASE] + (page << U(12))
+        if walk(c, place + delta, EXEC, priv, U(2)) != place:
+            return False
+        row = U(0)
+        while row < m[L.BREAKS]:
+            at_break = rows[row * U(L.BREAK_WORDS)] - delta - place
+            if at_break < PAGE and (lines >> (at_break >> U(6))) & U(1) != U(0):
+                return False
+            row += U(1)
+        i += U(1)
+    return count != U(0)
+
+
+@njit
+def region_fits(c, region, delta):
+    """Return DONE if a region may be entered in paging; remember the answer until translations are forgotten.
+
+    That its pages may be executed is seen by the exec TLB, one by one, as it enters them. That they are mapped as its
+    code is made, each as far from its place as the others, does not change as long as their PTEs do not.
+    """
+    fits = lies_at(c, region, delta)
+    places = words_at(c, REGION_PLACES)
+    places[region * U(2)] = words_at(c, HART)[L.PAGING]
+    places[region * U(2) + U(1)] = delta if fits else delta | U(1)
+    return DONE if fits else JUMPED
 
 
 # ---- code, as the hart sees it: nothing happens to the guest ---------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.host_floats import BOX
-from rrdbg_core.cpu.memory import PAGE_BYTES
+from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.regions.floats import Floats, singles_before
 from rrdbg_core.cpu.regions.flow import Step
 from rrdbg_core.cpu.regions.reach import Reach, reaches
@@ -108,14 +108,9 @@ class Accesses(Floats):
             what: The kind of access, as `resolve` is asked for it.
             stored: What is stored, if that is known before the bytes are read.
         """
-        effect = step.decoded.insn.effect
         if self._careful:
             at = self._resolved(number, self._address(step), size | what, stored)
             return self._in_ram(at), self._mark_of(at) if what & _FOR_WRITE else ""
-        if isinstance(effect, Helper):
-            kinds = bool(what & _FOR_READ), bool(what & _FOR_WRITE)
-            at = self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
-            return self._in_ram(at), self._mark_of(at)
         reach = self._reaches[number]
         if number == reach.first:
             at = self._looked_up(number, self._address(step), reach)
@@ -129,6 +124,13 @@ class Accesses(Floats):
         elif what & _FOR_WRITE:
             mark = self._mark_of(self.let(f"add i64 {at}, {offset}"))
         return place, mark
+
+    def _atomic_at(self, step: Step, number: int, size: int, what: int) -> str:
+        """Return the offset in RAM of what an atomic instruction accesses."""
+        if self._careful:
+            return self._resolved(number, self._address(step), size | what | _ALIGNED, "")
+        kinds = bool(what & _FOR_READ), bool(what & _FOR_WRITE)
+        return self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
 
     def _address(self, step: Step) -> str:
         effect = step.decoded.insn.effect
@@ -198,35 +200,39 @@ class Accesses(Floats):
 
     def _load_reserved(self, step: Step, number: int) -> None:
         size = _atomic_size(step)
-        place = self._place(step, number, size, _FOR_READ | _ALIGNED)[0]
+        at = self._atomic_at(step, number, size, _FOR_READ)
         self.store("i64", "1", self.word(L.RES_VALID), "hart")
-        self.store("i64", self.get(step.decoded.rs1), self.word(L.RES_ADDR), "hart")
-        self.set(step.decoded.rd, self._load(place, size, signed=True))
+        self.store("i64", self.let(f"add i64 {at}, {RAM_BASE}"), self.word(L.RES_ADDR), "hart")
+        self.set(step.decoded.rd, self._load(self._in_ram(at), size, signed=True))
 
     def _store_conditional(self, step: Step, number: int) -> None:
-        """Emit what succeeds; a failure is left to the dispatch loop."""
-        size, address, value = _atomic_size(step), self.get(step.decoded.rs1), self.get(step.decoded.rs2)
-        valid = self.let(f"icmp ne i64 {self.load('i64', self.word(L.RES_VALID), 'hart')}, 0")
-        same = self.let(f"icmp eq i64 {self.load('i64', self.word(L.RES_ADDR), 'hart')}, {address}")
-        good = self.fresh("good")
-        bad = self.fresh("bad") if self._careful else self._look(number)
-        self.do(f"br i1 {self.let(f'and i1 {valid}, {same}')}, label %{good}, label %{bad}, !prof !1")
+        """Emit what succeeds; the rest is left to the dispatch loop, where it may turn out that nothing is stored."""
         if self._careful:
-            self.label(bad)
             self.leave_at(number)
+            self.label(self.fresh("unreachable"))
+            self.set(step.decoded.rd, "0")
+            return
+        size, value = _atomic_size(step), self.get(step.decoded.rs2)
+        at = self._atomic_at(step, number, size, _FOR_WRITE)
+        place = self.let(f"add i64 {at}, {RAM_BASE}")
+        valid = self.let(f"icmp ne i64 {self.load('i64', self.word(L.RES_VALID), 'hart')}, 0")
+        same = self.let(f"icmp eq i64 {self.load('i64', self.word(L.RES_ADDR), 'hart')}, {place}")
+        good = self.fresh("good")
+        self.do(f"br i1 {self.let(f'and i1 {valid}, {same}')}, label %{good}, label %{self._look(number)}, !prof !1")
         self.label(good)
-        self._store(*self._place(step, number, size, _FOR_WRITE | _ALIGNED, value), size, value)
+        self._store(self._in_ram(at), self._mark_of(at), size, value)
         for word in (L.RES_VALID, L.RES_ADDR):
             self.store("i64", "0", self.word(word), "hart")
         self.set(step.decoded.rd, "0")
 
     def _amo(self, step: Step, number: int) -> None:
         size = _atomic_size(step)
-        place, mark = self._place(step, number, size, _FOR_READ | _FOR_WRITE | _ALIGNED)
+        at = self._atomic_at(step, number, size, _FOR_READ | _FOR_WRITE)
+        place = self._in_ram(at)
         self._old = self._load(place, size, signed=True)
         right = operand("rs2") if size == 8 else sext32(operand("rs2"))
         result = AMO[step.decoded.insn.name.split(".")[0]](operand("old"), right)
-        self._store(place, mark, size, self.value(result, step))
+        self._store(place, self._mark_of(at), size, self.value(result, step))
         self.set(step.decoded.rd, self._old)
 
 

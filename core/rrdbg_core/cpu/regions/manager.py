@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rrdbg_core.cpu.memory import CODE
+from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.memory import CODE, PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.ops import REGION_OP
 from rrdbg_core.cpu.regions.linked import LinkedObject, Region
 from rrdbg_core.cpu.regions.plan import Plan
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_CODE_BYTES = 64 << 20
 """Object code that a core keeps; beyond that the oldest goes."""
+MAX_ENTRIES = 256
+"""Entries of a region that can be used: a slot has eight bits for which it is."""
 
 
 class Regions:
@@ -171,11 +174,21 @@ class Regions:
             fresh |= not flags[page] & CODE
             flags[page] |= CODE
         self._cover(region, 1)
-        for number, pc in enumerate(region.plan.entries):
+        self._lay_out(region)
+        for number, pc in enumerate(region.plan.entries[:MAX_ENTRIES]):
             self._entries[pc] = region
-            core.put_slot(pc, REGION_OP | region.number << 8 | number << 32)
+            core.put_slot(pc, REGION_OP | region.number << 8 | number << 24 | (pc - RAM_BASE) // PAGE_BYTES << 32)
         region.installed = True
         return fresh
+
+    def _lay_out(self, region: Region) -> None:
+        """Tell the kernel where the region's code is, for when it may be mapped elsewhere."""
+        core = self._core
+        row = [word for page_and_lines in region.lines.items() for word in page_and_lines]
+        core.region_pages[region.number] = 0
+        if len(region.lines) <= L.MAX_REGION_PAGES:
+            core.region_pages[region.number, : len(row) + 1] = [len(region.lines), *row]
+        core.region_places[region.number] = 0
 
     def _remove(self, region: Region) -> None:
         core = self._core

@@ -75,8 +75,12 @@ class RegionText(Emitter):
                 case "old":
                     return self._old
                 case _:
-                    return str(step.pc)
+                    return self.virtual(step.pc)
         return self.operation(tree.op, [self.value(arg, step) for arg in tree.args if isinstance(arg, Ex)])
+
+    def virtual(self, place: int) -> str:
+        """Return the virtual address of a place in the region, which is known by its physical one."""
+        return self.let(f"add i64 {place}, %delta")
 
     def condition(self, tree: Ex, step: Step) -> str:
         """Emit a comparison of an instruction: i1."""

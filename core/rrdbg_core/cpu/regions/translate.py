@@ -15,6 +15,8 @@ which asks `resolve` (native/access.py) for each access, or leaves the region th
 
 What runs in a region must be noted as elsewhere (`Memory.run`): the region has bytes of its own, its marks, one for
 each block and one for each place where a block can be left early. `marks` tells which instructions each stands for.
+
+All addresses of code are physical ones; what the guest sees of them is DELTA more, see `region_entries`.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class _Region(Accesses):
         self.do("%row = alloca i64")
         self.do(f"store i64 {self.let('add i64 %n, 1')}, ptr %left")
         self.do(f"%dirty = load ptr, ptr {self.word(L.DIRTY_AT)}{scoped('hart')}")
+        self.do(f"%delta = load i64, ptr {self.word(L.DELTA)}{scoped('hart')}")
         self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
         if self._floats:
             self.look_at_mode()
@@ -82,7 +85,7 @@ class _Region(Accesses):
             kind = kind_of(register)
             value = self.load(kind, self.word(hart_word(register)), "hart")
             self.do(f"store {kind} {value}, ptr %x{register}")
-        entry = self.let("lshr i64 %w, 32")
+        entry = self.let(f"and i64 {self.let('lshr i64 %w, 24')}, 255")
         first, *others = self._plan.entries
         cases = " ".join(f"i64 {number}, label %block{pc:x}" for number, pc in enumerate(others, 1))
         self.do(f"switch i64 {entry}, label %block{first:x} [{cases}]")
@@ -229,9 +232,11 @@ class _Region(Accesses):
             return
         # that the page may be executed, and that it is noted as such, is the exec TLB's business
         xtlb = self.let(f"load ptr, ptr {self.word(L.XTLB_AT)}{scoped('hart')}")
-        tag = self.load("i64", self.let(f"getelementptr i8, ptr {xtlb}, i64 {target >> 8 & 255 << 4}"), "tlb")
+        wanted = self.virtual(page)
+        entry = self.let(f"and i64 {self.let(f'lshr i64 {wanted}, 8')}, {255 << 4}")
+        tag = self.load("i64", self.let(f"getelementptr i8, ptr {xtlb}, i64 {entry}"), "tlb")
         out = self.fresh("out")
-        self.do(f"br i1 {self.let(f'icmp eq i64 {tag}, {page}')}, label %block{target:x}, label %{out}, !prof !1")
+        self.do(f"br i1 {self.let(f'icmp eq i64 {tag}, {wanted}')}, label %block{target:x}, label %{out}, !prof !1")
         self.label(out)
         self._go(target)
 
@@ -249,8 +254,8 @@ class _Region(Accesses):
                 yes, no = (self._edge_label(target) for target in successors(block, last))
                 self.do(f"br i1 {condition}, label %{yes}, label %{no}")
             case Jump(target) if last.decoded.insn.name != "jal":
-                where = self.value(target, last)
-                self.set(last.decoded.rd, str(block.end))
+                where = self.let(f"sub i64 {self.value(target, last)}, %delta")
+                self.set(last.decoded.rd, self.virtual(block.end))
                 known = [pc for pc in dict.fromkeys(block.targets) if pc in self._flow.blocks]
                 cases = " ".join(f"i64 {pc}, label %{self._edge_label(pc)}" for pc in known)
                 unknown = self.fresh("unknown")
@@ -258,7 +263,7 @@ class _Region(Accesses):
                 self.label(unknown)
                 self._go_anywhere(where)
             case Jump():
-                self.set(last.decoded.rd, str(block.end))
+                self.set(last.decoded.rd, self.virtual(block.end))
                 self._edge(last.pc + last.decoded.imm)
             case _:
                 self._edge(block.end)
