@@ -204,6 +204,27 @@ def test_a_region_that_takes_its_own_second_page_away(guest: Guest) -> None:
     core.regions.clear()
 
 
+def test_a_page_of_a_region_is_moved_before_it_is_ever_fetched(guest: Guest) -> None:
+    """The region was entered, and found in place, without it; its PTE lies in a line that nothing else has led to."""
+    hart = guest.core.hart
+    far, stray, apart, tables, a3 = RAM + 0x1_4000, RAM + 0x6000, 0x1_0000, VIRTUAL + 0x10_0000, 13
+    loop = [asm("addi", A0, A0, imm=1), asm("beq", 0, a3, 0, -4)]
+    there, back = [asm("jal", 0, imm=apart - 8)], asm("jal", 0, imm=-apart - 4)
+    region(guest, {CODE: loop, CODE + 8: there, far: [asm("addi", A1, A1, imm=1), back]})
+    guest.put(stray, asm("addi", A1, A1, imm=5), back)
+    guest.put(OTHER, asm("sd", 0, A2, T0, 0), asm("jal", 0, imm=-PAGE - 4))
+    guest.map(VIRTUAL + apart, far, V | R | X | A)
+    pte = guest.pte_at(VIRTUAL + apart)
+    guest.map(tables, pte & -PAGE, V | R | W | A | D)
+    assert pte >> 6 != guest.pte_at(VIRTUAL + PAGE) >> 6
+    assert steps_inside(guest, 400) > 300
+    hart[L.PC], hart[L.X + A2], hart[L.X + T0] = VIRTUAL + PAGE, tables + pte % PAGE, stray >> 2 | V | R | X | A
+    guest.run(2)
+    hart[[L.X + A0, L.X + A1]], hart[L.X + a3] = 0, 1
+    guest.run(5000)
+    assert (hart[L.X + A0], hart[L.X + A1]) == (1000, 5000)
+
+
 def test_breakpoints_at_the_entry_and_inside_hold_by_virtual_address(guest: Guest) -> None:
     core, hart = guest.core, guest.core.hart
     region(guest, {CODE: LOOP})

@@ -304,6 +304,22 @@ def test_rungs_keep_their_budget_and_are_used(heap_trace: Path) -> None:
         assert sorted(set(rungs)) == list(rungs)
 
 
+def test_few_rungs_are_spread_over_the_trace(heap_trace: Path) -> None:
+    """However one has jumped about, and however little memory there is, no place is far behind one to start from."""
+    with Trace.open(heap_trace) as trace:
+        here = Replayer(trace, ladder_bytes=600_000)
+        rng = random.Random(2)
+        here.run(here.end, Targets())
+        for _ in range(60):
+            here.seek(rng.randrange(here.end))
+            rungs = here.rungs(0, here.end)
+            longest = max(b - a for a, b in pairwise([*rungs, here.end]))
+            assert longest < 0.6 * here.end
+        ladder = here._ladder
+        ladder.clear()
+        assert ladder.bytes == 0
+
+
 def test_going_back_loads_only_what_differs(heap_trace: Path, replayer: Open) -> None:
     here = replayer(heap_trace)
     here.seek(here.end)

@@ -1,14 +1,13 @@
 """The places that a replay can start from: recorded snapshots, and rungs, which are snapshots kept in memory.
 
 A rung is the machine's state and the pages that differ from a recorded snapshot, its base. Rungs share copies of pages.
-Under the byte budget the rungs nearest to the cursor stay.
+Under the byte budget those go that are missed least: they stand dense around the cursor, and evenly elsewhere.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,14 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.objects import roots
 from rrdbg_core.machine.source import ReplaySource
-from rrdbg_core.replay.pages import Ids, PageIds, blocks_of
+from rrdbg_core.replay.pages import Ids, PageIds
 from rrdbg_core.trace.reader import Trace
 
 Words = npt.NDArray[np.uint64]
 Names = list[bytes]
+
+NEAR, FAR = 1 << 20, 1 << 25
+"""Steps from the cursor up to which rungs are as dense as they come, and from which on they are evenly far apart."""
 
 
 class Rung(Frozen):
@@ -39,8 +41,6 @@ class Rung(Frozen):
     """Pages that differ from it."""
     ids: Ids
     """What they hold."""
-    blocks: list[int]
-    """Blocks of copies among them."""
 
     @property
     def bytes(self) -> int:
@@ -64,7 +64,6 @@ class Ladder:
         self._pages = PageIds(trace, machine.core)
         self._rungs: dict[int, Rung] = {}
         self._order: list[int] = []
-        self._uses: Counter[int] = Counter()
         self._rung_bytes = 0
         self._pinned: int | None = None
         self._base = -1
@@ -148,12 +147,10 @@ class Ladder:
             return
         self._pages.look()
         pages = np.flatnonzero(self._pages.have != self._base_ids)
-        self._pages.copy(pages, between)
-        ids = self._pages.have[pages]
-        rung = Rung(icount, self._source.position, self._machine.save(), self._base, pages, ids, blocks_of(ids))
+        ids = self._pages.hold(pages, between)
+        rung = Rung(icount, self._source.position, self._machine.save(), self._base, pages, ids)
         self._rungs[icount] = rung
         insort(self._order, icount)
-        self._uses.update(rung.blocks)
         self._rung_bytes += rung.bytes
         self._thin(icount)
 
@@ -163,21 +160,34 @@ class Ladder:
         self._pinned = self._order[index - 1] if index else None
 
     def _thin(self, cursor: int) -> None:
-        """Drop the rungs that lie farthest from the cursor until the budget is kept, and by the objects they need."""
-        kept = 1 + (self._pinned in self._rungs)
-        while self.bytes > self._budget and len(self._order) > kept:
-            self._drop_farthest(cursor)
+        """Drop rungs until the budget is kept, and by the objects they need."""
+        kept = {cursor, self._pinned} & self._rungs.keys()
+        while self.bytes > self._budget and len(self._order) > len(kept):
+            for icount in self._least_missed(cursor, kept, 1 + len(self._order) // 256):
+                self.drop(icount)
         objects = self._machine.objects
         objects.sweep(self._needed)
-        while objects.bytes > self._budget and len(self._order) > kept:
-            for _ in range((len(self._order) - kept + 1) // 2):
-                self._drop_farthest(cursor)
+        while objects.bytes > self._budget and len(self._order) > len(kept):
+            for icount in self._least_missed(cursor, kept, 1 + len(self._order) // 4):
+                self.drop(icount)
             objects.sweep(self._needed, at_once=True)
 
-    def _drop_farthest(self, cursor: int) -> None:
-        first = self._order[1 if self._order[0] == self._pinned else 0]
-        last = self._order[-2 if self._order[-1] == self._pinned else -1]
-        self.drop(first if cursor - first > last - cursor else last)
+    def _least_missed(self, cursor: int, kept: Collection[int | None], most: int) -> list[int]:
+        """Return at least one rung, and at most so many, no two of them neighbours.
+
+        They are those without which the stretch that no rung or snapshot divides is shortest, for how far away it is.
+        """
+        order = np.array(self._order)
+        places = np.array(sorted({*self._order, *self.snapshot_icounts, -1, self._trace.end_icount + 1}))
+        stretch = places[np.searchsorted(places, order, "right")] - places[np.searchsorted(places, order) - 1]
+        missed = stretch / (NEAR + np.minimum(abs(order - cursor), FAR))
+        found: set[int] = set()
+        for index in np.argsort(missed, kind="stable").tolist():
+            if len(found) == most:
+                break
+            if self._order[index] not in kept and not {index - 1, index + 1} & found:
+                found.add(index)
+        return [self._order[index] for index in found]
 
     def _needed(self) -> Names:
         """Return the names of the objects that rungs, and the machine now, refer to."""
@@ -190,11 +200,7 @@ class Ladder:
         rung = self._rungs.pop(icount)
         del self._order[bisect_left(self._order, icount)]
         self._rung_bytes -= rung.bytes
-        for block in rung.blocks:
-            self._uses[block] -= 1
-            if not self._uses[block]:
-                del self._uses[block]
-                self._pages.drop(block)
+        self._pages.release(rung.ids)
 
     def clear(self) -> None:
         """Forget all rungs."""
