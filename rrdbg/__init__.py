@@ -106,7 +106,8 @@ def open(
         path: A `.rrt` file; one that is still being recorded will do.
         progress: Called by long calls some ten times a second; also while the guest CPU is compiled, the first time.
         symbols: ELF files with symbols and debug information, for stripped images and for programs that the guest
-            loaded itself; they go before the trace's images. `FILE@ADDRESS`: its `.text` section was loaded there.
+            loaded itself; they go before the trace's images. `FILE@ADDRESS`: its `.text` section was loaded there. A
+            list of names as nm prints them, such as System.map, will do for a kernel.
         trust_devices: Run the programs of devices that traces carry, from now on in this process: only for traces from
             people whose programs you would run.
 

@@ -18,8 +18,9 @@ def add_symbols(parser: argparse.ArgumentParser) -> None:
         dest="symbols",
         action="append",
         default=[],
-        metavar="ELF[@ADDRESS]",
-        help="take symbols and debug information from this file too; ADDRESS: where its .text was loaded",
+        metavar="FILE[@ADDRESS]",
+        help="take symbols and debug information from this ELF file too, or names from a System.map; "
+        "ADDRESS: where its .text was loaded, or the kernel",
     )
 
 

@@ -114,7 +114,7 @@ def launch(path: str, arguments: Sequence[str], options: Sequence[str]) -> NoRet
 def _loader(path: str, symbols: Sequence[str]) -> Callable[[], Mapping[str, bytes]]:
     """Return what returns the files that the client may read: those with symbols, then the trace's images."""
     files = sorted(read_symbol_files(symbols), key=lambda file: file.address is not None)
-    given = {file.name: file.data for file in files}
+    given = {file.name: file.data for file in files if file.is_elf}  # gdb reads no lists of names
     return lambda: given | {name: data for name, data in images_of(path).items() if name not in given}
 
 

@@ -19,7 +19,7 @@ from rrdbg.session.expression import Expression, parse
 from rrdbg.session.expression_scene import FrameScene, Notebook, World
 from rrdbg.session.numbers import M64, Value
 from rrdbg.session.positions import resolve
-from rrdbg.symbols.elf import Symbol
+from rrdbg.symbols.rows import Symbol
 from rrdbg.symbols.unwind import Code, Frame
 
 MAX_READ = 1 << 24

@@ -20,7 +20,7 @@ from rrdbg.symbols.dwarf.lists import ranges_of
 from rrdbg.symbols.dwarf.names import chain, holder, linkage_name, qualified_name
 from rrdbg.symbols.dwarf.units import Unit
 from rrdbg.symbols.dwarf.variables import completes, completions, is_outside_functions, value_holder
-from rrdbg.symbols.elf import ElfSymbols
+from rrdbg.symbols.rows import NamedRows
 from rrdbg.symbols.scopes import DebugVariable, Scope
 from rrdbg.symbols.types import EnumType, Type
 
@@ -131,7 +131,7 @@ class DebugNames(DebugScopes):
         return self._pick_global(loaded, loaded.debug.names.in_unit(self._plain(name), _is_variable, unit), name)
 
     @forgiving(None)
-    def _global_anywhere(self, loaded: Loaded, symbols: ElfSymbols | None, name: str) -> DebugVariable | None:
+    def _global_anywhere(self, loaded: Loaded, symbols: NamedRows | None, name: str) -> DebugVariable | None:
         if not loaded.debug.usable:
             return None
         names, plain = loaded.debug.names, self._plain(name)

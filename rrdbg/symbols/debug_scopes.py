@@ -16,8 +16,8 @@ from rrdbg.symbols.dwarf.names import holder, linkage_name, plain_name, qualifie
 from rrdbg.symbols.dwarf.tailcalls import TailCalls
 from rrdbg.symbols.dwarf.units import Unit
 from rrdbg.symbols.dwarf.variables import declared_in, globals_of, value_holder
-from rrdbg.symbols.elf import ElfSymbols
 from rrdbg.symbols.places import ADDRESSES
+from rrdbg.symbols.rows import NamedRows
 from rrdbg.symbols.scopes import Block, DebugVariable, Scope
 
 
@@ -28,7 +28,7 @@ class DebugScopes:
         images: The images, each with how far from its own addresses it was loaded, and its symbols.
     """
 
-    def __init__(self, images: Sequence[tuple[ImageDebug, int, ElfSymbols | None]] = ()) -> None:
+    def __init__(self, images: Sequence[tuple[ImageDebug, int, NamedRows | None]] = ()) -> None:
         self._images = [Loaded(image, bias) for image, bias, _ in images]
         self._symbols = [symbols for _, _, symbols in images]
         self._resolver = Resolver(self._find)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TypeVar
@@ -13,9 +14,11 @@ from rrdbg.symbols.cfi import CallFrames, Row
 from rrdbg.symbols.debuginfo import DebugInfo
 from rrdbg.symbols.dwarf.image import ImageDebug
 from rrdbg.symbols.dwarf.sections import SHF_ALLOC, Sections
-from rrdbg.symbols.elf import ElfSymbols, Symbol
+from rrdbg.symbols.elf import ElfSymbols
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.lines import Line, LineTable
+from rrdbg.symbols.namelist import NameList
+from rrdbg.symbols.rows import NamedRows, Symbol
 
 T = TypeVar("T")
 
@@ -28,7 +31,12 @@ class SymbolFile(Frozen):
     data: bytes
     """Its bytes."""
     address: int | None = None
-    """Where its `.text` section was loaded; None: where it says itself."""
+    """Where its `.text` section was loaded, of a list of names where it begins; None: where it says itself."""
+
+    @property
+    def is_elf(self) -> bool:
+        """Whether it is an ELF file, and no list of names."""
+        return self.data[:4] == b"\x7fELF"
 
 
 class SymbolTable:
@@ -50,23 +58,54 @@ class SymbolTable:
         self._images = images
         self._names = [*names, *("the image" for _ in images[len(names) :])]
         self._files = files
-        self.around = lru_cache(maxsize=65536)(self._around)
+        self.missing: Callable[[int | str], SymbolTable | None] = lambda wanted: None
+        """Asked for an address or name that nobody knows; returns a table that may know it."""
+        self._elsewhere: Sequence[Part] = ()
+        self._behind: Sequence[Part] = ()
+        self._around_cached = lru_cache(maxsize=65536)(self._around)
         self.line = lru_cache(maxsize=65536)(self._line)
         # a condition asks for its symbols at each hit
-        self.named = lru_cache(maxsize=4096)(self._named)
+        self._named_cached = lru_cache(maxsize=4096)(self._named)
 
     @cached_property
-    def _parts(self) -> list[_Part]:
-        files = [_Part(file.name, Sections(file.data), file.address) for file in self._files]
-        return files + [
-            _Part(name, Sections(image), None) for name, image in zip(self._names, self._images, strict=True)
-        ]
+    def file_parts(self) -> Sequence[Part]:
+        """The files, in their order."""
+        return list(map(Part.of, self._files))
+
+    @cached_property
+    def _image_parts(self) -> Sequence[Part]:
+        return [Part(name, image) for name, image in zip(self._names, self._images, strict=True)]
+
+    @cached_property
+    def _parts(self) -> Sequence[Part]:
+        """Those that count."""
+        return [*self.file_parts, *self._image_parts]
+
+    def among(self, files: Sequence[Part], behind: Sequence[Part], elsewhere: Sequence[Part]) -> SymbolTable:
+        """Return a table in which other parts count beside the images.
+
+        Args:
+            files: Those that go before the images.
+            behind: Those that go behind them.
+            elsewhere: Files whose names are found, but nothing by address.
+        """
+        table = SymbolTable(self._images, self._names, self._files)
+        table.file_parts, table._image_parts = self.file_parts, self._image_parts
+        table._parts = [*files, *self._image_parts, *behind]
+        table._elsewhere, table._behind = elsewhere, behind
+        table.missing = self.missing
+        return table
 
     @cached_property
     def entry(self) -> int | None:
         """Where the first image that is an ELF file is entered."""
         heads = (image[:32] for image in self._images)
         return next((int.from_bytes(head[24:32], "little") for head in heads if head[:4] == b"\x7fELF"), None)
+
+    def is_entry(self, symbol: Symbol) -> bool:
+        """Return whether the image, or a file that counts here, is entered at a symbol."""
+        entries = [part.entry for part in self._parts if part not in self._image_parts]
+        return any(at is not None and self.around(at) == symbol for at in (self.entry, *entries))
 
     @cached_property
     def float_abi(self) -> int:
@@ -89,25 +128,29 @@ class SymbolTable:
     @cached_property
     def debug(self) -> DebugInfo:
         """Functions, variables and types, read when first asked for."""
-        return DebugInfo([(part.debug, part.bias, part.elf) for part in self._parts])
+        return DebugInfo([(part.debug, part.bias, part.rows) for part in self._parts])
 
     def problems(self) -> list[str]:
-        """Return what is missing in which image, a sentence each: stripped ones, damaged debug information."""
-        parts = [part for part in self._parts if not self._is_replaced(part)]
-        found = [part.mismatch(self._parts[len(self._files) :]) for part in self._parts[: len(self._files)]]
-        found += [f"{harmless(part.name)}: {part.elf.problem}{part.debug_link}" for part in parts if part.elf.problem]
+        """Return what is missing in which image, a sentence each: stripped ones, damaged debug information.
+
+        Where a kernel's own symbols count, nothing is missing in what is no ELF file.
+        """
+        ours = [*self.file_parts, *(part for part in self._image_parts if not self._behind or part.sections.headers)]
+        parts = [part for part in ours if part.sections.image and not self._is_replaced(part)]
+        found = [part.mismatch(self._image_parts) for part in self.file_parts]
+        found += [f"{harmless(part.name)}: {part.rows.problem}{part.debug_link}" for part in parts if part.rows.problem]
         found += [f"{harmless(part.name)}: {part.lines.problem}" for part in parts if part.lines.problem]
         return [text for text in found if text]
 
-    def _is_replaced(self, image: _Part) -> bool:
+    def _is_replaced(self, image: Part) -> bool:
         """Return whether a file has what an image lacks, so that nothing is missing."""
-        files = self._parts[: len(self._files)]
+        files = self.file_parts
         if image in files:
             return False
         mine = image.sections.build_id
         return any(file.bias == 0 and (not mine or file.sections.build_id in (mine, b"")) for file in files)
 
-    def _first(self, address: int, ask: Callable[[_Part, int], T | None]) -> T | None:
+    def _first(self, address: int, ask: Callable[[Part, int], T | None]) -> T | None:
         for part in self._parts:
             if address >= part.bias and (found := ask(part, address - part.bias)) is not None:
                 return found
@@ -123,11 +166,38 @@ class SymbolTable:
 
     def is_code(self, address: int) -> bool:
         """Return whether an address lies in a section of code."""
-        return any(lo <= address - part.bias < hi for part in self._parts for lo, hi in part.sections.executable)
+        return any(part.is_code(address) for part in self._parts)
+
+    def around(self, address: int) -> Symbol | None:
+        """Return the symbol that contains an address."""
+        found = self._around_cached(address)
+        if found is None and (other := self.missing(address)) is not None:
+            return other._around_cached(address)
+        return found
+
+    def named(self, name: str) -> Symbol | None:
+        """Return the symbol of a name."""
+        found = self._named_cached(name)
+        if found is None and (other := self.missing(name)) is not None:
+            return other._named_cached(name)
+        return found
+
+    def knows(self, wanted: int | str) -> bool:
+        """Return whether something here has an address, or a name."""
+        cached = self._around_cached(wanted) if isinstance(wanted, int) else self._named_cached(wanted)
+        return cached is not None
+
+    def program_elsewhere(self, address: int) -> str:
+        """Return the name of the file that would name an address if it counted here; empty: there is none."""
+        return next((part.name for part in self._elsewhere if part.around(address) is not None), "")
+
+    def counts(self, name: str) -> bool:
+        """Return whether a file counts here, by its name."""
+        return any(part.name == name for part in self._parts)
 
     def _around(self, address: int) -> Symbol | None:
         """Return the symbol that contains an address."""
-        return self._first(address, lambda part, inside: part.moved(part.elf.around(inside)))
+        return next((found for part in self._parts if (found := part.around(address)) is not None), None)
 
     def _line(self, address: int) -> Line | None:
         """Return the source line of an address."""
@@ -135,15 +205,15 @@ class SymbolTable:
 
     def _named(self, name: str) -> Symbol | None:
         """Return the symbol of a name."""
-        found = (part.moved(part.elf.named(name)) for part in self._parts)
+        found = (part.moved(part.rows.named(name)) for part in (*self._parts, *self._elsewhere))
         return next((symbol for symbol in found if symbol is not None), None)
 
     def starting_with(self, prefix: str, limit: int) -> list[Symbol]:
         """Return up to `limit` symbols whose names start with `prefix`, by name."""
         found = {
             (symbol.name, symbol.address + part.bias): part.moved(symbol) or symbol
-            for part in reversed(self._parts)
-            for symbol in part.elf.starting_with(prefix, limit)
+            for part in reversed((*self._parts, *self._elsewhere))
+            for symbol in part.rows.starting_with(prefix, limit)
         }
         return sorted(found.values(), key=lambda symbol: symbol.name)[:limit]
 
@@ -171,22 +241,65 @@ class SymbolTable:
         return any(part.lines.knows(file) for part in self._parts)
 
 
-class _Part:
-    """One image or file, at the place where it was loaded."""
+class Part:
+    """One image, file or list of names, at the place where it was loaded.
 
-    def __init__(self, name: str, sections: Sections, address: int | None) -> None:
+    Args:
+        name: Its name, for messages.
+        data: An image or file; empty for a list of names.
+        rows: Its symbols, None: the image or file has them.
+        bias: How far from its own addresses it was loaded.
+    """
+
+    def __init__(self, name: str, data: bytes, rows: NamedRows | None = None, bias: int = 0) -> None:
         self.name = name
-        self.sections = sections
-        text = sections.find(".text")
-        self.bias = 0 if address is None else address - (text.address if text is not None else 0)
+        self.sections = Sections(data)
+        self.bias = bias
+        if rows is not None:
+            self.rows = rows
+
+    @classmethod
+    def of(cls, file: SymbolFile) -> Part:
+        """Return the part that a file is."""
+        if not file.is_elf:
+            names = NameList(file.data)
+            return cls(file.name, b"", names.rows, 0 if file.address is None else file.address - (names.start or 0))
+        part = cls(file.name, file.data)
+        text = part.sections.find(".text")
+        if file.address is not None:
+            part.bias = file.address - (text.address if text is not None else 0)
+        return part
+
+    def at(self, bias: int) -> Part:
+        """Return the same, loaded elsewhere; what was read stays."""
+        part = copy(self)
+        part.bias = bias
+        return part
+
+    @property
+    def entry(self) -> int | None:
+        """Where it is entered, None: it does not say."""
+        head = self.sections.image[24:32]
+        return int.from_bytes(head, "little") + self.bias if self.sections.headers else None
+
+    @cached_property
+    def rows(self) -> NamedRows:
+        return ElfSymbols(self.sections)
+
+    def around(self, address: int) -> Symbol | None:
+        """Return the symbol that contains an address."""
+        return self.moved(self.rows.around(address - self.bias))
+
+    def is_code(self, address: int) -> bool:
+        """Return whether an address lies in code."""
+        if any(lo <= address - self.bias < hi for lo, hi in self.sections.executable):
+            return True
+        found = None if self.sections.headers else self.around(address)
+        return found is not None and found.kind == "function"
 
     @cached_property
     def debug(self) -> ImageDebug:
         return ImageDebug(self.sections)
-
-    @cached_property
-    def elf(self) -> ElfSymbols:
-        return ElfSymbols(self.sections)
 
     @cached_property
     def lines(self) -> LineTable:
@@ -212,7 +325,7 @@ class _Part:
         name = self.sections.debug_link
         return f"; they are in {name} (--symbols)" if name else ""
 
-    def mismatch(self, images: Iterable[_Part]) -> str:
+    def mismatch(self, images: Iterable[Part]) -> str:
         """Return a sentence when a file seems to belong to another program than those of the trace."""
         mine = self.sections.build_id
         theirs = [image.sections.build_id for image in images]

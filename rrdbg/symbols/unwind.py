@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rrdbg_core.frozen import Frozen
 
 from rrdbg.symbols.cfi import How, Row, Rule
 from rrdbg.symbols.location import FrameState, Memory, Value, evaluate
+
+if TYPE_CHECKING:
+    from rrdbg.symbols.table import SymbolTable
 
 Registers = tuple[int | None, ...]
 """x0 to x31, and f0 to f31 where the guest has them; None: not known."""
@@ -40,6 +44,8 @@ class Code(Frozen):
     the addresses behind them, in their order."""
     is_mapped: Callable[[int], bool] = lambda address: True
     """Returns whether an address means anything; what does may be no memory."""
+    names: SymbolTable | None = None
+    """The symbols that hold there; None: those at hand."""
 
 
 class Frame(Frozen):

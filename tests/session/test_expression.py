@@ -13,7 +13,7 @@ from rrdbg.session.errors import NotFound, Unreadable, UsageError
 from rrdbg.session.expression import parse
 from rrdbg.session.expression_scene import FrameScene, Notebook, World
 from rrdbg.session.numbers import I64
-from rrdbg.symbols.elf import Symbol
+from rrdbg.symbols.rows import Symbol
 from rrdbg.symbols.table import SymbolTable
 
 M64 = (1 << 64) - 1

@@ -115,7 +115,7 @@ def test_names_of_files(program: Path, tmp_path: Path) -> None:
     text.write_text("hello")
     with pytest.raises(RrdbgError, match="is not an ELF file"):
         read_symbol_files([text])
-    with pytest.raises(RrdbgError, match="'there' is none"):
+    with pytest.raises(RrdbgError, match="'there' is no address"):
         read_symbol_files([f"{program}@there"])
     foreign = tmp_path / "foreign.elf"
     foreign.write_bytes(program.read_bytes()[:18] + bytes((62, 0)) + program.read_bytes()[20:])
