@@ -19,7 +19,7 @@ from rrdbg_core.frozen import Frozen
 
 from rrdbg.session.api import FrameInfo, Location, Variable, When
 from rrdbg.session.base import PRIVS
-from rrdbg.session.call_code import arrivals, changes, returns_from_traps
+from rrdbg.session.call_code import arrivals, changes, chooses_space, returns_from_traps
 from rrdbg.session.csrs import cause_text
 from rrdbg.session.engine import Gated, Targets, Words
 from rrdbg.session.errors import NotFound
@@ -29,6 +29,7 @@ from rrdbg.symbols.cfi import Row
 from rrdbg.symbols.demangle import demangle, without_parameters
 from rrdbg.symbols.escape import harmless
 from rrdbg.symbols.scopes import Scope
+from rrdbg.symbols.table import SymbolTable
 from rrdbg.symbols.types import ArrayType, PointerType, StructType, Type, strip
 from rrdbg.symbols.unwind import SP, Code, Frame, Jumped, endless
 
@@ -138,14 +139,19 @@ class Backtrace(Frames):
         self._selected = (-1, 0)  # position, and number of the frame
         self._returns_from_traps = lru_cache(maxsize=4096)(returns_from_traps)
 
-    def _code_of(self, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
+    def _code_of(self, names: SymbolTable, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
         return Code(
-            self._rules,
-            self._function,
+            names.frame_rules,
+            lambda address: _function(names, address),
             read,
-            lambda return_pc, pc: self._symbols.debug.tail_calls(return_pc, pc),
+            lambda return_pc, pc: names.debug.tail_calls(return_pc, pc),
             mapped,
+            names,
         )
+
+    def _names(self, state: Frame) -> SymbolTable:
+        """Return the symbols that hold where a frame stands."""
+        return state.code.names or self._symbols
 
     # what faces ask for
 
@@ -249,9 +255,10 @@ class Backtrace(Frames):
     def _expanded(self, physical: _Physical) -> Iterator[Level]:
         """Yield the inlined calls at a place, innermost first, and the function around them."""
         state = physical.state
-        line = self._symbols.line(state.pc)
+        names = self._names(state)
+        line = names.line(state.pc)
         file, number = (line.file, line.line) if line else ("", 0)
-        scopes = self._symbols.debug.scopes(state.pc)
+        scopes = names.debug.scopes(state.pc)
         if isinstance(state, Jumped):
             scopes = scopes[:1]  # gdb shows no more of a tail call that was inlined
         hidden = self._hidden if physical.position == self._engine.icount and not physical.trap else 0
@@ -274,7 +281,7 @@ class Backtrace(Frames):
             )
             file, number = scope.call_file, scope.call_line
         if not scopes:
-            symbol = self._symbols.around(state.pc)
+            symbol = names.around(state.pc)
             name = symbol.name if symbol else ""  # code that a program writes lies in an object
             yield Level(
                 0, state, None, name, file, number, mode=physical.mode, trap=physical.trap, taken=physical.taken
@@ -327,13 +334,13 @@ class Backtrace(Frames):
         """Return whether gdb would show nothing beyond a frame."""
         if state.address == 0 and count > 1:
             return True
-        scopes = self._symbols.debug.scopes(state.pc)
-        symbol = self._symbols.around(state.pc)
+        names = self._names(state)
+        scopes = names.debug.scopes(state.pc)
+        symbol = names.around(state.pc)
         name = scopes[-1].name if scopes else symbol.name if symbol else ""
         if name == "main":
             return True
-        entry = self._symbols.entry
-        return symbol is not None and entry is not None and self._symbols.around(entry) == symbol
+        return symbol is not None and names.is_entry(symbol)
 
     def _plausible(self, caller: Frame | None) -> Frame | None:
         """Return a caller if it is code, or where gdb would stop too."""
@@ -349,16 +356,13 @@ class Backtrace(Frames):
 
     def _function(self, address: int) -> tuple[int, int] | None:
         """Return the extent of the function around an address."""
-        symbol = self._symbols.around(address)
-        if symbol is not None and symbol.kind != "object":
-            return symbol.address, symbol.address + symbol.size
-        return self._symbols.frame_extent(address)
+        return _function(self._symbols, address)
 
     # through traps
 
     def _beyond_trap(self, state: Frame, position: int) -> _Physical | None:
         """Return what was interrupted, if a frame is where traps arrive."""
-        extent = self._function(state.pc)
+        extent = state.code.function(state.pc)
         vectors = (L.MTVEC, L.STVEC) if self._engine.mach[L.SUPERVISOR] else (L.MTVEC,)
         arrives = any(self._arrives_by(int(self._engine.hart[word]), state, extent) for word in vectors)
         if not arrives and extent is not None:
@@ -436,7 +440,7 @@ class Backtrace(Frames):
                 at = entered - 1 if entered else None
             if at is None:
                 return None
-            step = self._unmatched(at, int(current.state.register(SP) or 0))
+            step = self._unmatched(at, current.mode)
             if step is None:
                 return None
             self._engine.seek(step)
@@ -451,7 +455,7 @@ class Backtrace(Frames):
 
     def _entered_with(self, callee: Frame, mode: Mode, position: int) -> int | None:
         """Return the position at which the function of a frame was entered, by its CFA. The guest stands anywhere."""
-        extent, cfa = self._function(callee.pc), callee.cfa()
+        extent, cfa = callee.code.function(callee.pc), callee.cfa()
         if extent is None or cfa is None:
             return None
         self._engine.seek(position)
@@ -468,18 +472,26 @@ class Backtrace(Frames):
             position = step
         return None
 
-    def _unmatched(self, position: int, sp: int) -> int | None:
-        """Return the step of the latest call or trap before a position that was not returned from."""
+    def _unmatched(self, position: int, mode: Mode) -> int | None:
+        """Return the step of the latest call or trap before a position that was not returned from.
+
+        For a program in an address space of its own that is not looked for before the space was last chosen: there the
+        steps of other programs may lie.
+        """
         depth, upper = 0, position
         for window in LOG_WINDOWS:
             lower = max(upper - window, 0)
             if lower == upper:
                 break
             rows = self._rows(lower, upper)
+            switches = np.flatnonzero(chooses_space(rows)).tolist() if mode.space != PHYSICAL else []
+            rows = rows[switches[-1] + 1 :] if switches else rows
             sums = np.cumsum(changes(rows)[::-1]) + depth
             hit = np.flatnonzero(sums > 0)
             if len(hit):
                 return int(rows[len(rows) - 1 - int(hit[0]), 0])
+            if switches:
+                return None
             depth, upper = int(sums[-1]), lower
         return None
 
@@ -494,7 +506,7 @@ class Backtrace(Frames):
     def _info_of(self, level: Level) -> FrameInfo:
         args = self._arguments(level)
         state = level.state
-        symbol = self._symbols.around(state.pc)
+        symbol = self._names(state).around(state.pc)
         address = state.address
         location = Location(
             address,
@@ -537,15 +549,23 @@ class Backtrace(Frames):
         """Return the arguments that are structures or refer to them, of which a frame's line shows nothing."""
         if level.scope is None:
             return set()
-        arguments = self._symbols.debug.arguments(level.scope, level.pc)
+        arguments = self._names(level.state).debug.arguments(level.scope, level.pc)
         return {harmless(argument.name) for argument in arguments if is_structure(argument.type)}
 
     def _at_line_start(self, level: Level) -> bool:
         """Return whether gdb leaves the address out: at the start of a line, and where only a line is known."""
         if level.calls_inlined:
             return bool(level.line)
-        row = self._symbols.line(level.state.pc)
+        row = self._names(level.state).line(level.state.pc)
         return row is not None and not level.state.called and row.address == level.state.address and row.statement
+
+
+def _function(names: SymbolTable, address: int) -> tuple[int, int] | None:
+    """Return the extent of the function around an address."""
+    symbol = names.around(address)
+    if symbol is not None and symbol.kind != "object":
+        return symbol.address, symbol.address + symbol.size
+    return names.frame_extent(address)
 
 
 def title(scope: Scope) -> str:

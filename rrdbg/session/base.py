@@ -14,6 +14,7 @@ from rrdbg.session.api import Location, Progress, ProgressCallback, When
 from rrdbg.session.engine import Engine
 from rrdbg.session.errors import Cancelled
 from rrdbg.session.source import TraceSource
+from rrdbg.session.symbols_here import SymbolsHere
 from rrdbg.session.userdata import UserData
 from rrdbg.symbols.table import SymbolTable
 
@@ -31,7 +32,6 @@ class SessionBase:
     def __init__(self, engine: Engine, source: TraceSource, symbols: SymbolTable, user: UserData) -> None:
         self._engine = engine
         self._source = source
-        self._symbols = symbols
         self._user = user
         self._closed = False
         self._cancel = False
@@ -43,6 +43,16 @@ class SessionBase:
         self._reported = 0.0
         self.on_progress: ProgressCallback | None = None
         engine.poll = self._poll
+        self._symbols_here = SymbolsHere(engine, symbols, self._ram_span, self._work)
+
+    @property
+    def _symbols(self) -> SymbolTable:
+        """The symbols that hold where the guest stands."""
+        return self._symbols_here.table()
+
+    def _ram_span(self) -> tuple[int, int]:
+        info = self._source.info()
+        return info.ram_base, info.ram_bytes
 
     # the bracket
 
@@ -150,15 +160,7 @@ class SessionBase:
 
     def locate(self, address: int) -> Location:
         """Return an address by name."""
-        symbol = self._symbols.around(address)
-        line = self._symbols.line(address)
-        return Location(
-            address,
-            symbol.name if symbol else "",
-            address - symbol.address if symbol else 0,
-            line.file if line else "",
-            line.line if line else 0,
-        )
+        return location_of(self._symbols, address)
 
     def when(self) -> When:
         """Return where the session stands."""
@@ -175,3 +177,16 @@ class SessionBase:
             self.locate(pc),
             bool(hart[L.WFI]),
         )
+
+
+def location_of(names: SymbolTable, address: int) -> Location:
+    """Return an address by name."""
+    symbol = names.around(address)
+    line = names.line(address)
+    return Location(
+        address,
+        symbol.name if symbol else "",
+        address - symbol.address if symbol else 0,
+        line.file if line else "",
+        line.line if line else 0,
+    )

@@ -14,6 +14,8 @@ Deltas = npt.NDArray[np.int64]
 
 _TRAP_RETURNS = tuple(word.to_bytes(4, "little") for word in (0x3020_0073, 0x1020_0073))
 """mret and sret."""
+_SYSTEM, _SATP = np.uint64(0x73), np.uint64(0x180)
+"""The opcode of CSR instructions, and the CSR that chooses an address space (privileged spec 1.13, chapter 12.1.11)."""
 
 
 def returns_from_traps(code: bytes) -> bool:
@@ -38,6 +40,13 @@ def changes(rows: Words) -> Deltas:
     by_word = np.array([_change_of(int(word)) for word in words], np.int64)
     found = by_word[inverse]
     found[rows[:, 4] != 0] = 1
+    return found
+
+
+def chooses_space(rows: Words) -> npt.NDArray[np.bool_]:
+    """Return for each row of a log whether its instruction may write satp, and so choose an address space."""
+    insn = rows[:, 2]
+    found: npt.NDArray[np.bool_] = (insn & np.uint64(0x7F) == _SYSTEM) & (insn >> np.uint64(20) == _SATP)
     return found
 
 

@@ -249,6 +249,8 @@ class Hunt(Points):
     def _judge(self, hit: Hit) -> Hit | None:
         """Return the hit if its condition holds here; one that cannot be evaluated stops, as in gdb."""
         condition = hit.point.condition
+        if hit.point.program and not self._symbols.counts(hit.point.program):
+            return None
         if condition is None:
             return hit
         try:

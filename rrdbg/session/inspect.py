@@ -20,6 +20,7 @@ from rrdbg.session.expression_scene import FrameScene, Notebook, World
 from rrdbg.session.numbers import M64, Value
 from rrdbg.session.positions import resolve
 from rrdbg.symbols.rows import Symbol
+from rrdbg.symbols.table import SymbolTable
 from rrdbg.symbols.unwind import Code, Frame
 
 MAX_READ = 1 << 24
@@ -40,29 +41,32 @@ class Inspect(SessionBase):
         """Values shown, and the user's variables."""
         return Notebook()
 
-    @cached_property
+    @property
     def _world(self) -> World:
         return World(self._symbols, self._machine_register, self._exit_code_here, self._notebook)
 
     @cached_property
-    def _codes(self) -> dict[int, Code]:
+    def _codes(self) -> dict[tuple[int, int], Code]:
+        """By address space, and by the identity of the symbols, which live as long."""
         return {}
 
     @property
     def _code(self) -> Code:
-        """What frames stand in that are found here: their memory is that of the address space at hand."""
-        space = self._space
-        if space not in self._codes:
+        """What frames stand in that are found here: their memory and symbols are those of the address space at hand."""
+        space, names = self._space, self._symbols
+        key = space, id(names)
+        if key not in self._codes:
             if len(self._codes) >= MAX_SPACES:
                 self._codes.clear()
-            self._codes[space] = self._code_of(
+            self._codes[key] = self._code_of(
+                names,
                 lambda at, size: read_virtual(space, at, size, self._ram),
                 lambda at: translate(space, at, self._ram) is not None,
             )
-        return self._codes[space]
+        return self._codes[key]
 
-    def _code_of(self, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
-        return Code(lambda address: None, lambda address: None, read, is_mapped=mapped)
+    def _code_of(self, names: SymbolTable, read: Callable[[int, int], bytes], mapped: Callable[[int], bool]) -> Code:
+        return Code(lambda address: None, lambda address: None, read, is_mapped=mapped, names=names)
 
     @property
     def _space(self) -> int:
@@ -297,7 +301,10 @@ class Inspect(SessionBase):
     def symbols(self, prefix: str = "", limit: int = 1000) -> tuple[SymbolInfo, ...]:
         """Return symbols whose names start with `prefix`, by name."""
         self._check_open()
-        return tuple(map(_info, self._symbols.starting_with(prefix, limit)))
+        found = self._symbols.starting_with(prefix, limit)
+        if not found and (other := self._symbols.missing(prefix)) is not None:
+            found = other.starting_with(prefix, limit)
+        return tuple(map(_info, found))
 
     def source_lines(self, address: int) -> tuple[Location, ...]:
         """Return the locations of the line table within the function around an address."""

@@ -44,6 +44,9 @@ class PointState:
     """Where they lie: physical addresses and bytes, in their order. It is what was mapped when the point was set."""
     space: int = PHYSICAL
     """For a breakpoint in a page of U mode: the address space it is in; else it is in all."""
+    program: str = ""
+    """For a breakpoint in a program of U mode that is not in the address space at hand: its file. It stops wherever the
+    program is."""
     register: int = 0
     """DWARF number of the register watched; 0 for none."""
     causes: frozenset[int] | None = None
@@ -103,7 +106,7 @@ class PointState:
     @property
     def judged_by_engine(self) -> bool:
         """Whether the engine can tell which hits count."""
-        return self.condition is None or self.lowered is not None
+        return not self.program and (self.condition is None or self.lowered is not None)
 
     def address_of(self, place: int) -> int:
         """Return the address, as the user watches it, of the first watched byte from a physical one on."""
@@ -147,6 +150,8 @@ class PointState:
         own = Condition(causes) if causes is not None else None
         if self.space != PHYSICAL:
             own = in_mode(Mode(PRIV_U, self.space))
+        elif self.program:
+            own = in_mode(Mode(PRIV_U))
         return both(own, self.lowered)
 
     def catches(self, cause: int) -> bool:
@@ -215,7 +220,8 @@ class Points(Locations):
         what = location if isinstance(location, str) else f"{location:#x}"
         point = PointState(0, PointKind.BREAK, what.strip(), addresses, temporary=temporary, ignore=ignore)
         if not everywhere:
-            point.space = self._space_of(addresses)
+            point.program = self._symbols.program_elsewhere(addresses[0])
+            point.space = PHYSICAL if point.program else self._space_of(addresses)
         return self._add(point, condition, internal)
 
     def _space_of(self, addresses: Sequence[int]) -> int:
