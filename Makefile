@@ -79,7 +79,7 @@ linux: $(VENV)/.installed  ## fetch Debian's kernel for RISC-V, record its boot 
 	$(BIN)/python guests/linux/boot.py $(LINUX)
 
 .PHONY: test-linux
-test-linux: $(VENV)/.installed  ## record and verify that boot, built-in firmware and OpenSBI; fails without a mirror
+test-linux: $(VENV)/.installed  ## record that boot, verify it and walk back through it; fails without a mirror
 	$(BIN)/python guests/linux/boot.py --check $(LINUX)
 
 .PHONY: traces

@@ -3,6 +3,7 @@
 Fetches what it needs first (see fetch.py). On a terminal, the guest's shell is yours, and the terminal interface opens
 when the guest has powered off; without one, a script is typed. With --check the recording is verified with random
 pauses and without the disk that it was made with, once with the built-in firmware and once with OpenSBI: the test.
+Then walk.py goes from what the console shows back to the programs, also in a boot that runs teller.c.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from apt import FetchError
 from fetch import HERE, SUITE, fetch
+from walk import Lost, walk_gdb, walk_program, walk_shell
 
 MEMORY = "256M"
 DISK_BYTES = 16 << 20
@@ -30,6 +32,17 @@ EXPECTED = ("is mounted at /mnt", "written by the guest\r\n", "\r\n16\r\n", "reb
 """What the guest has to print, the script being typed."""
 WITHOUT_DISK = EXPECTED[2:]
 TIMEOUT = "600s"
+COMPILER = (
+    "riscv64-unknown-elf-gcc",
+    "-march=rv64gc",
+    "-mabi=lp64d",
+    "-O1",
+    "-g",
+    "-ffreestanding",
+    "-nostdlib",
+    "-static",
+)
+COMPILER += ("-Wl,--no-relax", "-Wl,-e,start")  # nobody sets gp
 
 
 class Failed(Exception):
@@ -52,9 +65,10 @@ def main() -> int:
         if args.check:
             for opensbi in (False, True):
                 _check(args, opensbi=opensbi)
+            _check_program(args)
         else:
             _show(args)
-    except (FetchError, Failed) as error:
+    except (FetchError, Failed, Lost) as error:
         print(f"boot.py: {error}", file=sys.stderr)
         return 1
     return 0
@@ -119,6 +133,30 @@ def _check(args: argparse.Namespace, *, opensbi: bool) -> None:
             disk.unlink()  # the trace has what it needs of it
         print(f"boot.py: Linux through {'OpenSBI' if opensbi else 'the built-in firmware'}", flush=True)
         _rrdbg(["verify", trace, "--pauses", str(args.pauses)])
+        walk_shell(trace, has_disk=disk is not None)
+
+
+def _check_program(args: argparse.Namespace) -> None:
+    """Record a boot that runs a program compiled here, and walk through it.
+
+    Raises:
+        Failed: There is no compiler, or the program does not do what it should.
+    """
+    if shutil.which(COMPILER[0]) is None:
+        raise Failed(f"{COMPILER[0]} is not installed (Debian: gcc-riscv64-unknown-elf): it compiles teller.c")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program, trace = folder / "teller", folder / "linux.rrt"
+        subprocess.run([*COMPILER, "-o", program, HERE / "teller.c"], check=True)
+        fetch(args.into, args.suite, program, offline=True)
+        print("boot.py: Linux with a program of its own", flush=True)
+        printed = _rrdbg([*_recording(args, trace, None, opensbi=False), "--timeout", TIMEOUT], capture=True)
+        if "init: the program ended with exit code 7" not in printed:
+            print(printed, file=sys.stderr)
+            raise Failed("the program did not end with exit code 7")
+        walk_program(trace, program)
+        walk_gdb(trace, program)
+    fetch(args.into, args.suite, args.program, offline=True)
 
 
 def _rrdbg(command: Sequence[str | Path], *, capture: bool = False) -> str:
