@@ -16,12 +16,13 @@ from tests.bench.context import Context, Part
 from tests.bench.figures import BadReport, Figure, Report, load
 from tests.bench.host import Failed
 from tests.bench.kernels import kernel, manifest
+from tests.bench.linux import LINUX
 from tests.bench.progress import Progress
 from tests.bench.speed import SPEED
 from tests.bench.startup import STARTUP
 from tests.bench.travel import LONG, TRAVEL
 
-PARTS = {part.name: part for part in (STARTUP, SPEED, TRAVEL, LONG)}
+PARTS = {part.name: part for part in (STARTUP, SPEED, TRAVEL, LONG, LINUX)}
 WARM_UP_S = 12.0
 NO_QEMU = "QEMU IS MISSING: only rrdbg is measured, without ratios (Debian: apt-get install qemu-system-misc)"
 EPILOG = "exit codes: 0 measured; 1 with --strict, a goal was missed or something has become worse; 2 something failed"
