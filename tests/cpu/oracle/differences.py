@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from rrdbg_core.isa.expr import FloatLoad, FloatStore, Load, Store
+from rrdbg_core.isa.rvc import expand
+from rrdbg_core.isa.table import decode
+
 RAM_BASE, RAM_END = 0x8000_0000, 0x8002_0000
 MISA = 0x301
 WFI = 0x1050_0073
 CYCLE_COUNTERS = frozenset((0xB00, 0xC00, 0xC01))
 INSTRET = 0xC02
 # Spike has these; rrdbg's hart has no such feature.
-ABSENT = frozenset((0x747, *range(0x7A0, 0x7A9), *range(0x7B0, 0x7B4)))
+ABSENT = frozenset((0x5A8, 0x747, *range(0x7A0, 0x7A9), *range(0x7B0, 0x7B4)))
 MCOUNTEREN, HPM_COUNTERS = 0x306, frozenset(range(0xC03, 0xC20))
 IDENTITY = frozenset((0xF11, 0xF12, 0xF13))
 HIGH_PMP = frozenset((*range(0x3A4, 0x3B0), *range(0x3C0, 0x3F0)))
 # pc, privilege and CSRs of a step that traps on one side and not on the other
 TRAP = frozenset(("pc", "priv", "mstatus", "mepc", "mcause", "mtval", "minstret"))
+# where the trap is delegated
+SUPERVISOR_TRAP = frozenset(("sepc", "scause", "stval"))
 REGISTERS = frozenset(f"{kind}{i}" for i in range(32) for kind in "xf")
 
 
@@ -176,22 +182,28 @@ def supervisor_difference(
         before: The state before it, by name.
         after: rrdbg's state behind it.
     """
-    opcode, size, rs1 = word & 0x7F, 1 << (word >> 12 & 3), word >> 15 & 31
-    base = int(before[f"x{rs1}"]) if rs1 else 0
-    if opcode == 0x2F and base % size:
+    number = csr_of(word)
+    if number is not None:
+        if number in SUPERVISOR_MASKS and set(fields) == {SUPERVISOR_MASKS[number][0]}:
+            return SUPERVISOR_MASKS[number][1]
+        difference = accepted(word, None, set(fields) - SUPERVISOR_TRAP)
+        return difference.name if difference else None
+    found = decode(expand(word & 0xFFFF) if word & 3 != 3 else word)
+    if found is None:
+        return None
+    base, effect = int(before[f"x{found.rs1}"]) if found.rs1 else 0, found.insn.effect
+    atomic, access = word & 0x7F == 0x2F, isinstance(effect, Load | Store | FloatLoad | FloatStore)
+    size = 1 << (word >> 12 & 3) if atomic else effect.size if access else 1
+    misaligned = (base + (0 if atomic else found.imm)) % size != 0
+    if atomic and misaligned:
         # which of the two exceptions it is decides who is told, too
         return "misaligned atomics"
-    if opcode in (0x23, 0x27) and set(fields) == {"ram"}:
+    if isinstance(effect, Store | FloatStore) and misaligned and set(fields) == {"ram"}:
         return HALF_WAY.name
-    number = csr_of(word)
-    if number in SUPERVISOR_MASKS and set(fields) == {SUPERVISOR_MASKS[number][0]}:
-        return SUPERVISOR_MASKS[number][1]
     if after["mcause" if after["priv"] == 3 else "scause"] in (5, 7):
         # rrdbg's devices take none of these; nor does RAM go on behind its last page
-        if opcode == 0x2F:
+        if atomic:
             return "atomic accesses of devices"
-        if opcode in (0x03, 0x07, 0x23, 0x27):
-            imm = word >> 20 if opcode in (0x03, 0x07) else word >> 25 << 5 | word >> 7 & 31
-            if (base + (imm ^ 0x800) - 0x800) % size:
-                return "misaligned accesses of devices"
+        if access and misaligned:
+            return "misaligned accesses of devices"
     return None

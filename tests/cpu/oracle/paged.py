@@ -39,6 +39,9 @@ _WATCHED_CSRS = (
     *("sstatus", "sie", "sip", "stvec", "sepc", "scause", "stval", "sscratch", "scounteren", "senvcfg", "satp"),
     *("medeleg", "mideleg", "stimecmp", "mstatus", "mie", "mip", "mepc", "mcause", "mtval", "mscratch", "mcounteren"),
 )
+_COUNTING_CSRS = (*(NUMBER[name] for name in ("minstret", "mcycle", "mcountinhibit", "instret", "cycle")), 0xC10)
+"""Counters, and what stops them."""
+PMPCFG0, PMPADDR0 = NUMBER["pmpcfg0"], NUMBER["pmpaddr0"]
 
 
 class Tables:
@@ -151,6 +154,16 @@ class PagedGenerator:
         if kind < 0.7:
             # immediate bits: SIE, MIE, SSIP
             return asm(rng.choice(("csrrsi", "csrrci")), 0, 2, imm=NUMBER[rng.choice(("sstatus", "sip", "sie", "mip"))])
+        if kind < 0.76:
+            number = rng.choice(_COUNTING_CSRS)
+            operand = 0 if number >> 10 == 3 else rng.choice((0, 0, *FREE))
+            return asm(rng.choice(("csrrw", "csrrs", "csrrc")[number >> 10 == 3 :]), self._rd(), operand, imm=number)
+        if kind < 0.78:
+            # entry 0 may be anything; it is locked seldom enough
+            number, operand = rng.choice(((PMPCFG0, FREE), (PMPCFG0, BITS), (PMPADDR0, FREE), (PMPADDR0, POINTERS)))
+            return asm(rng.choice(("csrrw", "csrrs", "csrrc")), self._rd(), rng.choice(operand), imm=number)
+        if kind < 0.8:
+            return asm(rng.choice(("csrrs", "csrrc", "csrrw")), self._rd(), rng.choice(FREE), imm=NUMBER["menvcfg"])
         name = rng.choice(_WATCHED_CSRS)
         if name in ("satp", "stvec") or rng.random() < 0.5:
             return asm("csrrs", self._rd(), 0, imm=NUMBER[name])
@@ -162,7 +175,7 @@ class PagedGenerator:
         return rng.choice(
             (
                 *(asm("ecall"), asm("ebreak"), asm("sret"), asm("sret"), asm("mret"), asm("mret"), asm("wfi")),
-                asm("sfence.vma", 0, rng.choice((0, *POINTERS)), 0),
+                asm("sfence.vma", 0, rng.choice((0, *POINTERS)), rng.choice((0, 0, *FREE))),
             )
         )
 

@@ -175,15 +175,14 @@ class Spike:
 
     def enter(self, pc: int, priv: int) -> None:
         """Set pc and privilege (by an mret, as the binding has no setter; mepc and mstatus are put back)."""
-        if priv != 3:
-            saved = bytes(self.pages[0][:4])
-            mstatus, mepc = self.get_csr(0x300), self.get_csr(0x341)
-            self.put_csr(0x300, mstatus & ~0x21888 | priv << 11)
-            self._run_one(_MRET)
-            self.put_csr(0x300, mstatus)
-            self.put_csr(0x341, mepc)
-            self.pages[0][:4] = saved
-            assert self.state.prv == priv
+        saved = bytes(self.pages[0][:4])
+        mstatus, mepc = self.get_csr(0x300), self.get_csr(0x341)
+        self.put_csr(0x300, mstatus & ~0x21888 | priv << 11)
+        self._run_one(_MRET)
+        self.put_csr(0x300, mstatus)
+        self.put_csr(0x341, mepc)
+        self.pages[0][:4] = saved
+        assert self.state.prv == priv
         self.flush()
         self.state.pc = pc
 
