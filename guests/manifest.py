@@ -21,7 +21,10 @@ MAX_TEXT = 1500
 """Longer output is kept as its hash alone."""
 TIMED = {"race", "shell", "storm", "tiny/idle", "bugs/data-race", "bugs/lost-interrupt", "bugs/wrong-csr-bit"}
 """What these print or how they end depends on time or input."""
-SUPERVISOR = {"tiny/paging"}
+SUPERVISOR = {
+    f"tiny/{name}"
+    for name in ("codedata", "fetchcross", "mprv", "nested", "pagecross", "paging", "ptes", "stimer", "superpage")
+}
 """These want a hart with S mode."""
 
 

@@ -1,20 +1,10 @@
 // an S-mode kernel with Sv39: two processes in U mode at the same address, system calls, a page fault
-#include "tiny.h"
+#include "sv39.h"
 
-#define PAGE 4096UL
-#define PTE_V 1UL
-#define PTE_R 2UL
-#define PTE_W 4UL
-#define PTE_X 8UL
-#define PTE_U 16UL
-#define PTE_A 64UL
-#define PTE_D 128UL
-#define SV39 (8UL << 60)
 #define USER 0x40000000UL        // where a process sees its code
 #define STACK 0x40010000UL       // its page of stack lies below
 #define SHARED 0x40020000UL      // a page that both processes see
 #define LAZY 0x40030000UL        // mapped when it is first touched
-#define CAUSE_STORE_PAGE_FAULT 15
 
 enum { CALL_EXIT, CALL_YIELD, CALL_SAY };
 
@@ -26,9 +16,8 @@ struct process {
   u64 done;
 };
 
-static u64 tables[24][512] __attribute__((aligned(4096)));
 static u8 pages[8][4096] __attribute__((aligned(4096)));
-static u32 tables_used, pages_used;
+static u32 pages_used;
 static struct process processes[2];
 static struct process *current;
 static u64 switches, faults;
@@ -39,18 +28,7 @@ struct process *kernel(void);
 void user_main(u64 id);
 extern u8 __start_user_text[], __stop_user_text[];
 
-static u64 *new_table(void) { return tables[tables_used++]; }
 static u8 *new_page(void) { return pages[pages_used++]; }
-
-// maps a page, or with level 2 a gigabyte
-static void map(u64 *table, u64 address, u64 physical, u64 flags, int level) {
-  for (int at = 2; at > level; at--) {
-    u64 *entry = &table[(address >> (12 + 9 * at)) & 511];
-    if (!(*entry & PTE_V)) *entry = ((u64)new_table() >> 12) << 10 | PTE_V;
-    table = (u64 *)((*entry >> 10) << 12);
-  }
-  table[(address >> (12 + 9 * level)) & 511] = (physical >> 12) << 10 | flags | PTE_V;
-}
 
 static u64 *root_of(struct process *process) { return (u64 *)(process->satp << 20 >> 8); }
 
@@ -58,9 +36,7 @@ static void make_process(struct process *process, u64 id, u8 *shared) {
   u64 *root = new_table();
   process->satp = SV39 | (id + 1) << 44 | (u64)root >> 12;
   process->id = id;
-  // the kernel: all RAM and the devices, for itself
-  map(root, 0x80000000, 0x80000000, PTE_R | PTE_W | PTE_X | PTE_A | PTE_D, 2);
-  map(root, 0, 0, PTE_R | PTE_W | PTE_A | PTE_D, 2);
+  map_kernel(root);
   u8 *code = new_page();
   memcpy(code, __start_user_text, __stop_user_text - __start_user_text);
   map(root, USER, (u64)code, PTE_R | PTE_X | PTE_U, 0);
@@ -77,7 +53,7 @@ static void next_process(void) {
   current = other;
   switches++;
   csr_write(satp, current->satp);
-  asm volatile("sfence.vma" : : : "memory");
+  sfence();
 }
 
 // a page comes at the first access to it
@@ -85,7 +61,7 @@ __attribute__((noinline)) static void page_fault(u64 address) {
   if (address - LAZY >= PAGE) panic("process %lu: page fault at %lx\n", current->id, address);
   faults++;
   map(root_of(current), LAZY, (u64)new_page(), PTE_R | PTE_W | PTE_U, 0);
-  asm volatile("sfence.vma" : : : "memory");
+  sfence();
 }
 
 __attribute__((noinline)) static void say(u64 value) { printf("process %lu: %lu\n", current->id, value); }
@@ -103,7 +79,7 @@ __attribute__((noinline)) static void system_call(void) {
       current->done = 1;
       if (processes[0].done && processes[1].done) {
         printf("%lu switches, %lu page faults\n", switches, faults);
-        write32(FINISHER, 0x5555);  // power_off() is for M mode
+        finish(0);
       }
       next_process();
   }
@@ -218,7 +194,7 @@ static void start_kernel(void) {
   csr_write(stvec, s_trap);
   current = &processes[0];
   csr_write(satp, current->satp);
-  asm volatile("sfence.vma" : : : "memory");
+  sfence();
   s_return(current);
 }
 
@@ -227,15 +203,8 @@ struct frame *trap(struct frame *frame) {
 }
 
 int main(void) {
-  csr_write(pmpaddr0, ~0UL >> 10);
-  csr_write(pmpcfg0, PMP_NAPOT | PMP_R | PMP_W | PMP_X);
   csr_write(medeleg, 1 << CAUSE_ECALL_U | 1 << 12 | 1 << 13 | 1 << CAUSE_STORE_PAGE_FAULT);
-  csr_write(menvcfg, 1UL << 61);  // the hart sets the bits A and D
-  csr_clear(mstatus, 3UL << 11);
-  csr_set(mstatus, 1UL << 11);  // to S mode
-  csr_write(mepc, start_kernel);
-  asm volatile("mret");
-  __builtin_unreachable();
+  to_supervisor(start_kernel);
 }
 
 // ---- what runs in U mode: one page, copied for each process; it calls nothing outside of itself ----

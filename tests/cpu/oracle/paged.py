@@ -86,6 +86,8 @@ class Tables:
             if entry & (R | W | X):
                 return False
             table = ((entry >> 10 << 12) - TABLES) // PAGE
+            if not 0 <= table < self.used:
+                return False  # a superpage that lost its permissions
         return False
 
     def content(self) -> bytes:
