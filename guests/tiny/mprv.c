@@ -18,12 +18,13 @@ static u64 back;
 
 struct frame *trap(struct frame *frame) {
   note_trap(frame);
-  frame->pc += length_at(frame->pc);
   if (cause == CAUSE_ECALL_S || cause == CAUSE_ECALL_U) {
     // what returned to a lesser mode has lost MPRV (privileged spec 3.1.6.3)
     EXPECT(frame->status & MPRV, 0);
     frame->pc = back;
     frame->status |= MPP_M;
+  } else {
+    frame->pc += length_at(frame->pc);
   }
   return frame;
 }
@@ -101,7 +102,7 @@ static void turns(void) {
   u64 sum = 0;
   write64(RAM + 0x100000, 1000);
   for (u64 n = 0; n < TURNS; n++) sum += load(n % 3 ? MPRV | (n % 3 == 1 ? MPP_S : MPP_U | SUM) : 0, RAM + 0x100000);
-  EXPECT(sum, TURNS / 3 * (1000 + 12));  // U mode may not
+  EXPECT(sum, TURNS / 3 * (1000 + 12));  // U mode may not look there
 }
 
 // to S mode with MPRV set: it is gone there

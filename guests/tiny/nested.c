@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #define AT 0x40000000UL
+#define CODE 0x40010000UL
 #define DEEP 6
 #define ROUNDS 60
 #define SSIP 2UL
@@ -68,7 +69,7 @@ static void supervisor(void) {
   csr_set(sie, SSIP);
   // U mode reads the first page: ld a0, 0(a2); ecall
   static u32 code[1024] __attribute__((aligned(4096))) = {0x00063503, 0x73};
-  map(root, AT - PAGE, (u64)code, PTE_X | PTE_U, 0);
+  map(root, CODE, (u64)code, PTE_X | PTE_U, 0);
   for (u64 n = 0; n < DEEP; n++) map(root, AT + n * PAGE, (u64)pages[n], PTE_R | (n ? 0 : PTE_U), 0);
   for (u64 round = 0; round < ROUNDS; round++) {
     for (u64 n = 0; n < DEEP; n++) {
@@ -76,7 +77,7 @@ static void supervisor(void) {
       *pte_of(root, AT + n * PAGE, 0) &= ~PTE_V;
     }
     sfence();
-    EXPECT(in_user(AT - PAGE, 0, AT, 0), 500);
+    EXPECT(in_user(CODE, 0, AT, 0), 500);
     EXPECT(depth, 0);
     EXPECT(deepest, DEEP);
     EXPECT(s_traps, (round + 1) * (DEEP + 2));

@@ -105,8 +105,8 @@ static void tables_move(void) {
   entry[0] = pte((u64)pages[0], DATA_PTE);
   u64 old = *middle, satp = csr_read(satp);
   memcpy(other, root, PAGE);
-  map(other, AT + (1UL << 30), (u64)pages[1], DATA_PTE, 0);
-  other[AT >> 30] = other[(AT >> 30) + 1];
+  map(other, AT + (2UL << 30), (u64)pages[1], DATA_PTE, 0);
+  other[AT >> 30] = other[(AT >> 30) + 2];
   write64((u64)pages[0], 70), write64((u64)pages[1], 71);
   for (u64 n = 0; n < TURNS; n++) {
     *middle = n & 1 ? pte((u64)leaves, PTE_V) : old;

@@ -13,6 +13,12 @@ enum { SET_TIMER, CLINT_FROM_NOW_ON };  // what S mode asks M mode for
 static u8 pages[2][4096] __attribute__((aligned(4096)));
 static volatile u64 ticks, from_user, by_clint, machine_traps;
 
+// where M mode returns to U mode from: lib's next trap takes its stack there, not S mode's
+static struct {
+  u8 stack[1024];
+  struct frame frame;
+} machine __attribute__((aligned(16)));
+
 struct frame *trap(struct frame *frame) {
   machine_traps = machine_traps + 1;
   u64 why = csr_read(mcause);
@@ -29,7 +35,9 @@ struct frame *trap(struct frame *frame) {
   } else {
     trap_panic(frame);
   }
-  return frame;
+  if (frame->status & MSTATUS_MPP_M) return frame;
+  machine.frame = *frame;
+  return &machine.frame;
 }
 
 static void ask(u64 what, u64 when) {

@@ -51,7 +51,7 @@ static void map(u64 *root, u64 address, u64 physical, u64 flags, int level) {
 }
 
 // the kernel: all RAM and the devices, where they are
-static void map_kernel(u64 *root) {
+__attribute__((unused)) static void map_kernel(u64 *root) {
   map(root, RAM, RAM, CODE_PTE, 2);
   map(root, 0, 0, DATA_PTE, 2);
 }

@@ -149,6 +149,10 @@ def accepted(word: int, address: int | None, fields: Collection[str]) -> Differe
 
 
 HALF_WAY = next(difference for difference in ACCEPTED if "half-way" in difference.name)
+MENVCFG = 0x30A
+STIP_LATER = "the timer's bit once there is a stimecmp"
+"""Sstc 2.1: "If the result of this comparison changes, it is guaranteed to be reflected in STIP eventually, but not
+necessarily immediately": Spike looks when stimecmp is written or time goes on, rrdbg when menvcfg.STCE is set, too."""
 _FIOM = (
     "Privileged 2.3: of WARL fields an implementation chooses the legal values; Spike, whose fences order everything, "
     "keeps 0, QEMU's `virt` and rrdbg what was written."
@@ -161,7 +165,7 @@ SUPERVISOR_MASKS: dict[int, tuple[str, str, str]] = {
         "senvcfg.FIOM",
         _FIOM,
     ),
-    0x30A: ("menvcfg", "menvcfg.FIOM", _FIOM),
+    MENVCFG: ("menvcfg", "menvcfg.FIOM", _FIOM),
     0x302: (
         "medeleg",
         "delegation of exceptions that do not occur",
@@ -184,6 +188,9 @@ def supervisor_difference(
     """
     number = csr_of(word)
     if number is not None:
+        if number == MENVCFG and "mip" in fields and (int(before["menvcfg"]) ^ int(after["menvcfg"])) >> 63:
+            # neither this one may be seen at once, nor FIOM as Spike has it
+            return STIP_LATER if set(fields) <= {"mip", "menvcfg"} else None
         if number in SUPERVISOR_MASKS and set(fields) == {SUPERVISOR_MASKS[number][0]}:
             return SUPERVISOR_MASKS[number][1]
         difference = accepted(word, None, set(fields) - SUPERVISOR_TRAP)

@@ -86,7 +86,8 @@ class SupervisorCore(CoreSubject):
         for name in COMPARED:
             state[name] = int(hart[_WORDS[name]]) if name in _WORDS else get_csr(core, NUMBER[name])
         state["mstatus"] = get_csr(core, 0x300) | 2 << 34
-        state["minstret"] = int(state["minstret"]) + self.slept & (1 << 64) - 1
+        if not hart[L.MCOUNTINHIBIT] & 4:
+            state["minstret"] = int(state["minstret"]) + self.slept & (1 << 64) - 1
         return state
 
 
