@@ -18,8 +18,17 @@ MANIFEST = HERE / "bin" / "MANIFEST.json"
 LIMIT = 3_000_000_000
 """Steps after which a guest would not end any more."""
 MAX_TEXT = 1500
-"""Longer output is kept as its hash alone."""
-TIMED = {"race", "shell", "storm", "tiny/idle", "bugs/data-race", "bugs/lost-interrupt", "bugs/wrong-csr-bit"}
+"""Longer output, or what is no text, is kept as its hash alone."""
+TIMED = {
+    "race",
+    "shell",
+    "storm",
+    "tiny/garbage",
+    "tiny/idle",
+    "bugs/data-race",
+    "bugs/lost-interrupt",
+    "bugs/wrong-csr-bit",
+}
 """What these print or how they end depends on time or input."""
 SUPERVISOR = {
     f"tiny/{name}"
@@ -67,7 +76,6 @@ def measure(elf: Path) -> dict[str, Any]:
     output = bytearray()
     machine.on_console = lambda _, data: output.extend(data)
     reason = machine.run(LIMIT)
-    text = output.decode("ascii")
     return {
         **({"privilege": privilege} if name in SUPERVISOR else {}),
         "timed": name in TIMED,
@@ -75,7 +83,7 @@ def measure(elf: Path) -> dict[str, Any]:
         "exit_code": machine.exit_code,
         "steps": machine.icount,
         "output_sha256": hashlib.sha256(output).hexdigest(),
-        "output": text if len(text) <= MAX_TEXT else None,
+        "output": output.decode() if output.isascii() and len(output) <= MAX_TEXT else None,
     }
 
 

@@ -27,6 +27,7 @@ from rrdbg_core.cpu.reference.state import (
     TW,
     Leave,
     Trap,
+    Words,
 )
 from rrdbg_core.cpu.reference.trees import FACTORIES, Step
 from rrdbg_core.isa.csr import STI
@@ -43,6 +44,9 @@ def _mix(a: int, b: int) -> int:
 
 class ReferenceCore(Floating):
     """`Core` without a kernel: the same arrays, exits, checks, logs and stops; slower by a factor of some hundreds."""
+
+    def lend(self, clint: Words, clint_at: int, uart: Words, uart_at: int) -> None:
+        """Leave both devices, and the deadline of the CLINT, to the machine."""
 
     # -- running -------------------------------------------------------------------------------------------------------
 
