@@ -42,8 +42,12 @@ GUESTS: dict[str, str | None] = {
     "usermode": None,
     "float": None,
     "disk": None,
+    "paging": None,
+    "superpage": None,
 }
 """Recorded guests and what is typed into them."""
+SUPERVISOR = {"paging", "superpage"}
+"""Those of them that want S mode."""
 DISK = DeviceRef(kind="virtio-blk", name="disk", slot=1, drive=DriveRef(name="disk.img", size_bytes=1 << 20))
 """What the guest `disk` has beside the others' devices; long enough a run for a snapshot behind its writes."""
 
@@ -98,6 +102,7 @@ def make(name: str, script: str | None) -> Path:
     digest = image_digest(image)
     config = MachineConfig(
         isa="rv64gc",
+        privilege="msu" if name in SUPERVISOR else "mu",
         ram_bytes=8 << 20,
         seed=1,
         rtc_base_ns=1_700_000_000_000_000_000,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.addresses import Words
 from rrdbg_core.cpu.core import CHECK_PERIOD, Exit
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.pmp import pmp_allows, pmp_regions
@@ -27,7 +28,6 @@ from rrdbg_core.cpu.reference.state import (
     TW,
     Leave,
     Trap,
-    Words,
 )
 from rrdbg_core.cpu.reference.trees import FACTORIES, Step
 from rrdbg_core.isa.csr import STI
