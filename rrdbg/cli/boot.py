@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -15,7 +16,7 @@ import xxhash
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
-from rrdbg_core.machine.config import ImageRef
+from rrdbg_core.machine.config import MAX_RAM, ImageRef
 from rrdbg_core.machine.devicetree import board_tree
 from rrdbg_core.machine.fdt import BadTree, cells, pack, unpack
 from rrdbg_core.trace.contents import image_digest
@@ -31,6 +32,8 @@ HIGHEST_TREE = 3072 * MIB
 """The device tree lies below this, so that 32-bit code finds it."""
 RISCV_IMAGE, IMAGE_MAGIC_AT = b"RSC\x05", 56
 _GZIP, _ZBOOT = b"\x1f\x8b", b"zimg"
+_FOREIGN = ((b"ARM\x64", 56, "ARM64"), (b"HdrS", 0x202, "x86"))
+"""What the headers of other kernels begin with, where, and whose they are (Documentation/arch of Linux)."""
 _NEXT_STAGE = struct.Struct("<6Q")
 _OSBI, _OSBI_VERSION, _S_MODE = 0x4942534F, 2, 1
 _USAGE = ExitCode.USAGE
@@ -93,6 +96,8 @@ def boot(args: argparse.Namespace) -> Boot:
         RrdbgError: A file cannot be read, is not what it should be, or RAM is too small.
     """
     found = Boot()
+    if args.memory > MAX_RAM:  # less than the least is too little for any kernel
+        raise RrdbgError(f"--memory {args.memory}: it should be at most {MAX_RAM}", exit_code=_USAGE)
     end = RAM_BASE + args.memory
     start = RAM_BASE
     match args.bios:
@@ -123,15 +128,21 @@ def _add_kernel(found: Boot, name: str, start: int, end: int) -> tuple[int, int]
     path = resolve_image(name)
     content = read_input(path, ExitCode.BAD_IMAGE)
     if content[:2] == _GZIP:
+        room = end - RAM_BASE
         try:
-            content = gzip.decompress(content)
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(room + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise loader.BadImage(f"{path}: the compressed kernel is damaged: {error}") from error
+        if len(content) > room:
+            raise loader.BadImage(f"{path}: the kernel is larger than RAM", hint="give it more with --memory")
     if content[4:8] == _ZBOOT:
         raise loader.BadImage(
             f"{path}: a kernel that EFI firmware unpacks (zboot)",
             hint="take the Image that it was made of: arch/riscv/boot/Image",
         )
+    for magic, at, machine in _FOREIGN:
+        if content[at : at + len(magic)] == magic:
+            raise loader.BadImage(f"{path}: a kernel for {machine}", hint="rrdbg runs RISC-V kernels, of 64 bits")
     program = found.add(path, content, start)
     top = max(s.address + s.size for s in program.segments)
     if content[IMAGE_MAGIC_AT : IMAGE_MAGIC_AT + 4] == RISCV_IMAGE:
@@ -171,6 +182,10 @@ def _add_tree(found: Boot, args: argparse.Namespace, kernel_entry: int, disk: tu
             raise loader.BadImage(f"{path}: not a device tree blob: {error}") from error
     chosen = root.child("chosen", {"rng-seed": _entropy(args.seed)})
     if args.append is not None:
+        try:
+            args.append.encode()
+        except UnicodeEncodeError as error:
+            raise RrdbgError(f"--append {args.append!r}: this is no UTF-8", exit_code=_USAGE) from error
         chosen.set({"bootargs": args.append})
     if disk is not None:
         first, last = disk

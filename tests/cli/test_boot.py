@@ -152,6 +152,13 @@ def test_no_firmware_starts_the_kernel_in_m_mode(cli: Cli, folder: Path) -> None
         (["--kernel", "empty"], ExitCode.BAD_IMAGE, ("empty",)),
         (["--kernel", "cut.gz"], ExitCode.BAD_IMAGE, ("cut.gz", "damaged")),
         (["--kernel", "zboot"], ExitCode.BAD_IMAGE, ("zboot", "Image")),
+        (["--kernel", "arm"], ExitCode.BAD_IMAGE, ("arm", "a kernel for ARM64", "RISC-V")),
+        (["--kernel", "x86"], ExitCode.BAD_IMAGE, ("x86", "a kernel for x86", "RISC-V")),
+        (["--kernel", "much.gz"], ExitCode.BAD_IMAGE, ("much.gz", "larger than RAM", "--memory")),
+        (["--kernel", "Image", "--dtb", "cut.dtb"], ExitCode.BAD_IMAGE, ("cut.dtb", "device tree", "cut off")),
+        (["--kernel", "Image", "-m", "9" * 21], ExitCode.USAGE, ("--memory", "at most")),
+        (["--kernel", "Image", "-m", "0"], ExitCode.BAD_IMAGE, ("--memory",)),
+        (["--kernel", "Image", "--append", "\udcff"], ExitCode.USAGE, ("--append", "UTF-8")),
         (["--kernel", "Image", "--dtb", "initrd"], ExitCode.BAD_IMAGE, ("initrd", "device tree")),
         (["--kernel", "Image", "-m", "1M"], ExitCode.BAD_IMAGE, ("--memory",)),
         (["--kernel", "Image", "--initrd", "initrd", "-m", "2M"], ExitCode.BAD_IMAGE, ("--memory",)),
@@ -163,5 +170,9 @@ def test_wrong_options(options: list[str], code: ExitCode, words: tuple[str, ...
     Path("empty").write_bytes(b"")
     Path("cut.gz").write_bytes(gzip.compress(KERNEL_CODE * 50)[:40])
     Path("zboot").write_bytes(b"MZ\0\0zimg" + bytes(100))
+    Path("arm").write_bytes(bytes(56) + b"ARM\x64" + bytes(100))
+    Path("x86").write_bytes(bytes(0x202) + b"HdrS" + bytes(100))
+    Path("much.gz").write_bytes(gzip.compress(bytes(129 * MIB), 1))
+    Path("cut.dtb").write_bytes(pack(board_tree(128 * MIB))[:-900])
     cli("record", *options, "-o", "t.rrt").told(code, *words)
     assert not Path("t.rrt").exists()
