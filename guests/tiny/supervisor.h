@@ -32,7 +32,7 @@ __attribute__((noinline, unused)) static u64 in_user(u64 pc, u64 count, u64 at, 
       "la t0, 1f\n"
       "sd t0, %5\n"
       "csrw sepc, %4\n"
-      "li t0, 1 << 8\n"
+      "li t0, 1 << 8 | 1 << 5\n"  // to U mode, which interrupts of S mode reach with SIE off
       "csrc sstatus, t0\n"
       "sret\n"
       ".balign 4\n"
