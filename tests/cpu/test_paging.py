@@ -176,6 +176,24 @@ def test_a_pte_edited_without_sfence(guest: Guest) -> None:
     assert guest.core.memory.read(SECOND + 64, 8) == b"new 8 by"
 
 
+def test_one_store_to_two_lines_of_page_tables(guest: Guest) -> None:
+    """It takes away a page by the second line; the first one has led to another page only."""
+    pages = VIRTUAL + 15 * PAGE, VIRTUAL + 16 * PAGE
+    for address, place in zip(pages, (FIRST, SECOND), strict=True):
+        guest.map(address, place, V | R | A)
+    ptes = [guest.pte_at(address) for address in pages]
+    assert ptes[1] == ptes[0] + 8
+    assert not ptes[1] % 64
+    tables = VIRTUAL + 32 * PAGE
+    guest.map(tables, ptes[0] & -PAGE, V | R | W | A | D)
+    hart = guest.core.hart
+    hart[L.X + A0], hart[L.X + A1], hart[L.X + A2] = *pages, tables + ptes[0] % PAGE + 4
+    load, other = asm("ld", 14, A0), asm("ld", 15, A1)
+    guest.put(CODE, load, other, asm("sd", 0, A2, 0, 0), load, other)
+    guest.run(5)
+    assert guest.trap() == (LOAD_PAGE_FAULT, pages[1], VIRTUAL + 16)
+
+
 def test_a_page_that_was_written_before_it_held_a_page_table(guest: Guest) -> None:
     """The write TLB lets stores to the page pass, until a walk reads a PTE there."""
     hart = guest.core.hart

@@ -165,6 +165,8 @@ MATCHED = 69  # first of the gates that this step has come to, 0 for none
 UNSAVED_PAGES = 340  # pages that have lines written since the last snapshot, see cpu/native/collect.py
 # what was taken there: pages written, lines of them, pages read, pages executed, lines of them
 TAKEN_WRITTEN, TAKEN_WORDS, TAKEN_READ, TAKEN_EXECUTED, TAKEN_HALVES = range(341, 346)
+PTE_OWNERS = 352  # two words for each of 64 lines with PTEs: its offset + 1, and the only page that it has led to
+PTE_OWNERS_END = 480
 ACCESSES = 320  # of this step: (kind | size << 8, address, value) each
 MAX_ACCESSES = 4
 PLACES = 332  # for each of three accesses the physical addresses of its first and of its last byte

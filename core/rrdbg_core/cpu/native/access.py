@@ -60,7 +60,7 @@ from rrdbg_core.cpu.native.names import (
     WRITE_TLB,
     U,
 )
-from rrdbg_core.cpu.native.paging import flush_translations, holds_pte, not_found, translates, walk
+from rrdbg_core.cpu.native.paging import forget_pte, holds_pte, not_found, translates, walk
 from rrdbg_core.cpu.native.pmp import data_priv, in_ram, pmp, tlb_bank
 from rrdbg_core.cpu.native.seen import is_unseen, is_watched, log_access, seen
 from rrdbg_core.cpu.native.traps import fault
@@ -324,7 +324,7 @@ def slow_load(c, slot, address, size, signed, left):
 def write_piece(c, place, size, value, left):
     """Store to RAM and do what follows from it: dirty page, stale code, stale translations, watches.
 
-    Returns 1 if the TLBs were emptied.
+    Returns 1 if something in the TLBs was forgotten.
     """
     m = words_at(c, MACH)
     ram = bytes_at(c, RAM)
@@ -354,8 +354,7 @@ def write_piece(c, place, size, value, left):
     if both & WATCHED_W != U(0):
         seen(c, WRITE, place, size, old, load_some(ram, offset, size), left)
     if stale:
-        flush_translations(c)
-        m[L.PTE_FLUSHES] += U(1)
+        forget_pte(c, offset, size)
         return U(1)
     return U(0)
 

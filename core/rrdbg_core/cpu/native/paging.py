@@ -3,7 +3,8 @@
 No TLB is guest state: what a page table says is true from the next access on, whether the guest executes sfence.vma or
 not. So the lines of RAM that a walk has read PTEs from are marked. A store to one of them whose old PTE was valid
 empties the TLBs (which hold nothing that an invalid PTE led to) and the marks with them, and leaves the dispatch loop,
-so that the next instruction is fetched anew; sfence.vma itself has nothing left to do.
+so that the next instruction is fetched anew; sfence.vma itself has nothing left to do. Where a line is known to have
+led to one page alone, only that page is forgotten: a kernel that patches its code maps it, page by page, by one PTE.
 
 The bits A and D are set as on QEMU's `virt` (menvcfg.ADUE); entries of the TLBs are made only where they are set, and a
 walk that sets them makes no entry wrong.
@@ -39,6 +40,7 @@ from rrdbg_core.cpu.native.names import (
     NOWHERE,
     OFFSET,
     PAGE,
+    PAGE_MASK,
     PPN,
     PTE,
     PTE_A,
@@ -67,11 +69,15 @@ from rrdbg_core.cpu.native.names import (
     WRITE_FAULT,
     WRITE_PAGE_FAULT,
     WRITE_TLB,
+    XTLB,
     U,
 )
 from rrdbg_core.cpu.native.pmp import in_ram, pmp
 from rrdbg_core.cpu.native.seen import is_watched, seen
 from rrdbg_core.cpu.pipeline import njit
+
+SEVERAL = U(1)
+"""Instead of a page, that a line of PTEs has led to: there may be more, or code of regions."""
 
 
 @njit
@@ -111,17 +117,28 @@ def forget_writes(c, page):
 
 
 @njit
-def mark_pte(c, offset):
-    """Note that a translation depends on the PTE at RAM offset `offset`."""
+def owner_entry(offset):
+    """Return the word of the machine that may hold the line at RAM offset `offset`."""
+    return U(L.PTE_OWNERS) + (((offset >> U(6)) & U(63)) << U(1))
+
+
+@njit
+def mark_pte(c, offset, owner):
+    """Note that a translation depends on the PTE at RAM offset `offset`: that of a page, or of SEVERAL."""
     lines = words_at(c, PTE_LINES)
     page = offset >> U(12)
     bit = U(1) << ((offset >> U(6)) & U(63))
+    m = words_at(c, MACH)
+    entry = owner_entry(offset)
     if lines[page] & bit != U(0):
+        if m[entry] == offset & ~U(63) | U(1) and m[entry + U(1)] != owner:
+            m[entry + U(1)] = SEVERAL
         return
+    m[entry] = offset & ~U(63) | U(1)
+    m[entry + U(1)] = owner
     lines[page] |= bit
     flags = bytes_at(c, FLAGS)
     if U(flags[page]) & PTE == U(0):
-        m = words_at(c, MACH)
         flags[page] = np.uint8(U(flags[page]) | PTE)
         u32_at(c, PTE_LIST)[m[L.PTE_PAGES]] = np.uint32(page)
         m[L.PTE_PAGES] += U(1)
@@ -143,6 +160,40 @@ def flush_translations(c):
         lines[page] = U(0)
         i += U(1)
     m[L.PTE_PAGES] = U(0)
+    i = U(L.PTE_OWNERS)
+    while i < U(L.PTE_OWNERS_END):
+        m[i] = U(0)
+        i += U(2)
+
+
+@njit
+def forget_page(c, page):
+    """Forget what the TLBs know of one page, in whatever mode."""
+    tlb = words_at(c, TLB)
+    i = (page >> U(11)) & U(510)
+    while i < U(16) * BANK:
+        if tlb[i] == page:
+            tlb[i] = NO_TAG
+        i += BANK
+    xtlb = words_at(c, XTLB)
+    i = (page >> U(11)) & U(510)
+    while i < U(4) * BANK:
+        if xtlb[i] == page:
+            xtlb[i] = NO_TAG
+        i += BANK
+
+
+@njit
+def forget_pte(c, offset, size):
+    """Forget what a PTE has led to that was valid and is stored to: `size` bytes at RAM offset `offset` are."""
+    m = words_at(c, MACH)
+    m[L.PTE_FLUSHES] += U(1)
+    entry = owner_entry(offset)
+    one_line = (offset + size - U(1)) & ~U(63) == offset & ~U(63)
+    if one_line and m[entry] == offset & ~U(63) | U(1) and m[entry + U(1)] != SEVERAL:
+        forget_page(c, m[entry + U(1)])
+    else:
+        flush_translations(c)
 
 
 @njit
@@ -261,7 +312,8 @@ def walk(c, address, kind, priv, peek):
         if pte & (PTE_R | PTE_X) == U(0) and pte & (PTE_U | PTE_A | PTE_D) != U(0):
             return NOWHERE
         if peek != U(1):
-            mark_pte(c, at)
+            # regions remember what they have found as long as nothing is forgotten that they depend on
+            mark_pte(c, at, address & PAGE_MASK if peek == U(0) else SEVERAL)
         table = ((pte >> U(10)) & PPN) << U(12)
     inside = (U(1) << (U(12) + U(9) * level)) - U(1)  # bytes of a superpage
     if not permits(h, pte, kind, priv) or (table & inside) != U(0):
