@@ -81,7 +81,7 @@ def describe(trace: Trace) -> Golden:
     """Return what a trace says of itself."""
     console = b"".join(data for epoch in trace.epochs for _, data in epoch.console)
     return Golden(
-        FORMAT_VERSION,
+        trace.format_version,
         trace.manifest.config.machine,
         trace.end_icount,
         trace.ending.exit_code if trace.ending else None,

@@ -46,7 +46,7 @@ def test_taken_apart_and_put_together(tmp_path: Path, chunks: list[Raw]) -> None
 
 # ---- the file itself -------------------------------------------------------------------------------------------------
 def _newer_file(path: Path) -> None:
-    header = b"\x89RRT\r\n\x1a\n" + struct.pack("<HHI", 1, 0, 48) + crafted.FILE_ID
+    header = b"\x89RRT\r\n\x1a\n" + struct.pack("<HHI", 2, 0, 48) + crafted.FILE_ID
 
     path.write_bytes(header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header)) + bytes(100))
 
@@ -61,7 +61,7 @@ def _newer_file(path: Path) -> None:
         (lambda path: path.write_bytes(b"\x89RR"), "cut off inside its header", ExitCode.BAD_TRACE),
         (lambda path: path.write_bytes(b"\x89RRT\r\n\x1a\n" + bytes(90)), "header of .* damaged", ExitCode.BAD_TRACE),
         (lambda path: path.write_bytes(b"\x89RRT\n\x1a\n" + bytes(90)), "not an rrdbg trace", ExitCode.BAD_TRACE),
-        (_newer_file, "format version 1; this rrdbg reads versions up to 0", ExitCode.BAD_TRACE),
+        (_newer_file, "format version 2; this rrdbg reads versions up to 1", ExitCode.BAD_TRACE),
         (lambda path: os.mkfifo(path), "not a regular file", ExitCode.BAD_TRACE),
         (lambda path: path.symlink_to(path), "cannot read", ExitCode.HOST_IO),
         (lambda path: crafted.write(path, []), "manifest, which comes first, is missing", ExitCode.BAD_TRACE),

@@ -67,7 +67,7 @@ def chunks(data: bytes) -> list[tuple[int, int, int, bytes]]:
     """Return kind, first, last and content of each chunk."""
     assert data[:8] == bytes.fromhex("8952 5254 0d0a 1a0a")
     version, flags, size, file_id, check = struct.unpack_from("<HHI16sQ", data, 8)
-    assert (version, flags, size) == (0, 0, 40)
+    assert (version, flags, size) == (1, 0, 40)
     assert check == xxhash.xxh3_64_intdigest(data[:32])
     result, at = [], 40
     while at < len(data):

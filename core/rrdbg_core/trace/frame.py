@@ -149,8 +149,8 @@ def file_header(file_id: bytes) -> bytes:
     return header + CHECKSUM.pack(xxhash.xxh3_64_intdigest(header))
 
 
-def parse_file_header(data: bytes, path: str) -> bytes:
-    """Return the file id.
+def parse_file_header(data: bytes, path: str) -> tuple[bytes, int]:
+    """Return the file id and the version of the format.
 
     Raises:
         BadTrace: This is no trace, or one of a newer version.
@@ -170,7 +170,7 @@ def parse_file_header(data: bytes, path: str) -> bytes:
             f"{path} has format version {version}; this rrdbg reads versions up to {FORMAT_VERSION}",
             hint="use a newer rrdbg",
         )
-    return bytes(file_id)
+    return bytes(file_id), version
 
 
 def checksum(file_id: bytes, offset: int, header: bytes, *stored: bytes | memoryview) -> int:

@@ -13,8 +13,8 @@ from rrdbg_core.checked import Checked, Range
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
 
-FORMAT_VERSION = 0
-"""Version of the file format; 0 may change between releases."""
+FORMAT_VERSION = 1
+"""Version of the file format, which is frozen: what is new is a new kind of chunk or a new version."""
 EPOCH = 1 << 25
 """Steps between digests; snapshots lie at multiples. What they cost is shared by 10 to 100 ms of guest time."""
 CHECK_PERIOD = 1 << 16

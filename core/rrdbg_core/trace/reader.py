@@ -15,7 +15,7 @@ from rrdbg_core.trace import contents, describe, frame, journal
 from rrdbg_core.trace.frame import BadTrace, Chunk, ChunkFlag, ChunkKind
 from rrdbg_core.trace.lazy import EventSequence, LazySequence
 from rrdbg_core.trace.media import Media, MediumInfo, StoredObjects
-from rrdbg_core.trace.model import CHECK_PERIOD, FORMAT_VERSION, Ending, EpochIndex, Manifest, Snapshot
+from rrdbg_core.trace.model import CHECK_PERIOD, Ending, EpochIndex, Manifest, Snapshot
 from rrdbg_core.trace.pagepack import PAGE_BYTES
 from rrdbg_core.trace.pagestore import PageStore
 from rrdbg_core.trace.scan import ChunkFile
@@ -109,8 +109,8 @@ class Trace:
         """The file."""
         self.file_id = file.file_id
         """Random id of the file, 16 bytes."""
-        self.format_version = FORMAT_VERSION
-        """Version of the format; this rrdbg reads one."""
+        self.format_version = file.format_version
+        """Version of the format that the file is in."""
         self.ending: Ending | None = None
         """How it ended; None: the recorder was killed or is still running, or the end was lost."""
         self._chunks: list[Chunk] = []

@@ -36,7 +36,7 @@ class ChunkFile:
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
                 raise BadTrace(f"{self.shown} is {what}", hint="a trace is a file that `rrdbg record` made")
-            self.file_id = frame.parse_file_header(self.read_at(FILE_HEADER_BYTES, 0), self.shown)
+            self.file_id, self.format_version = frame.parse_file_header(self.read_at(FILE_HEADER_BYTES, 0), self.shown)
         except OSError as error:
             os.close(self._fd)
             raise _cannot_open(self.shown, error) from error
