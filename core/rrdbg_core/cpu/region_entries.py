@@ -37,9 +37,7 @@ def region_entries(names: Mapping[str, str]) -> str:
     enter.label("enter")
     _enter(enter)
     enter.label("paged")
-    delta, place = _placed(enter)
-    known = enter.let(f"load i64, ptr {place}")
-    answer = enter.let(f"load i64, ptr {enter.let(f'getelementptr i64, ptr {place}, i64 1')}")
+    delta, known, answer = _placed(enter)
     fits = f"and i1 {enter.let(f'icmp eq i64 {known}, {paging}')}, {enter.let(f'icmp eq i64 {answer}, {delta}')}"
     enter.do(f"br i1 {enter.let(fits)}, label %there, label %unsure, !prof !1")
     enter.label("there")
@@ -49,9 +47,7 @@ def region_entries(names: Mapping[str, str]) -> str:
     enter.tail("@region_unsure", "%ip", "%n", "%w")
 
     unsure = Handler("region_unsure", "noinline cold")
-    delta, place = _placed(unsure)
-    known = unsure.let(f"load i64, ptr {place}")
-    answer = unsure.let(f"load i64, ptr {unsure.let(f'getelementptr i64, ptr {place}, i64 1')}")
+    delta, known, answer = _placed(unsure)
     same = unsure.let(f"icmp eq i64 {known}, {unsure.let(f'load i64, ptr {unsure.word(L.PAGING)}')}")
     refused = unsure.let(f"icmp eq i64 {answer}, {unsure.let(f'or i64 {delta}, 1')}")
     unsure.do(f"br i1 {unsure.let(f'and i1 {same}, {refused}')}, label %beside, label %ask")
@@ -99,14 +95,18 @@ def _enter(f: Handler) -> None:
     f.tail(function, "%ip", "%n", "%w")
 
 
-def _placed(f: Handler) -> tuple[str, str]:
-    """Return how far above its place the page is mapped in which a region is entered, and where the region's row is."""
+def _placed(f: Handler) -> tuple[str, str, str]:
+    """Return how far above its place the page is mapped in which a region is entered, and what is known of the region.
+
+    That is what `region_fits` has left: the PAGING of when it was asked, and its answer.
+    """
     offset = f.let(f"and i64 {f.let('lshr i64 %w, 20')}, {PAGE_MASK}")
     place = f.let(f"add i64 {offset}, {f.mach(L.RAM_BASE)}")
     page = f.let(f"and i64 {f.pc('%ip')}, {PAGE_MASK}")
     delta = f.let(f"sub i64 {page}, {place}")
-    row = f.let(f"shl i64 {_number(f)}, 1")
-    return delta, f.let(f"getelementptr i64, ptr {f.table(REGION_PLACES)}, i64 {row}")
+    row = f.let(f"getelementptr i64, ptr {f.table(REGION_PLACES)}, i64 {f.let(f'shl i64 {_number(f)}, 1')}")
+    known = f.let(f"load i64, ptr {row}")
+    return delta, known, f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {row}, i64 1')}")
 
 
 def _virtual(f: Handler, place: str) -> str:

@@ -167,20 +167,20 @@ def flush_translations(c):
 
 
 @njit
-def forget_page(c, page):
-    """Forget what the TLBs know of one page, in whatever mode."""
-    tlb = words_at(c, TLB)
+def forget_in(tlb, banks, page):
+    """Forget what some banks of a TLB know of one page."""
     i = (page >> U(11)) & U(510)
-    while i < U(16) * BANK:
+    while i < banks * BANK:
         if tlb[i] == page:
             tlb[i] = NO_TAG
         i += BANK
-    xtlb = words_at(c, XTLB)
-    i = (page >> U(11)) & U(510)
-    while i < U(4) * BANK:
-        if xtlb[i] == page:
-            xtlb[i] = NO_TAG
-        i += BANK
+
+
+@njit
+def forget_page(c, page):
+    """Forget what the TLBs know of one page, in whatever mode."""
+    forget_in(words_at(c, TLB), U(16), page)
+    forget_in(words_at(c, XTLB), U(4), page)
 
 
 @njit
