@@ -94,6 +94,19 @@ def test_lists_that_lead_nowhere_end() -> None:
     assert list(modules_of(0xFFFF_FFFF_0000_0000, memory.read)) == []
 
 
+def test_a_list_that_leads_to_a_program_ends_there() -> None:
+    """What the lower half holds is not the kernel's, whatever it looks like."""
+    low = 0x1_0000
+    module = struct.pack("<QQQ", 0, HEAD, HEAD) + b"ext4".ljust(56, b"\0")
+
+    def read(address: int, length: int) -> bytes:
+        if address == HEAD:
+            return struct.pack("<Q", low + 8)
+        return module[address - low :][:length] if low <= address < low + len(module) else b""
+
+    assert list(modules_of(HEAD, read)) == []
+
+
 @pytest.mark.parametrize(
     "fields",
     [

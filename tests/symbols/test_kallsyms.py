@@ -120,6 +120,15 @@ def test_damage_gives_no_other_symbols(order: str) -> None:
     assert refused > 30
 
 
+def test_markers_point_to_their_names_or_there_are_none() -> None:
+    rng = random.Random(6)
+    tables = written(rng, some_symbols(rng, 700, BASE), BASE)
+    for number in range(3):
+        data = bytearray(tables.data)
+        data[tables.places["markers"] + 4 * number] ^= 1
+        assert found_in(memory(rng, bytes(data), 1 << 12, 1 << 16)) == [], number
+
+
 def test_cut_off_tables_are_none() -> None:
     rng = random.Random(3)
     tables = written(rng, some_symbols(rng, 400, BASE), BASE)
