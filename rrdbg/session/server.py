@@ -12,6 +12,8 @@ import signal
 import threading
 from typing import Any
 
+from rrdbg_core.copied import harmless
+
 from rrdbg.session.codec import pack_error
 from rrdbg.session.pipe import Channel
 
@@ -29,7 +31,9 @@ class Server:
 
     def run(self) -> None:
         """Serve until the input ends."""
-        threading.Thread(target=self._read, name="rrdbg-pipe", daemon=True).start()
+        reader = threading.Thread(target=self._read, name="rrdbg-pipe", daemon=True)
+        harmless.add(reader)
+        reader.start()
         import rrdbg.session.replay
         import rrdbg.session.session  # noqa: F401 - both while the face is still getting ready
 

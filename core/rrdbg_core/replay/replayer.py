@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.armed import NOTHING, Armed
 from rrdbg_core.replay.capsule import source_of
 from rrdbg_core.replay.checking import HINT, Checker
+from rrdbg_core.replay.crew import MAX_JOBS, Crew, crew_size
 from rrdbg_core.replay.ladder import Ladder
 from rrdbg_core.replay.search import windows
 from rrdbg_core.replay.stats import RunStats
@@ -44,6 +46,10 @@ RUNG_SHARE = 32
 LOG_ROWS = 4096
 RESTORE_STEPS = 1 << 18
 """Steps that take as long as going back to a rung: if the target is that near, run on."""
+ALONE_S = 0.1
+"""Host time that a search takes before other processes help with what is left."""
+SHARED_STEPS = 1 << 26
+"""Steps that are worth it: to copy this process takes 20 ms."""
 
 
 class Replayer:
@@ -84,6 +90,7 @@ class Replayer:
         self._chunk = 1 << 17
         self._stretch, self._since_rung = 0, 0.0
         self._traps: list[Words] | None = None
+        self._keeps_rungs = True
         # whether the state is that of a position: not at power-on, nor after an error in the middle of a step
         self._clean = False
         if self._ladder.below(trace.start_icount) is None:
@@ -187,11 +194,59 @@ class Replayer:
         self.passed = [0] * len(targets.gated)
         places = self._ladder.positions(lo + 1, hi)
         paged = bool(self.machine.core.mach[L.SUPERVISOR])
-        for start, stop in windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up, paged=paged):
+        stretches = windows(lo, hi, places, targets.open(), self.trace.epochs, self._look_up, paged=paged)
+        may_share = not any(gated.ignore for gated in targets.gated) and crew_size() > 1
+        began, step = time.perf_counter(), None
+        for start, stop in stretches:
             step = self._last_in(start, stop, targets)
             if step is not None:
                 return step
-        return None
+            if may_share and time.perf_counter() - began > ALONE_S:
+                break
+        while step is None and (batch := list(islice(stretches, MAX_JOBS))):
+            step = self._last_shared(batch, targets)
+        return step
+
+    def _last_shared(self, stretches: Sequence[tuple[int, int]], targets: Targets) -> int | None:
+        """Return the last step that stops in one of some stretches, the newest first; gates ignore nothing."""
+
+        def search(number: int) -> bytes:
+            step = self._last_in(*stretches[number], targets)
+            return b"" if step is None else step.to_bytes(8, "little")
+
+        found = self.share(len(stretches), search, sum(stop - start for start, stop in stretches))
+        return None if found is None else int.from_bytes(found[1], "little")
+
+    def share(self, count: int, do: Callable[[int], bytes], steps: int) -> tuple[int, bytes] | None:
+        """Have copies of this process help with jobs that move the guest; it then stands anywhere.
+
+        Args:
+            count: Number of jobs, at most `MAX_JOBS`.
+            do: Does a job, by its number, with the motions of this replayer, and returns its answer; empty: none.
+            steps: How many there are to run in all of them.
+
+        Returns:
+            Number and answer of the first job that has one.
+        """
+        poll = self.poll
+
+        def alone() -> None:
+            self.poll = lambda icount: crew.look()
+            self._keeps_rungs = False
+            self.machine.core.supply.renew()
+
+        def look(icount: int) -> None:
+            poll(icount)
+            crew.look()
+
+        copies = crew_size() - 1 if steps >= SHARED_STEPS else 0
+        crew = Crew(count, do, prepare=alone, keep=(self.trace.fileno(),), copies=copies)
+        self.poll = look
+        try:
+            return crew.first()
+        finally:
+            self.poll = poll
+            crew.end()
 
     def _last_in(self, start: int, stop: int, targets: Targets) -> int | None:
         """Return the last step in start <= n < stop that stops, and add the newer ones to `passed`."""
@@ -327,7 +382,7 @@ class Replayer:
                 )
             if stop == boundary:
                 self._ladder.passed(stop)
-                if ladder is not False:
+                if ladder is not False and self._keeps_rungs:
                     began = time.perf_counter()
                     with self._kept.timing():
                         self._ladder.keep(partial(self._look_up, stop))

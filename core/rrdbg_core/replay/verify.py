@@ -12,6 +12,7 @@ from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay import blame
 from rrdbg_core.replay.capsule import capture
+from rrdbg_core.replay.crew import crew_size
 from rrdbg_core.replay.differences import state_differences
 from rrdbg_core.replay.pauses import Walker
 from rrdbg_core.replay.plan import Pause, perform, plan, run_on
@@ -21,6 +22,8 @@ from rrdbg_core.trace.reader import Trace
 
 LADDER_BYTES = 64 << 20
 POLL_S = 0.01
+JOBS = 8
+"""For each process, into how many jobs a straight replay is divided that several share: the last ones to end wait."""
 
 
 class VerifyReport(Frozen):
@@ -65,9 +68,9 @@ def verify(
 ) -> VerifyReport:
     """Replay the whole trace against its check words, digests, snapshots and events; with pauses, twice.
 
-    One replay runs straight through. The other stops at random steps: at half of them its state is written out and put,
-    part by part in random order, into a new machine with cold caches, which goes on; at the others it is looked at in
-    every way that a debugger has. Both must go through the same states.
+    One replay runs straight through; without pauses, other processes help with it. The other stops at random steps: at
+    half of them its state is written out and put, part by part in random order, into a new machine with cold caches,
+    which goes on; at the others it is looked at in every way that a debugger has. Both must go through the same states.
 
     Args:
         trace: The trace.
@@ -111,6 +114,8 @@ class _Verifier:
         if problem is not None:
             return problem
         planned = plan(start, self._end, count, seed, processes)
+        if not planned and crew_size() > 1 and self._run_shared():
+            return self._report(True, self._summary(), None, "ok", None)
         stops = [*planned, Pause(self._end, None, 0)]
         for pause, following in zip([None, *planned], stops, strict=True):
             problem = self._run_straight(following.icount)
@@ -134,27 +139,76 @@ class _Verifier:
         text = "\n".join(("the machine does not start in the state of the first snapshot; recorded, now:", *lines))
         return self._report(False, text, 0, "power-on", (0, 0))
 
+    def _run_shared(self) -> bool:
+        """Run the straight replay with the help of other processes; return whether all of it is in order.
+
+        A stretch begins in the state of a recorded snapshot, and is in order if it leads to that of the last one in it.
+        So if each stretch is in order, the whole is. The first one that is not has to be run again, to see why: the
+        straight replay stands at its beginning.
+        """
+        straight, places = self._straight, self._trace.snapshot_icounts
+        count = min(crew_size() * JOBS, len(places))
+        firsts = [number * len(places) // count for number in range(1, count)]  # snapshots at which stretches begin
+        ends = [*(places[number] for number in firsts), self._end]
+
+        def begin(number: int) -> None:
+            straight.seek(places[firsts[number - 1]] if number else straight.start)
+            self._last_snapshot = firsts[number - 1] if number else -1
+            self._generation = straight.machine.core.new_generation()
+
+        def replay(number: int) -> bytes:
+            begin(number)
+            try:
+                return b"" if self._pass(ends[number]) is None else b"a snapshot"
+            except Divergence:
+                return b"the way"
+
+        if count < 2:
+            return False
+        furthest = straight.start
+
+        def progress(icount: int) -> None:
+            nonlocal furthest
+            furthest = max(furthest, icount)
+            self._progress(furthest)
+
+        straight.poll = progress
+        found = straight.share(count, replay, self._end - straight.start)
+        straight.poll = self._progress
+        self._snapshots_seen = len(places)
+        if found is not None:
+            begin(found[0])
+            self._snapshots_seen = self._last_snapshot + 1
+        return found is None
+
     def _run_straight(self, until: int) -> VerifyReport | None:
-        """Run the straight replay on, and compare the snapshots on the way."""
+        """Run the straight replay on, and find out about what is wrong on the way."""
+        try:
+            return self._pass(until)
+        except Divergence as error:
+            finding = blame.recording_differs(self._straight, error)
+            return self._report(False, finding.text, finding.icount, finding.kind, finding.stretch)
+
+    def _pass(self, until: int) -> VerifyReport | None:
+        """Run the straight replay on, and compare the snapshots on the way.
+
+        Raises:
+            Divergence: It differs from the recording between them.
+        """
         straight = self._straight
         places = self._trace.snapshot_icounts
-        try:
-            while True:
-                number = bisect_left(places, straight.icount)
-                if number < len(places) and places[number] == straight.icount and number != self._last_snapshot:
+        while True:
+            number = bisect_left(places, straight.icount)
+            if number < len(places) and places[number] == straight.icount:
+                if number != self._last_snapshot:
                     self._last_snapshot = number
                     problem = self._compare_snapshot(number)
                     if problem is not None:
                         return problem
-                    number += 1
-                elif number < len(places) and places[number] == straight.icount:
-                    number += 1
-                if straight.icount >= until:
-                    return None
-                straight.advance(min(until, places[number]) if number < len(places) else until)
-        except Divergence as error:
-            finding = blame.recording_differs(straight, error)
-            return self._report(False, finding.text, finding.icount, finding.kind, finding.stretch)
+                number += 1
+            if straight.icount >= until:
+                return None
+            straight.advance(min(until, places[number]) if number < len(places) else until)
 
     def _compare_snapshot(self, number: int) -> VerifyReport | None:
         """Compare a snapshot with the replay: its state, and the pages that either has changed since the last one."""
@@ -230,7 +284,7 @@ class _Verifier:
     def _report(
         self, ok: bool, text: str, icount: int | None, kind: str, stretch: tuple[int, int] | None
     ) -> VerifyReport:
-        reached = self._straight.icount if icount is None else icount
+        reached = self._end if icount is None else icount
         return VerifyReport(
             ok,
             text,

@@ -172,6 +172,10 @@ class Trace:
         """Close the file. What was not read before can then not be read any more."""
         self._file.close()
 
+    def fileno(self) -> int:
+        """Return the descriptor of its file."""
+        return self._file.fileno()
+
     # ---- what it holds -----------------------------------------------------------------------------------------------
     @property
     def manifest(self) -> Manifest:

@@ -59,6 +59,10 @@ class ChunkFile:
             os.close(self._fd)
             self._fd = -1
 
+    def fileno(self) -> int:
+        """Return its descriptor."""
+        return self._fd
+
     @property
     def size(self) -> int:
         """Bytes of the file."""

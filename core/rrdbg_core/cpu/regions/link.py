@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rrdbg_core.copied import Copied, harmless, possible
 from rrdbg_core.cpu.regions import helper
-from rrdbg_core.cpu.regions.copied import Copied, possible
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.record import decode_plan, digest, encode_plan, unseal
 from rrdbg_core.cpu.regions.store import Store, current, key
@@ -226,6 +226,7 @@ class Link:
     # ---- the thread that sends ---------------------------------------------------------------------------------------
     def _spawn(self, target: Callable[..., None], name: str, *args: Any) -> bool:
         thread = threading.Thread(target=target, name=name, args=args, daemon=True)
+        harmless.add(thread)  # a copy has a link of its own
         with self._changed:
             self._threads = [old for old in self._threads if old.is_alive()] + [thread]
             try:

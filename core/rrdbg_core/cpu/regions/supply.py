@@ -71,6 +71,10 @@ class Supply:
         """What has been done for this core so far."""
         return Stats() if self._client is None else self._client.stats
 
+    def renew(self) -> None:
+        """Begin anew with what regions there are: in a copy of the process, where the compiler is another's."""
+        self._client, self._next, self._shown = None, 0, set()
+
     def tend(self, steps: int) -> None:
         """Do what is due after `steps` steps of this core, all in all: called before each run."""
         if steps < self._next or self._suspended:

@@ -1,6 +1,7 @@
-"""The compiler as a copy of this process: it has imported most of what it needs, and is ready in 20 ms, not in 250.
+"""A copy of this process that does something else: it has imported what it needs, and is ready in 20 ms, not in 250.
 
-Only a process without other threads is copied: what they hold locked would stay locked for ever.
+Only a process without other threads is copied, but for such as are known: what they hold locked would stay locked for
+ever.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import NoReturn
+from weakref import WeakSet
+
+harmless: WeakSet[threading.Thread] = WeakSet()
+"""Threads that hold no lock that a copy wants which does the same work as this process."""
 
 
 def possible(own: Iterable[threading.Thread]) -> bool:
@@ -34,12 +39,13 @@ class Copied:
     Args:
         main: What it does, with a pipe as standard input and one as standard output.
         stderr: Descriptor of the file that it has as standard error, or `subprocess.DEVNULL`.
+        keep: Other descriptors that stay open in it.
 
     Raises:
         OSError: There are no more processes or files.
     """
 
-    def __init__(self, main: Callable[[], object], stderr: int) -> None:
+    def __init__(self, main: Callable[[], object], stderr: int, keep: Collection[int] = ()) -> None:
         self._dying = threading.Lock()
         self.returncode: int | None = None
         """As that of `Popen`; None while it has not been waited for."""
@@ -56,7 +62,7 @@ class Copied:
             raise
         source, to_copy, from_copy, sink = ends
         if self.pid == 0:
-            _begin(main, source, sink, stderr)
+            _begin(main, source, sink, stderr, keep)
         os.close(source)
         os.close(sink)
         self.stdin = open(to_copy, "wb", buffering=0)  # noqa: SIM115
@@ -82,7 +88,7 @@ class Copied:
         return self.returncode
 
 
-def _begin(main: Callable[[], object], source: int, sink: int, stderr: int) -> NoReturn:
+def _begin(main: Callable[[], object], source: int, sink: int, stderr: int, keep: Collection[int]) -> NoReturn:
     """Forget what this process was, and do something else until the end."""
     try:
         # nothing of what it was is ever finished, closed or deleted here
@@ -93,7 +99,7 @@ def _begin(main: Callable[[], object], source: int, sink: int, stderr: int) -> N
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
-        _keep_only(source, sink, stderr)
+        _keep_only(source, sink, stderr, keep)
         sys.excepthook, sys.stderr = sys.__excepthook__, sys.__stderr__
         main()
     except BaseException:
@@ -103,8 +109,8 @@ def _begin(main: Callable[[], object], source: int, sink: int, stderr: int) -> N
         os._exit(1)
 
 
-def _keep_only(source: int, sink: int, stderr: int) -> None:
-    """Make three files standard input, output and error, and close all others."""
+def _keep_only(source: int, sink: int, stderr: int, keep: Collection[int]) -> None:
+    """Make three files standard input, output and error, and close all others but those to keep."""
     import fcntl
 
     if stderr == subprocess.DEVNULL:
@@ -112,4 +118,8 @@ def _keep_only(source: int, sink: int, stderr: int) -> None:
     # first out of the way of one another
     for number, file in enumerate([fcntl.fcntl(file, fcntl.F_DUPFD, 3) for file in (source, sink, stderr)]):
         os.dup2(file, number)
-    os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))
+    low = 3
+    for kept in sorted(keep):
+        os.closerange(low, kept)
+        low = kept + 1
+    os.closerange(low, 1 + max(map(int, os.listdir("/proc/self/fd"))))
