@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rrdbg_core.cpu import layout as L
 from rrdbg_core.errors import RrdbgError
 from rrdbg_core.replay import crew
 from rrdbg_core.replay.crew import MAX_JOBS, PROCESSES, Crew, crew_size
@@ -217,7 +218,7 @@ def test_a_shared_search_finds_what_one_alone_finds(
         alone, together = Replayer(one), Replayer(two)
         for number in range(12):
             alone.seek(rng.randrange(alone.end))
-            pc = int(alone.machine.core.hart[0])
+            pc = int(alone.machine.core.hart[L.PC])
             targets = Targets((pc,)) if number % 2 == 0 else Targets(watches=(random_watch(rng, alone),))
             lo, hi = sorted(rng.sample(range(alone.end), 2)) if number else (0, alone.end)
             monkeypatch.setenv(PROCESSES, "1")
@@ -246,7 +247,7 @@ def test_a_shared_search_is_cancelled_and_the_replayer_goes_on(
         replayer.seek(replayer.end)
         replayer.poll = cancel
         with pytest.raises(Enough):
-            replayer.share(4, lambda number: replayer.seek(number * 1_000_000) or b"", 1)
+            replayer.share(60, lambda number: replayer.seek(number * 500_000 + 1000) or b"", 1)
         replayer.poll = lambda icount: None
         replayer.seek(1000)
         assert replayer.icount == 1000

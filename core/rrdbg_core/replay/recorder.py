@@ -18,9 +18,11 @@ from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.objects import roots
 from rrdbg_core.machine.stats import Meter
 from rrdbg_core.replay.control import Control
+from rrdbg_core.replay.crew import crew_size
 from rrdbg_core.replay.epoch_index import Collected, EpochCollector, Pages, Words
 from rrdbg_core.replay.hostclock import TICK_S
 from rrdbg_core.replay.live import LiveSource
+from rrdbg_core.replay.scribe import Scribe
 from rrdbg_core.replay.stats import RunStats
 from rrdbg_core.replay.thinning import Thinning
 from rrdbg_core.trace.model import EPOCH, Ending, Manifest, Snapshot, SourceRef
@@ -35,6 +37,8 @@ PROGRESS_S = 0.05
 """Host time between two calls of `on_progress`."""
 GUEST_ERRORS = 1000
 """Guest errors that are handed on; more are only counted."""
+BESIDE = 4
+"""What a snapshot costs in the thread that writes costs the recording a part of that: another CPU does it."""
 
 
 class Until(Frozen):
@@ -67,6 +71,10 @@ class Progress(Frozen):
     """Position up to which the file replays."""
     paused: bool = False
     """The recording stands still because somebody asked for it."""
+
+
+Block = tuple[str, int, bytes | None]
+"""A block of a medium: of which device, its number, and what it holds, if it can be read."""
 
 
 class _Snapped(NamedTuple):
@@ -103,6 +111,21 @@ class _Closed(NamedTuple):
     """The digest of its end."""
     snapshot: _Snapped | None
     """The snapshot of its end, if there is one."""
+    blocks: list[Block]
+    """What it has read first of media."""
+
+
+class _Written(NamedTuple):
+    """A snapshot that is in the file."""
+
+    pages: int
+    """Pages in it."""
+    ns: int
+    """What it has cost, in both threads."""
+    price: int
+    """What it has cost the recording."""
+    paid: int | None
+    """What was paid for it; None: it is free."""
 
 
 class Recording(Frozen):
@@ -189,6 +212,7 @@ def record(
     try:
         return recorder.run()
     finally:
+        recorder.scribe.wait()
         writer.close()
 
 
@@ -215,9 +239,14 @@ class _Recorder:
         self._control = control
         self._clock = source.clock
         self._events: list[Event] = []
+        # at a limit of size each epoch is written at once: so it is known which one was too much
+        self.scribe = Scribe(beside=crew_size() > 1 and writer.max_bytes is None)
+        """Who writes. What it is given belongs to it until it has settled, and so does the writer."""
+        self._blocks: list[Block] = []
+        self._written: list[_Written] = []
+        self._index_ns = 0
         self._closed: list[_Closed] = []
         self._waiting_pages = 0
-        # at a limit of size each epoch is written at once: so it is known which one was too much
         self._batch = BATCH_EPOCHS if writer.max_bytes is None else 1
         self._event_count = self._guest_errors = 0
         self._snapshots, self._digests, self._words, self._indices, self._flushes = (Meter() for _ in range(5))
@@ -236,7 +265,7 @@ class _Recorder:
         machine.on_console, machine.listens = self._printed, until.pattern is not None
         machine.on_guest_error = self._guest_error
         source.stop = self._idle
-        source.on_block = writer.block
+        source.on_block = lambda *block: self._blocks.append(block)
         source.until_ns, source.on_until = until.virtual_ns, self._end_here
         control.wake = source.nudge
 
@@ -258,9 +287,10 @@ class _Recorder:
         self._hand_over()
         machine.core.take_unsaved()
         pages = loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32)
-        self._write_snapshot(self._snap(pages, None, None))
-        self._writer.flush()
+        first = self._snap(pages, None, None)
+        self.scribe.give(lambda: self._write([], first))
         if self.on_start:
+            self._settle()
             self.on_start()
         while not self._is_over():
             goal = self._goal()
@@ -389,11 +419,21 @@ class _Recorder:
     def _hand_over(self, before: int | None = None) -> None:
         """Give the writer the closed epochs, then events, all or those before a position, and check words."""
         self._write_closed()
+        self._settle()
+        self._hand_blocks(self._take_blocks())
         events = self._events
         ready = self._take_events(len(events) if before is None else sum(event.icount < before for event in events))
         # counted first: a writer that is full has taken them
         self._writer.events(ready)
         self._writer.checks(self._take_checks())
+
+    def _take_blocks(self) -> list[Block]:
+        taken, self._blocks[:] = self._blocks[:], []
+        return taken
+
+    def _hand_blocks(self, blocks: Sequence[Block]) -> None:
+        for block in blocks:
+            self._writer.block(*block)
 
     def _take_events(self, count: int) -> list[Event]:
         taken = self._events[:count]
@@ -411,6 +451,7 @@ class _Recorder:
         """Promise that everything up to a position is in the file, and see to it."""
         self._flushed = time.monotonic()
         self._write_closed()
+        self._settle()
         if icount > self._promised:
             self._hand_over(icount + 1)
             self._writer.progress(icount)
@@ -438,31 +479,51 @@ class _Recorder:
         if paid:
             snapshot = self._snap(*core.take_unsaved(), paid)
             self._waiting_pages += len(snapshot.pages)
-        self._closed.append(_Closed(icount, events, words, collected, digest, snapshot))
+        self._closed.append(_Closed(icount, events, words, collected, digest, snapshot, self._take_blocks()))
         if (
             len(self._closed) >= self._batch
             or self._waiting_pages >= BATCH_PAGES
             or time.monotonic() - self._flushed >= BATCH_S
         ):
             self._write_closed()
-            self._flush()
             self._flushed = time.monotonic()
 
     def _write_closed(self) -> None:
-        """Write the closed epochs."""
-        writer, closed = self._writer, self._closed
+        """Have the closed epochs written, and handed to the operating system."""
+        closed, self._closed = self._closed, []
         self._waiting_pages = 0
-        while closed:
-            epoch = closed.pop(0)
-            writer.events(epoch.events)
-            writer.checks(epoch.words)
+        if closed:
+            self._settle()
+            self.scribe.give(lambda: self._write(closed))
+
+    def _settle(self) -> None:
+        """Wait for what is being written, and learn what it has cost."""
+        self.scribe.settle()
+        self._indices.more(self._index_ns)
+        self._index_ns = 0
+        for pages, ns, price, paid in self._written:
+            self._snapshots.add(ns)
+            self._thinning.learn(pages, price)
+            if paid is not None:
+                self._thinning.settle(paid, price)
+        self._written.clear()
+
+    def _write(self, closed: Sequence[_Closed], first: _Snapped | None = None) -> None:
+        """Write epochs, or the first snapshot: the scribe's work."""
+        if first is not None:
+            self._write_snapshot(first)
+        for epoch in closed:
+            self._hand_blocks(epoch.blocks)
+            self._writer.events(epoch.events)
+            self._writer.checks(epoch.words)
             began_ns = time.perf_counter_ns()
-            writer.index(epoch.collected.to_index())
-            self._indices.more(time.perf_counter_ns() - began_ns)
-            writer.digest(epoch.icount, epoch.digest)
-            self._promised = epoch.icount
+            self._writer.index(epoch.collected.to_index())
+            self._index_ns += time.perf_counter_ns() - began_ns
+            self._writer.digest(epoch.icount, epoch.digest)
             if epoch.snapshot is not None:
                 self._write_snapshot(epoch.snapshot)
+        self._flush()
+        self._promised = closed[-1].icount if closed else 0
 
     def _flush(self) -> None:
         with self._flushes.timing():
@@ -481,12 +542,9 @@ class _Recorder:
     def _write_snapshot(self, snapped: _Snapped) -> None:
         began_ns = time.thread_time_ns()
         self._writer.snapshot(snapped.snapshot, snapped.pages, snapped.lines, snapped.content, snapped.objects)
-        ns = snapped.ns + time.thread_time_ns() - began_ns
-        self._snapshots.add(ns)
-        self._thinning.learn(len(snapped.pages), ns)
-        if snapped.paid is not None:
-            self._thinning.settle(snapped.paid, ns)
-        self._promised = snapped.snapshot.icount
+        ns = time.thread_time_ns() - began_ns
+        price = snapped.ns + (ns // BESIDE if self.scribe.beside else ns)
+        self._written.append(_Written(len(snapped.pages), snapped.ns + ns, price, snapped.paid))
 
     def _end(self, reason: str) -> Recording:
         """Write the end. A trace that is full ends without index and digest of its last epoch."""

@@ -29,6 +29,7 @@ class Thinning:
     def __init__(self, ram_pages: int) -> None:
         self._ram_pages = ram_pages
         self._page_ns = PAGE_NS
+        self._knows = False  # whether that was learned
         self._saved = 0
 
     def cost(self, changed_pages: int) -> int:
@@ -55,4 +56,5 @@ class Thinning:
         """Take in what a snapshot has taken."""
         if changed_pages >= LEARNS_FROM:
             found = min(max(ns - BASE_NS, 0) // changed_pages, DEAREST_PAGE_NS)
-            self._page_ns += (found - self._page_ns) // 4
+            self._page_ns += (found - self._page_ns) // (4 if self._knows else 1)
+            self._knows = True
