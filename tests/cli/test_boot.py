@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from rrdbg_core.errors import ExitCode
+from rrdbg_core.machine.base import program_of
 from rrdbg_core.machine.conformance.assembler import assemble
 from rrdbg_core.machine.devicetree import board_tree
 from rrdbg_core.machine.fdt import Node, pack, unpack
+from rrdbg_core.trace.reader import Trace
 
 import rrdbg
 from tests.cli.support import Cli
@@ -103,6 +105,19 @@ def test_the_seed_decides_on_the_kernels_entropy(cli: Cli, folder: Path) -> None
     assert {len(seed) for seed in seeds} == {32}
     assert seeds[0] == seeds[1]
     assert len(set(seeds)) == 4
+
+
+def test_each_run_of_a_kernel_starts_with_the_regions_of_the_runs_before(cli: Cli, folder: Path) -> None:
+    def program(*options: str) -> bytes:
+        assert cli("record", "--kernel", "Image", *options, "-q", "-f", "-o", "t.rrt").code == 0
+        with Trace.open("t.rrt") as trace:
+            return program_of(trace.manifest.config)
+
+    first = program()
+    assert program() == program("--seed", "7") == program("--append", "quiet") == first
+    with_disk = program("--initrd", "initrd")
+    Path("Image").write_bytes(KERNEL_CODE + bytes(8))
+    assert len({first, with_disk, program()}) == 3
 
 
 def test_a_device_tree_of_the_users(cli: Cli, folder: Path) -> None:

@@ -46,6 +46,16 @@ CONTROLLER = -1
 """What stands for the interrupt line of an interrupt controller."""
 
 
+def program_of(config: MachineConfig) -> bytes:
+    """Return what stands for a guest program among the compiled regions on disk: its images.
+
+    Not the device tree: no code is in it, but random numbers for the kernel, others for each run.
+    """
+    tree = config.device_tree
+    code = [ref.digest for ref in config.images if tree is None or ref.load_address != tree]
+    return xxhash.xxh3_128_digest("".join(code).encode())
+
+
 class MachineBase:
     """The machine before power-on; see `Machine`."""
 
@@ -73,8 +83,7 @@ class MachineBase:
         ]
         board = cast("Bus", self)  # whoever this is the base of
         self.map: list[Mapping] = populate(config, board)
-        program = xxhash.xxh3_128_digest("".join(ref.digest for ref in config.images).encode())
-        self.core = Core(config.ram_bytes, program=program, progress=progress) if core is None else core
+        self.core = Core(config.ram_bytes, program=program_of(config), progress=progress) if core is None else core
         self.memory = self.core.memory
         self.core.mach[L.SHIFT] = config.shift
         self.core.mach[L.FLOAT] = MSTATUS_FS if config.isa == "rv64gc" else 0
