@@ -24,6 +24,7 @@ _free = list(range(FIRST_REGION + MAX_REGIONS - 1, FIRST_REGION - 1, -1))
 """Places in the table of handlers, which all cores of the process share."""
 _libraries = count()
 """Numbers for names, which cannot be used again."""
+_serials = count()
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +39,8 @@ class Region:
     """The bytes that it was made of, by offsets in RAM."""
     lines: dict[int, int]
     """The lines that these lie in, by page."""
+    serial: int
+    """How many were linked before it: an entry belongs to the newest region that has it and can be entered."""
     installed: bool = False
     """Whether it can be entered now."""
 
@@ -113,7 +116,7 @@ def _region(plan: Plan) -> Region:
         for line in range(at // LINE_BYTES, (at + len(data) - 1) // LINE_BYTES + 1):
             page = line // LINES_PER_PAGE
             lines[page] = lines.get(page, 0) | 1 << line % LINES_PER_PAGE
-    return Region(plan, _free.pop(), code, lines)
+    return Region(plan, _free.pop(), code, lines, next(_serials))
 
 
 def _halves(marked: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -34,6 +34,7 @@ class Regions:
         self._breaks: frozenset[int] = frozenset()
         self._suspended = False
         self._waiting: set[Region] = set()  # for slots
+        self._strange: dict[Region, int] = {}  # other code stands there: the generation in which that was seen
         self._gone: list[Plan] = []
         self._changed: set[int] = set()
         self.linked = 0
@@ -79,6 +80,7 @@ class Regions:
             if region.installed:
                 self._remove(region)
             self._waiting.discard(region)
+            self._strange.pop(region, None)
             self._plans.discard(region.plan)
             for page in region.lines:
                 self._by_page[page].remove(region)
@@ -118,9 +120,18 @@ class Regions:
             self._core.flush_tlb()
 
     def look_again(self) -> None:
-        """Look at the regions whose pages have lost their slots, or got none."""
-        if self._waiting and not self._suspended:
-            self.look(tuple(self._waiting))
+        """Look at the regions whose pages have lost their slots, or got none, or another content than they had.
+
+        Stores to code that is in no region tell nobody: a kernel patches itself while it boots.
+        """
+        if self._suspended:
+            return
+        written = self._core.memory.written
+        rewritten = [
+            region for region, seen in self._strange.items() if any(written[page] >= seen for page in region.lines)
+        ]
+        if self._waiting or rewritten:
+            self.look((*self._waiting, *rewritten))
 
     def code_changed(self, pages: Iterable[int]) -> None:
         """Look at what was written: code of some pages."""
@@ -156,6 +167,7 @@ class Regions:
     def _may_run(self, region: Region) -> bool:
         core = self._core
         self._waiting.discard(region)
+        self._strange.pop(region, None)
         if self._suspended:
             return False
         if not all(core.has_slots(page) for page in region.lines):
@@ -163,7 +175,10 @@ class Regions:
             return False
         if self._breaks and any(block.pc <= at < block.end for at in self._breaks for block in region.plan.blocks):
             return False
-        return region.fits(core.memory.ram)
+        fits = region.fits(core.memory.ram)
+        if not fits:
+            self._strange[region] = core.generation
+        return fits
 
     def _install(self, region: Region) -> bool:
         """Put the region into the slots of its entries; return whether stores may pass by the TLB that must not."""
@@ -176,6 +191,8 @@ class Regions:
         self._cover(region, 1)
         self._lay_out(region)
         for number, pc in enumerate(region.plan.entries[:MAX_ENTRIES]):
+            if self._entries.setdefault(pc, region).serial > region.serial:
+                continue
             self._entries[pc] = region
             core.put_slot(pc, REGION_OP | region.number << 8 | number << 24 | (pc - RAM_BASE) // PAGE_BYTES << 32)
         region.installed = True
