@@ -30,19 +30,23 @@ class Failed(Exception):
     """What was to be measured did not work: its time would say nothing."""
 
 
+USABLE = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Cores that this process may use; none if nobody can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cores:
     """Where things run."""
 
     guest: int | None
-    """Core of what is measured: rrdbg's process, QEMU; None: the system cannot pin."""
+    """Core of what is measured: rrdbg's process, QEMU; None: all of them, or the system cannot pin."""
     helper: int | None
     """Core of the processes that they start, and of the harness; the same one if there is no other."""
 
     def pin(self) -> None:
-        """Pin the calling process to the guest's core."""
-        if self.guest is not None:
-            os.sched_setaffinity(0, {self.guest})
+        """Pin the calling process to the guest's core, or let it run on every core that there was in the beginning."""
+        if USABLE:
+            os.sched_setaffinity(0, USABLE if self.guest is None else {self.guest})
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -56,6 +60,10 @@ class Cores:
             yield
         finally:
             os.sched_setaffinity(0, usable)
+
+
+EVERY = Cores(None, None)
+"""All of them, as the system likes."""
 
 
 def cores(guest: int | None = None, helper: int | None = None) -> Cores:
@@ -104,7 +112,7 @@ def run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=where.pin if where.guest is not None else None,
+        preexec_fn=where.pin if USABLE else None,
     )
     with _off_its_core(process.pid, where):
         try:

@@ -11,7 +11,7 @@ from typing import Any
 from tests.bench import qemu
 from tests.bench.context import Context, Part
 from tests.bench.figures import Better, Figure
-from tests.bench.host import Failed, run
+from tests.bench.host import Cores, Failed, run
 from tests.bench.kernels import KERNELS, QUICK, Kernel, kernel, manifest
 
 PART = "kernels"
@@ -145,9 +145,9 @@ class Bench:
         return guest.steps / max(seconds, 1e-3) / 1e6, done.shift
 
 
-def child(context: Context, module: str, *arguments: str) -> dict[str, Any]:
-    """Run a module in a process of its own and return the JSON that it prints."""
-    done = run([sys.executable, "-m", module, *arguments], context.cores, env=context.environment)
+def child(context: Context, module: str, *arguments: str, where: Cores | None = None) -> dict[str, Any]:
+    """Run a module in a process of its own, on the guest's core or somewhere else, and return the JSON it prints."""
+    done = run([sys.executable, "-m", module, *arguments], where or context.cores, env=context.environment)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

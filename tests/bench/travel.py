@@ -18,7 +18,7 @@ import rrdbg
 from rrdbg.session.api import PointKind, Session
 from tests.bench.context import Context, Part
 from tests.bench.figures import Figure
-from tests.bench.host import peak_bytes
+from tests.bench.host import EVERY, peak_bytes
 from tests.bench.kernels import kernel, scaled
 from tests.bench.speed import child
 
@@ -47,6 +47,7 @@ def travel(context: Context) -> Iterator[Figure]:
     yield _figure("travel", "reverse-stepi", tours, "stepi", "p95", 0.020)
     note = "at most 1 s and what one epoch takes"
     yield _figure("travel", "reverse-continue to the last write of a word", tours, "hunt", "maximum", limit, note)
+    yield _figure("travel", "the same on all cores, wall time", tours, "shared", "maximum", limit, note)
     yield _figure("travel", "engine memory beyond guest RAM touched", tours, "extra", "maximum", 400)
 
 
@@ -58,6 +59,7 @@ def long(context: Context) -> Iterator[Figure]:
     yield _figure("long", "reverse-stepi", tours, "stepi", "p95", 0.005)
     yield _figure("long", "reverse-stepi, slow ones", tours, "stepi", "p99", 0.020)
     yield _figure("long", "reverse-continue to the last write of a word", tours, "hunt", "maximum", None)
+    yield _figure("long", "the same on all cores, wall time", tours, "shared", "maximum", None)
     yield _figure("long", "engine memory beyond guest RAM touched", tours, "extra", "maximum", None)
     yield _figure("long", "trace", tours, "trace", "maximum", None)
 
@@ -88,6 +90,8 @@ def _tours(part: str, context: Context, names: tuple[str, ...], factor: int) -> 
         tour = child(context, __name__, "tour", context.clock, str(path), str(motions), str(words))
         for what, samples in tour.items():
             found[what] += samples
+        context.progress.begin(f"{part}: {name}, {words} hunts on all cores", 5.0)
+        found["shared"] += child(context, __name__, "tour", "wall", str(path), "0", str(words), where=EVERY)["hunt"]
         path.unlink()
         elf.unlink()
     return found
