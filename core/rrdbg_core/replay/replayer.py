@@ -156,11 +156,11 @@ class Replayer:
             self._armed.set(NOTHING)
             self._advance(icount)
 
-    def advance(self, icount: int) -> None:
-        """Run forwards to a position, without going back to anything before."""
+    def advance(self, icount: int, *, rungs: bool = True) -> None:
+        """Run forwards to a position, without going back to anything before; with rungs that lead back, or without."""
         self._recover()
         self._armed.set(NOTHING)
-        self._advance(min(icount, self.end))
+        self._advance(min(icount, self.end), ladder=None if rungs else False)
 
     def run(self, limit: int, targets: Targets) -> Found | None:
         """Run forwards to the first hit and return it, or to position `limit` and return None.

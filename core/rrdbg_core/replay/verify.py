@@ -22,6 +22,8 @@ from rrdbg_core.trace.reader import Trace
 
 LADDER_BYTES = 64 << 20
 POLL_S = 0.01
+CHUNK_PAGES = 1024
+"""Pages that are compared at a time."""
 JOBS = 8
 """For each process, into how many jobs a straight replay is divided that several share: the last ones to end wait."""
 
@@ -102,9 +104,11 @@ class _Verifier:
         self._end = trace.end_icount
         self._words = trace.checks
         self._first_word = trace.start_icount // CHECK_PERIOD + 1
-        self._snapshots_seen = self._pauses = self._moves = self._processes = 0
+        self._pauses = self._moves = self._processes = 0
         self._generation = 0
-        self._last_snapshot = -1
+        # a snapshot at the start is what the replay starts from, and compared with the machine at power-on
+        self._last_snapshot = 0 if list(trace.snapshot_icounts[:1]) == [trace.start_icount] else -1
+        self._snapshots_seen = self._last_snapshot + 1
 
     def run(self, count: int, seed: int, processes: int) -> VerifyReport:
         """Do it."""
@@ -148,12 +152,13 @@ class _Verifier:
         """
         straight, places = self._straight, self._trace.snapshot_icounts
         count = min(crew_size() * JOBS, len(places))
-        firsts = [number * len(places) // count for number in range(1, count)]  # snapshots at which stretches begin
-        ends = [*(places[number] for number in firsts), self._end]
+        # snapshots at which stretches begin; -1: there is none at the start
+        firsts = [self._last_snapshot, *(number * len(places) // count for number in range(1, count))]
+        ends = [*(places[number] for number in firsts[1:]), self._end]
 
         def begin(number: int) -> None:
-            straight.seek(places[firsts[number - 1]] if number else straight.start)
-            self._last_snapshot = firsts[number - 1] if number else -1
+            straight.seek(places[firsts[number]] if number else straight.start)
+            self._last_snapshot = firsts[number]
             self._generation = straight.machine.core.new_generation()
 
         def replay(number: int) -> bytes:
@@ -208,7 +213,7 @@ class _Verifier:
                 number += 1
             if straight.icount >= until:
                 return None
-            straight.advance(min(until, places[number]) if number < len(places) else until)
+            straight.advance(min(until, places[number]) if number < len(places) else until, rungs=False)
 
     def _compare_snapshot(self, number: int) -> VerifyReport | None:
         """Compare a snapshot with the replay: its state, and the pages that either has changed since the last one."""
@@ -219,8 +224,10 @@ class _Verifier:
         dirty = machine.core.dirty_pages(self._generation) if number else machine.core.dirty_pages(1)
         self._generation = machine.core.new_generation()
         pages = np.union1d(np.flatnonzero(now != before), dirty).astype(np.uint32)
-        recorded = trace.load_pages(pages, now[pages])
-        wrong = pages[(recorded != machine.memory.rows()[pages]).any(axis=1)].tolist()
+        rows, wrong = machine.memory.rows(), []
+        for at in range(0, len(pages), CHUNK_PAGES):  # memory that was used just now costs no page faults
+            some = pages[at : at + CHUNK_PAGES]
+            wrong += some[(trace.load_pages(some, now[some]) != rows[some]).any(axis=1)].tolist()
         lines = machine.differences(snapshot.state, machine.save())
         lines += [f"RAM page at 0x{0x8000_0000 + page * 4096:x}" for page in wrong[:8]]
         self._snapshots_seen += 1
