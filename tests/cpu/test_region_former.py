@@ -333,6 +333,30 @@ def test_an_interpreter_becomes_one_region() -> None:
     assert counts[0] >= 0.8 * max(counts)
 
 
+def test_long_straight_code_is_cut_into_pieces_that_follow_each_other() -> None:
+    """As that of hashes is, whose loops are unrolled: each begins where another one ends, and none lies on another."""
+    words = [asm("addi", 5, 5, imm=1)] * 999 + [asm("jal", 0, imm=-4 * 999)]
+    pcs = [CODE + 4 * (i % len(words)) for i in range(100_000)]
+    fed = Fed(pages=page_of(words))
+    fed.feed(cut(pcs, random.Random(5), 500))
+    made = sum(len(read(block).pcs) for plan in fed.plans for block in plan.blocks)
+    assert fed.share([pcs[50_000:]]) >= 0.95
+    assert made <= 1.2 * len(words)
+
+
+def test_a_program_that_ran_before_gets_large_regions_at_once() -> None:
+    rng = random.Random(2)
+    pcs = trip(SWITCH, 40_000, {TABLE: bytes(rng.randrange(CASES) for _ in range(1024))})
+    largest = []
+    for known in ([], [Plan((Block(CODE + PAGE, LOOP[0].to_bytes(4, "little")),), (CODE + PAGE,))]):
+        fed = Fed(pages=page_of(SWITCH))
+        for plan in known:
+            fed.profile.adopt(plan)
+        fed.feed(cut(pcs, random.Random(3), 200))
+        largest.append(max(len(plan.blocks) for plan in fed.plans[:1]))
+    assert largest[1] > largest[0]
+
+
 def test_what_needs_the_interpreter_stays_outside_and_is_come_back_from() -> None:
     words = [asm("addi", 5, 5, imm=1), asm("csrrs", 6, imm=0xB00), asm("add", 7, 7, 6), asm("jal", 0, imm=-12)]
     fed = Fed(pages=page_of(words))

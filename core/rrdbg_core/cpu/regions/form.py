@@ -129,6 +129,7 @@ class Profile:
         self._setbacks: dict[int, int] = {}  # by page
         self._tries: dict[int, int] = {}  # by root
         self._planned = 0  # instructions of all plans so far
+        self._again = False  # the program ran before
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
     def add_samples(self, pcs: Sequence[int]) -> None:
@@ -160,7 +161,8 @@ class Profile:
         return set(self._missing)
 
     def adopt(self, plan: Plan) -> None:
-        """Take note that there is a region that was not planned here."""
+        """Take note that there is a region that was not planned here: the program ran before, and will again."""
+        self._again = True
         if not any(live.plan == plan for live in self._lives):
             self._take_over(plan)
 
@@ -258,7 +260,7 @@ class Profile:
         self._since_look = 0
         plans: list[Plan] = []
         room = INSNS_A_LOOK
-        graph = Graph(self._code, self._flow, self._lost)
+        graph = Graph(self._code, self._flow, self._lost, self._entries)
         candidates = self._candidates(graph)
         taken: set[int] = set()
         for region in candidates:
@@ -358,7 +360,7 @@ class Profile:
 
     @property
     def _hurry(self) -> bool:
-        return self._recent >= HURRY
+        return self._recent >= HURRY and not self._again
 
     def _price(self, root: Node) -> float:
         """Return how many steps must be lost for each instruction: twice as many each time at the same place."""

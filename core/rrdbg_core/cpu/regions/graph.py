@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from rrdbg_core.cpu.regions.code import PAGE_MASK, CodePages, Kind
 
@@ -97,12 +97,20 @@ class Node:
 
 
 class Graph:
-    """Blocks, built when they are asked for. It goes by what was known when it was made."""
+    """Blocks, built when they are asked for. It goes by what was known when it was made.
 
-    def __init__(self, code: CodePages, flow: Flow, lost: Mapping[int, float]) -> None:
+    Args:
+        code: The guest's code.
+        flow: What was seen of it.
+        lost: Time lost at each pc, see `Profile`.
+        entries: Where regions are entered: blocks begin there, so that one of a new region does not run past it.
+    """
+
+    def __init__(self, code: CodePages, flow: Flow, lost: Mapping[int, float], entries: Container[int]) -> None:
         self._code = code
         self._flow = flow
         self._lost = lost
+        self._entries = entries
         self._nodes: dict[int, Node | None] = {}
         self._starts: dict[int, int] = {}
         self._leads: dict[int, bool] = {}
@@ -120,7 +128,8 @@ class Graph:
         while at not in self._starts:
             path.append(at)
             before = self._before(at)
-            if before is None or len(path) >= MAX_BLOCK_INSNS:
+            left = at in self._lost and before not in self._lost  # a region ends here: the next one goes on
+            if before is None or left or len(path) >= MAX_BLOCK_INSNS:
                 self._starts[at] = at
                 break
             at = before
@@ -152,7 +161,7 @@ class Graph:
 
     def _before(self, pc: int) -> int | None:
         """Return the instruction that is always executed before this one, if it is in the same block."""
-        if not pc & PAGE_MASK or self._leader(pc):
+        if not pc & PAGE_MASK or self._leader(pc) or pc in self._entries:
             return None
         for length in (2, 4):
             if pc in self._flow.outs.get(pc - length, ()):
@@ -172,7 +181,7 @@ class Graph:
             pcs.append(at)
             kind, target = step.kind, step.target
             at += step.length
-            if kind is not Kind.PLAIN or (at ^ pc) & ~PAGE_MASK or self._leader(at):
+            if kind is not Kind.PLAIN or (at ^ pc) & ~PAGE_MASK or self._leader(at) or at in self._entries:
                 break
         if not pcs:
             return None
