@@ -257,6 +257,8 @@ FIB = [
     asm("jalr", 0, 1),
 ]
 
+STRAIGHT = [asm("addi", 5, 5, imm=1)] * 999 + [asm("jal", 0, imm=-4 * 999)]
+
 CASES = 24
 TABLE = RAM + 0x10000
 # a bytecode interpreter: x18 = bytes, x19 = index, x9 = first case
@@ -335,26 +337,35 @@ def test_an_interpreter_becomes_one_region() -> None:
 
 def test_long_straight_code_is_cut_into_pieces_that_follow_each_other() -> None:
     """As that of hashes is, whose loops are unrolled: each begins where another one ends, and none lies on another."""
-    words = [asm("addi", 5, 5, imm=1)] * 999 + [asm("jal", 0, imm=-4 * 999)]
-    pcs = [CODE + 4 * (i % len(words)) for i in range(100_000)]
-    fed = Fed(pages=page_of(words))
+    pcs = [CODE + 4 * (i % len(STRAIGHT)) for i in range(100_000)]
+    fed = Fed(pages=page_of(STRAIGHT))
     fed.feed(cut(pcs, random.Random(5), 500))
     made = sum(len(read(block).pcs) for plan in fed.plans for block in plan.blocks)
     assert fed.share([pcs[50_000:]]) >= 0.95
-    assert made <= 1.2 * len(words)
+    assert made <= 1.2 * len(STRAIGHT)
+
+
+def fed_again(words: Sequence[int], windows: Sequence[Sequence[int]]) -> tuple[Fed, Fed]:
+    """Return what comes of a program that runs for the first time, and of one that has a region from another run."""
+    first, later = Fed(pages=page_of(words)), Fed(pages=page_of(words))
+    later.profile.adopt(Plan((Block(CODE + PAGE, LOOP[0].to_bytes(4, "little")),), (CODE + PAGE,)))
+    for fed in (first, later):
+        fed.feed(windows)
+    return first, later
 
 
 def test_a_program_that_ran_before_gets_large_regions_at_once() -> None:
     rng = random.Random(2)
     pcs = trip(SWITCH, 40_000, {TABLE: bytes(rng.randrange(CASES) for _ in range(1024))})
-    largest = []
-    for known in ([], [Plan((Block(CODE + PAGE, LOOP[0].to_bytes(4, "little")),), (CODE + PAGE,))]):
-        fed = Fed(pages=page_of(SWITCH))
-        for plan in known:
-            fed.profile.adopt(plan)
-        fed.feed(cut(pcs, random.Random(3), 200))
-        largest.append(max(len(plan.blocks) for plan in fed.plans[:1]))
-    assert largest[1] > largest[0]
+    first, later = fed_again(SWITCH, cut(pcs, random.Random(3), 200))
+    assert len(later.plans[0].blocks) > len(first.plans[0].blocks)
+
+
+def test_a_program_that_ran_before_gets_regions_of_what_is_seldom_run() -> None:
+    pcs = [CODE + 4 * (i % len(STRAIGHT)) for i in range(100_000)]
+    first, later = fed_again(STRAIGHT, cut(pcs, random.Random(5), 60))
+    assert first.plans == []
+    assert later.share([pcs]) >= 0.2
 
 
 def test_what_needs_the_interpreter_stays_outside_and_is_come_back_from() -> None:

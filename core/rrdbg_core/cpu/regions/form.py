@@ -47,6 +47,8 @@ VISIT = 2.0
 """What entering a region costs, in steps of the interpreter."""
 PRICE_IN_A_HURRY, PRICE = 16.0, 4.0
 """Sampled steps that must be lost for each instruction to be compiled; see `DENSE`."""
+LEAST_PRICE = 1.0
+"""The same after several looks in vain, if the program has run before: then it will again, with what is made now."""
 BLOCK_COST, REGION_COST = 2, 8
 """What a block and a region take the compiler, in instructions."""
 MIN_LOST = 24.0
@@ -364,7 +366,10 @@ class Profile:
 
     def _price(self, root: Node) -> float:
         """Return how many steps must be lost for each instruction: twice as many each time at the same place."""
-        return (PRICE_IN_A_HURRY if self._hurry else PRICE) * (1 << self._tries.get(root.pc, 0))
+        price = PRICE_IN_A_HURRY if self._hurry else PRICE
+        if self._again:
+            price = max(price * STEPS_BETWEEN_LOOKS / self._patience, LEAST_PRICE)
+        return price * (1 << self._tries.get(root.pc, 0))
 
     def _pays(self, region: Region) -> bool:
         """Return True if a region is worth compiling, and enough was seen of it."""
