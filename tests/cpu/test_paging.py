@@ -247,6 +247,31 @@ def test_the_status_bits_that_open_pages(guest: Guest) -> None:
         assert hart[L.PC] == VIRTUAL + 8
 
 
+def test_the_status_bits_act_on_the_next_access(guest: Guest) -> None:
+    """Though nothing but the CSR instruction stands between two accesses that would hit the TLB."""
+    hart, core = guest.core.hart, guest.core
+    guest.map(USER, SECOND, V | R | U | A)
+    load = asm("ld", A0, A1)
+    guest.put(CODE, load, asm("csrrc", 0, A2, imm=NUMBER["sstatus"]), load)
+    hart[L.X + A1], hart[L.X + A2], hart[L.MSTATUS] = USER, SUM, SUM
+    guest.run(3)
+    assert guest.trap() == (LOAD_PAGE_FAULT, USER, VIRTUAL + 8)
+
+    mstatus = NUMBER["mstatus"]
+    guest.put(CODE, asm("csrrs", 0, A2, imm=mstatus), load, asm("csrrw", 0, T0, imm=mstatus), load)
+    core.write(FIRST, b"s mode's")
+    hart[L.X + A1], hart[L.X + A2], hart[L.X + T0] = DATA, MPRV, MPRV
+    hart[L.MSTATUS], hart[L.PC], hart[L.PRIV] = 1 << 11, CODE, L.PRIV_M
+    guest.run(4)
+    assert int(hart[L.X + A0]).to_bytes(8, "little") == b"s mode's"
+    assert (hart[L.PC], hart[L.MCAUSE], hart[L.MEPC]) == (M_HANDLER, LOAD_PAGE_FAULT, CODE + 12)
+
+    guest.put(CODE, load, asm("csrrs", 0, A2, imm=mstatus), load)
+    hart[L.X + A1], hart[L.MSTATUS], hart[L.PC] = FIRST, 1 << 11, CODE
+    guest.run(3)
+    assert (hart[L.PC], hart[L.MCAUSE], hart[L.MEPC]) == (M_HANDLER, LOAD_PAGE_FAULT, CODE + 8)
+
+
 def test_the_page_of_the_store_itself_is_taken_away(guest: Guest) -> None:
     """The very next fetch faults, though its page was run the step before."""
     edits(

@@ -14,13 +14,19 @@ from rrdbg_core.cpu.native.names import (
     HART,
     INTERRUPTS,
     MACH,
+    MIE_BIT,
+    MPIE_BIT,
     MPP,
+    MPRV,
     MSTATUS_WRITABLE,
     MXR,
     S_EXCEPTIONS,
     S_INTERRUPTS,
     SD,
     SEI,
+    SIE_BIT,
+    SPIE_BIT,
+    SPP,
     SSI,
     SSTATUS_WRITABLE,
     STCE,
@@ -36,6 +42,9 @@ from rrdbg_core.cpu.native.pmp import pmp_write
 from rrdbg_core.cpu.native.traps import illegal
 from rrdbg_core.cpu.pipeline import njit
 from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
+
+HARMLESS = MIE_BIT | MPIE_BIT | MPP | SIE_BIT | SPIE_BIT | SPP | FS
+"""Bits of mstatus that no translation depends on, without MPRV."""
 
 
 @njit
@@ -65,9 +74,7 @@ def supervisor_csr_exists(h, number):
         return not s_mode or (h[L.MCOUNTEREN] & U(2) != U(0) and h[L.MENVCFG] & STCE != U(0))
     if number >= U(0x104) and number <= U(0x106):
         return True
-    if number >= U(0x140) and number <= U(0x144):
-        return True
-    return number == U(0x100) or number == U(0x10A) or number == U(0x302) or number == U(0x303)
+    return number == U(0x144) or number == U(0x100) or number == U(0x10A) or number == U(0x302) or number == U(0x303)
 
 
 @njit
@@ -103,13 +110,11 @@ def csr_exists(c, number):
         return True
     if number >= U(0x300) and number <= U(0x306):
         return number != U(0x302) and number != U(0x303)
-    if number >= U(0x340) and number <= U(0x344):
-        return True
     if number >= U(0xF11) and number <= U(0xF15):
         return True
     if number >= U(0x7A0) and number <= U(0x7A3):
         return True
-    return number == U(0x30A) or number == U(0x320) or number == U(0x3A0) or number == U(0x3A2)
+    return number == U(0x344) or number == U(0x30A) or number == U(0x320) or number == U(0x3A0) or number == U(0x3A2)
 
 
 @njit
@@ -123,14 +128,6 @@ def supervisor_csr(h, number):
         return h[L.SCOUNTEREN]
     if number == U(0x10A):
         return h[L.SENVCFG]
-    if number == U(0x140):
-        return h[L.SSCRATCH]
-    if number == U(0x141):
-        return h[L.SEPC]
-    if number == U(0x142):
-        return h[L.SCAUSE]
-    if number == U(0x143):
-        return h[L.STVAL]
     if number == U(0x144):
         return h[L.MIP] & h[L.MIDELEG]
     if number == U(0x14D):
@@ -175,14 +172,6 @@ def csr_read(c, number, icount):
         return h[L.MENVCFG]
     if number == U(0x320):
         return h[L.MCOUNTINHIBIT]
-    if number == U(0x340):
-        return h[L.MSCRATCH]
-    if number == U(0x341):
-        return h[L.MEPC]
-    if number == U(0x342):
-        return h[L.MCAUSE]
-    if number == U(0x343):
-        return h[L.MTVAL]
     if number == U(0x344):
         return h[L.MIP]
     if number >= U(0x100) and number <= U(0x303):
@@ -249,14 +238,6 @@ def write_supervisor(c, number, value, icount):
             start_stimer(c, icount)
         elif value & STCE == U(0):
             h[L.STIMER] = U(0)
-    elif number == U(0x140):
-        h[L.SSCRATCH] = value
-    elif number == U(0x141):
-        h[L.SEPC] = value & ~U(1)
-    elif number == U(0x142):
-        h[L.SCAUSE] = value
-    elif number == U(0x143):
-        h[L.STVAL] = value
     elif number == U(0x14D):
         h[L.STIMECMP] = value
         start_stimer(c, icount)
@@ -307,14 +288,6 @@ def csr_write(c, number, value, icount):
         h[L.MCOUNTINHIBIT] = value & U(5)
         h[L.MCYCLE] = cycle if value & U(1) != U(0) else cycle - icount
         h[L.MINSTRET] = instret if value & U(4) != U(0) else instret - icount
-    elif number == U(0x340):
-        h[L.MSCRATCH] = value
-    elif number == U(0x341):
-        h[L.MEPC] = value & ~U(1)
-    elif number == U(0x342):
-        h[L.MCAUSE] = value
-    elif number == U(0x343):
-        h[L.MTVAL] = value
     elif number == U(0xB00):
         set_counter(h, L.MCYCLE, U(1), value, icount)
     elif number == U(0xB02):
@@ -324,27 +297,68 @@ def csr_write(c, number, value, icount):
 
 
 @njit
+def changed(funct3, held, operand):
+    """Return what csrrw, csrrs or csrrc, by the low bits of its funct3, makes of a register."""
+    if funct3 & U(3) == U(2):
+        return held | operand
+    return held & ~operand if funct3 & U(3) == U(3) else operand
+
+
+@njit
+def trap_word(c, number):
+    """Return the word of a register that trap handlers use and nothing else depends on; 0: it is not one, or not here.
+
+    These are xscratch, xepc, xcause and xtval: most accesses are to them.
+    """
+    h = words_at(c, HART)
+    which = (number + U(3)) & U(3)
+    if number & ~U(3) == U(0x340):
+        return U(L.MEPC) + which if h[L.PRIV] == U(L.PRIV_M) else U(0)
+    if number & ~U(3) == U(0x140) and h[L.PRIV] != U(L.PRIV_U) and words_at(c, MACH)[L.SUPERVISOR] != U(0):
+        return U(L.SEPC) + which
+    return U(0)
+
+
+@njit
+def goes_on(h, number, status):
+    """Return True if what follows a write may follow at once: no interrupt is pending, nothing is translated anew.
+
+    Args:
+        h: The hart.
+        number: The register that was written.
+        status: mstatus before that.
+    """
+    if (number != U(0x100) and number != U(0x300)) or h[L.MIP] & h[L.MIE] != U(0):
+        return False
+    return ((status ^ h[L.MSTATUS]) & ~HARMLESS) | (h[L.MSTATUS] & MPRV) == U(0)
+
+
+@njit
 def csr(c, slot, pc, left):
     """Do one of the six CSR instructions."""
     h = words_at(c, HART)
-    icount = words_at(c, MACH)[L.INNER_LIMIT] - left - U(1)
     number = (slot >> U(32)) & U(0xFFF)
     funct3 = (slot >> U(44)) & U(7)
     rs1 = (slot >> U(16)) & U(63)
     operand = rs1 if funct3 & U(4) != U(0) else h[rs1]
     writes = funct3 & U(3) == U(1) or rs1 != U(0)
+    place = trap_word(c, number)
+    if place != U(0):
+        old = h[place]
+        if writes:
+            value = changed(funct3, old, operand)
+            h[place] = value & ~U(1) if number & U(3) == U(1) else value
+        h[(slot >> U(8)) & U(63)] = old
+        return DONE
     if not csr_exists(c, number) or (writes and number >> U(10) == U(3)):
         return illegal(c, pc)
+    icount = words_at(c, MACH)[L.INNER_LIMIT] - left - U(1)
     old = csr_read(c, number, icount)
+    status = h[L.MSTATUS]
     if writes:
-        value = operand
         held = old
         if number == U(0x344):
             held = (old & ~SEI) | h[L.SEIP]  # of SEIP only what software wrote comes back, privileged spec 3.1.9
-        if funct3 & U(3) == U(2):
-            value = held | operand
-        elif funct3 & U(3) == U(3):
-            value = held & ~operand
-        csr_write(c, number, value, icount)
+        csr_write(c, number, changed(funct3, held, operand), icount)
     h[(slot >> U(8)) & U(63)] = old
-    return DONE_OUT if writes else DONE
+    return DONE_OUT if writes and not goes_on(h, number, status) else DONE
