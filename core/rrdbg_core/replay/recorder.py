@@ -286,7 +286,7 @@ class _Recorder:
         loaded = machine.core.dirty_pages(1)
         self._hand_over()
         machine.core.take_unsaved()
-        pages = loaded[machine.memory.rows()[loaded].any(axis=1)].astype(np.uint32)
+        pages = _not_zero(machine.memory.rows(), loaded)
         first = self._snap(pages, None, None)
         self.scribe.give(lambda: self._write([], first))
         if self.on_start:
@@ -591,3 +591,14 @@ class _Recorder:
             self._flushes.cost,
             self._writer.bytes_by_kind,
         )
+
+
+def _not_zero(rows: npt.NDArray[np.uint8], pages: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """Return those of some pages, ascending, that hold anything but zeros: looked at where they lie, since a copy of a
+    kernel takes longer than all else here.
+
+    Shapes: rows u8[n, 4096].
+    """
+    runs = np.split(pages, (np.diff(pages) != 1).nonzero()[0] + 1)
+    held = [run[rows[run[0] : run[-1] + 1].any(axis=1)] for run in runs if len(run)]
+    return np.concatenate(held).astype(np.uint32) if held else np.zeros(0, np.uint32)
