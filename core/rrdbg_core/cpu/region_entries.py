@@ -29,7 +29,7 @@ def region_entries(names: Mapping[str, str]) -> str:
 
     `region_go` goes on at address w, `region_leave` at address ip, with w for the slot there whatever the page holds:
     it may hold the very region that has been left. For both, n counts the next step too. `region_resolve` see
-    `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save.
+    `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save. So does `region_reach`.
     """
     enter = Handler("region")
     paging = enter.let(f"load i64, ptr {enter.word(L.PAGING)}")
@@ -79,7 +79,7 @@ def region_entries(names: Mapping[str, str]) -> str:
     entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
-    return "\n".join([*(f.text() for f in (enter, unsure, go, leave)), _resolve(names)])
+    return "\n".join([*(f.text() for f in (enter, unsure, go, leave)), _resolve(names), _reach()])
 
 
 def _number(f: Handler) -> str:
@@ -145,18 +145,8 @@ def _resolve(names: Mapping[str, str]) -> str:
     f.label("looked_at")
     addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {partly_at}, i64 8')}")
     offset = f.let(f"add i64 %address, {addend}")
-    page, line = f.let(f"lshr i64 {offset}, 12"), f.let(f"and i64 {f.let(f'lshr i64 {offset}, 6')}, 63")
-
-    def lines(table: int) -> str:
-        found = f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
-        return f.let(f"trunc i64 {f.let(f'lshr i64 {found}, {line}')} to i1")
-
-    place = f.let(f"add i64 {offset}, {f.mach(L.RAM_BASE)}")
-    behind = f.let(f"icmp ugt i64 {place}, {f.mach(L.WATCH_LAST)}")
-    before = f.let(f"icmp ult i64 {f.let(f'add i64 {place}, {rest}')}, {f.mach(L.WATCH_FIRST)}")
-    watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i1 false, i1 {lines(WATCHED)}")
-    code = f.let(f"and i1 {write}, {f.let(f'or i1 {lines(LINES)}, {lines(PTE_LINES)}')}")
-    f.do(f"br i1 {f.let(f'or i1 {watched}, {code}')}, label %miss, label %passes")
+    looked_at = _looked_at(f, offset, f.let(f"add i64 {offset}, {rest}"), write)
+    f.do(f"br i1 {looked_at}, label %miss, label %passes")
     f.label("passes")
     f.do(f"ret i64 {offset}")
 
@@ -165,3 +155,68 @@ def _resolve(names: Mapping[str, str]) -> str:
     slow = Handler("resolve_miss", "noinline cold", convention="preserve_mostcc", args=_RESOLVE_ARGS)
     slow.do(f"ret i64 {slow.helper(names, 'resolve', ['%address', '%what'])}")
     return f.text() + slow.text()
+
+
+def _reach() -> str:
+    """Return `region_reach`: how far in RAM a stretch of a page is from its addresses, or -1.
+
+    It is asked for accesses that did not pass by the TLB. They may be to a page of which some lines are watched or hold
+    code; here they pass if none of the stretch's lines is looked at. `what` is 16 if something is read, 32 if something
+    is written, and has lower bits set where a store is misaligned.
+    """
+    f = Handler("region_reach", convention="preserve_mostcc", args="ptr %h, i64 %low, i64 %high, i64 %what, ptr %tlb")
+    page = f.let(f"and i64 %low, {PAGE_MASK}")
+    other = f.let(f"icmp ne i64 {page}, {f.let(f'and i64 %high, {PAGE_MASK}')}")
+    odd = f.let(f"icmp ne i64 {f.let('and i64 %what, 15')}, 0")
+    f.do(f"br i1 {f.let(f'or i1 {other}, {odd}')}, label %miss, label %plain")
+    f.label("plain")
+    index = f.let(f"and i64 {f.let('lshr i64 %low, 8')}, {255 << 4}")
+    unknown, addends = "", []
+    for kind, bank in ((16, 0), (32, WRITE_TLB_BYTES)):
+        banks = [f.let(f"add i64 {index}, {bank + part}") for part in (0, WATCHED_TLB_BYTES)]
+        places = [f.let(f"getelementptr i8, ptr %tlb, i64 {entry}") for entry in banks]
+        whole, partly = (f.let(f"icmp eq i64 {f.let(f'load i64, ptr {place}')}, {page}") for place in places)
+        asked = f.let(f"icmp ne i64 {f.let(f'and i64 %what, {kind}')}, 0")
+        neither = f.let(f"xor i1 {f.let(f'or i1 {whole}, {partly}')}, true")
+        missing = f.let(f"and i1 {asked}, {neither}")
+        unknown = f.let(f"or i1 {unknown}, {missing}") if unknown else missing
+        place = f.let(f"select i1 {whole}, ptr {places[0]}, ptr {places[1]}")
+        addends.append(f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {place}, i64 8')}"))
+    write = f.let(f"icmp ne i64 {f.let('and i64 %what, 32')}, 0")
+    addend = f.let(f"select i1 {write}, i64 {addends[1]}, i64 {addends[0]}")
+    f.do(f"br i1 {unknown}, label %miss, label %known")
+    f.label("known")
+    looked_at = _looked_at(f, f.let(f"add i64 %low, {addend}"), f.let(f"add i64 %high, {addend}"), write)
+    f.do(f"br i1 {looked_at}, label %miss, label %passes")
+    f.label("passes")
+    f.do(f"ret i64 {addend}")
+    f.label("miss")
+    f.do("ret i64 -1")
+    return f.text()
+
+
+def _looked_at(f: Handler, first: str, last: str, write: str) -> str:
+    """Return whether one of the lines from one offset in RAM to another in the same page has to be looked at.
+
+    Args:
+        f: What to emit into.
+        first: Of the first byte.
+        last: Of the last byte.
+        write: Whether something is stored, which lines with code or page tables must see.
+    """
+    page = f.let(f"lshr i64 {first}, 12")
+    below, above = (f.let(f"and i64 {f.let(f'lshr i64 {offset}, 6')}, 63") for offset in (first, last))
+    # the lines from the first to the last
+    unused = f.let(f"sub i64 63, {f.let(f'sub i64 {above}, {below}')}")
+    mask = f.let(f"shl i64 {f.let(f'lshr i64 -1, {unused}')}, {below}")
+
+    def lines(table: int) -> str:
+        return f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
+
+    base = f.mach(L.RAM_BASE)
+    behind = f.let(f"icmp ugt i64 {f.let(f'add i64 {first}, {base}')}, {f.mach(L.WATCH_LAST)}")
+    before = f.let(f"icmp ult i64 {f.let(f'add i64 {last}, {base}')}, {f.mach(L.WATCH_FIRST)}")
+    watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i64 0, i64 {lines(WATCHED)}")
+    code = f.let(f"select i1 {write}, i64 {f.let(f'or i64 {lines(LINES)}, {lines(PTE_LINES)}')}, i64 0")
+    found = f.let(f"and i64 {f.let(f'or i64 {watched}, {code}')}, {mask}")
+    return f.let(f"icmp ne i64 {found}, 0")

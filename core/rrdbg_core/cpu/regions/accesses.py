@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.handler import REACH
 from rrdbg_core.cpu.host_floats import BOX
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.regions.floats import Floats, singles_before
@@ -167,9 +168,26 @@ class Accesses(Floats):
             addends = [self.load("i64", place, "tlb") for place in (addend_at, other_at)]
             both = self.let(f"and i1 {first}, {last}")
             known = self.let(f"and i1 {both}, {self.let(f'icmp eq i64 {addends[0]}, {addends[1]}')}")
-        self.do(f"br i1 {known}, label %{passes}, label %{self._look(number)}, !prof !1")
+        if not reach.offsets:
+            self.do(f"br i1 {known}, label %{passes}, label %{self._look(number)}, !prof !1")
+            self.label(passes)
+            return self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
+        # it may lie in a page of which some lines are watched or hold code, and be beside them
+        asks, beside, found = self.fresh("asks"), self.fresh("beside"), self.fresh("found")
+        self.do(f"br i1 {known}, label %{passes}, label %{asks}, !prof !1")
         self.label(passes)
-        return self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
+        passed = self.load("i64", addend_at, "tlb")
+        self.do(f"br label %{found}")
+        self.label(asks)
+        what = self.let(f"or i64 {odd}, {_FOR_READ * reach.reads | _FOR_WRITE * reach.writes}")
+        function = self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {REACH}')}")
+        answer = self.let(f"call preserve_mostcc i64 {function}(ptr %h, i64 {low}, i64 {high}, i64 {what}, ptr %tlb)")
+        unknown = self.let(f"icmp eq i64 {answer}, -1")
+        self.do(f"br i1 {unknown}, label %{self._look(number)}, label %{beside}")
+        self.label(beside)
+        self.do(f"br label %{found}")
+        self.label(found)
+        return self.let(f"add i64 {address}, {self.let(f'phi i64 [{passed}, %{passes}], [{answer}, %{beside}]')}")
 
     def _moved(self, address: str, offset: int) -> str:
         return self.let(f"add i64 {address}, {offset}") if offset else address
