@@ -106,7 +106,9 @@ def _linker() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm.create_lljit_compiler(suppress_errors=True)
+    # JITLink puts code and data of an object side by side. The older linker maps them where the system likes, and
+    # aborts the process where that is 2 GiB apart, as it may be beside the RAM of several machines.
+    return llvm.create_lljit_compiler(use_jit_link=True, suppress_errors=True)
 
 
 def _region(plan: Plan) -> Region:
