@@ -16,7 +16,7 @@ import xxhash
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.machine import loader
-from rrdbg_core.machine.config import MAX_RAM, ImageRef
+from rrdbg_core.machine.config import MAX_RAM, MIN_RAM, ImageRef
 from rrdbg_core.machine.devicetree import board_tree
 from rrdbg_core.machine.fdt import BadTree, cells, pack, unpack
 from rrdbg_core.trace.contents import image_digest
@@ -30,6 +30,7 @@ INITRD_DISTANCE = 512 * MIB
 """The RAM disk lies so far behind the kernel's start, or half of the RAM, whichever is less."""
 HIGHEST_TREE = 3072 * MIB
 """The device tree lies below this, so that 32-bit code finds it."""
+TREE_NAME = "board.dtb"
 RISCV_IMAGE, IMAGE_MAGIC_AT = b"RSC\x05", 56
 _GZIP, _ZBOOT = b"\x1f\x8b", b"zimg"
 _FOREIGN = ((b"ARM\x64", 56, "ARM64"), (b"HdrS", 0x202, "x86"))
@@ -61,10 +62,13 @@ class Boot:
         kind = "elf" if content[:4] == b"\x7fELF" else "raw"
         where = None if kind == "elf" else address
         program = loader.load(kind, content, path.name, where)
-        digest = image_digest(content)
-        self.images.append(ImageRef(kind=kind, digest=digest, name=path.name, load_address=where))  # type: ignore[arg-type]
-        self.contents[digest] = content
+        self.put(ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=where), content)  # type: ignore[arg-type]
         return program
+
+    def put(self, ref: ImageRef, content: bytes) -> None:
+        """Load what a reference says."""
+        self.images.append(ref)
+        self.contents[ref.digest] = content
 
 
 def wants_boot(args: argparse.Namespace) -> bool:
@@ -89,7 +93,42 @@ def wants_boot(args: argparse.Namespace) -> bool:
     return bool(booted)
 
 
-def boot(args: argparse.Namespace) -> Boot:
+def load(args: argparse.Namespace) -> Boot:
+    """Return what IMAGE, or the options instead of it, load.
+
+    Raises:
+        RrdbgError: A file cannot be read, is not what it should be, or RAM is too small.
+    """
+    return _boot(args) if wants_boot(args) else _image(args)
+
+
+def _image(args: argparse.Namespace) -> Boot:
+    """Return what IMAGE loads: it, and the board's device tree behind it, as QEMU's `-bios none -kernel` does."""
+    path = resolve_image(args.image)
+    content = read_input(path, ExitCode.BAD_IMAGE)
+    kind = loader.detect(path, content, args.load_address)
+    if kind == "elf" and args.load_address is not None:
+        raise RrdbgError(
+            f"{path} is an ELF, which says itself where it goes",
+            hint="leave --load-address out",
+            exit_code=_USAGE,
+        )
+    program = loader.load(kind, content, path.name, args.load_address)
+    found = Boot(entry=args.entry)
+    ref = ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=args.load_address)
+    found.put(ref, content)
+    if MIN_RAM <= args.memory <= MAX_RAM:  # else it is refused, but what is wrong with the image is told first
+        # without rng-seed: recorded twice, a run without input is the same to the bit
+        blob = pack(board_tree(args.memory))
+        address = _tree_address(args.memory, len(blob))
+        apart = all(s.address + s.size <= address or s.address >= address + len(blob) for s in program.segments)
+        if address > RAM_BASE and apart:
+            found.add(Path(TREE_NAME), blob, address)
+            found.device_tree = address
+    return found
+
+
+def _boot(args: argparse.Namespace) -> Boot:
     """Return what the options --bios, --kernel, --initrd, --append and --dtb load.
 
     Raises:
@@ -163,16 +202,14 @@ def _add_initrd(found: Boot, args: argparse.Namespace, kernel_entry: int, top: i
     if not content:
         raise loader.BadImage(f"{path}: the file is empty")
     start = max(kernel_entry + min(args.memory // 2, INITRD_DISTANCE), _aligned(top))
-    digest = image_digest(content)
-    found.images.append(ImageRef(kind="raw", digest=digest, name=path.name, load_address=start))
-    found.contents[digest] = content
+    found.put(ImageRef(kind="raw", digest=image_digest(content), name=path.name, load_address=start), content)
     return start, start + len(content)
 
 
 def _add_tree(found: Boot, args: argparse.Namespace, kernel_entry: int, disk: tuple[int, int] | None, top: int) -> None:
     """Make the device tree, and what fw_dynamic is told, behind everything else."""
     if args.dtb is None:
-        root, name = board_tree(args.memory), "board.dtb"
+        root, name = board_tree(args.memory), TREE_NAME
     else:
         path = Path(args.dtb)
         name = path.name
@@ -196,8 +233,7 @@ def _add_tree(found: Boot, args: argparse.Namespace, kernel_entry: int, disk: tu
     if args.bios not in (None, "default", "none"):
         goes_on = kernel_entry if args.kernel is not None else 0
         stage = _NEXT_STAGE.pack(_OSBI, _OSBI_VERSION, goes_on, _S_MODE, 0, 0)
-    below = min(RAM_BASE + args.memory, HIGHEST_TREE)
-    address = (below - len(blob) - len(stage)) & -KERNEL_ALIGNMENT
+    address = _tree_address(args.memory, len(blob) + len(stage))
     last = disk[1] if disk else top
     if address < last:
         raise RrdbgError(
@@ -209,6 +245,11 @@ def _add_tree(found: Boot, args: argparse.Namespace, kernel_entry: int, disk: tu
     found.device_tree = address
     if stage:
         found.next_stage = address + len(blob)
+
+
+def _tree_address(ram_bytes: int, size: int) -> int:
+    """Return where a device tree of that size goes."""
+    return (min(RAM_BASE + ram_bytes, HIGHEST_TREE) - size) & -KERNEL_ALIGNMENT
 
 
 def _entropy(seed: int | None) -> bytes:

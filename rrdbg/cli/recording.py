@@ -15,17 +15,15 @@ from rrdbg_core.checked import Invalid
 from rrdbg_core.cpu import build
 from rrdbg_core.devices.user import trust
 from rrdbg_core.errors import ExitCode, RrdbgError
-from rrdbg_core.machine import loader
-from rrdbg_core.machine.config import DeviceRef, ImageRef, MachineConfig
+from rrdbg_core.machine.config import DeviceRef, MachineConfig
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.media import HostImage
 from rrdbg_core.replay.recorder import Recording, Until, record
 from rrdbg_core.replay.script import ScriptInput, parse_script, unescape
-from rrdbg_core.trace.contents import image_digest
 
 from rrdbg.cli import host, stats
-from rrdbg.cli.boot import Boot, boot, wants_boot
+from rrdbg.cli.boot import Boot, load
 from rrdbg.cli.console import STDERR, STDOUT, Console
 from rrdbg.cli.devices import added_devices
 from rrdbg.cli.embedding import Embedded, embedded_sources
@@ -86,7 +84,7 @@ def plan(args: argparse.Namespace) -> Plan:
     Raises:
         RrdbgError: They make no sense, or a file that they name cannot be read.
     """
-    loaded = boot(args) if wants_boot(args) else _image(args)
+    loaded = load(args)
     added = added_devices(args.device, args.drive)
     config = _config(args, loaded, added.refs)
     until = _until(args.until)
@@ -98,22 +96,6 @@ def plan(args: argparse.Namespace) -> Plan:
     if args.embed_sources or bundled is not None:
         sources = embedded_sources(read_input(path, ExitCode.BAD_IMAGE), path, bundled)
     return Plan(args, config, loaded.contents, until, _console_input(args), output, sources, added.media)
-
-
-def _image(args: argparse.Namespace) -> Boot:
-    """Return what IMAGE loads."""
-    path = resolve_image(args.image)
-    content = read_input(path, ExitCode.BAD_IMAGE)
-    kind = loader.detect(path, content, args.load_address)
-    if kind == "elf" and args.load_address is not None:
-        raise RrdbgError(
-            f"{path} is an ELF, which says itself where it goes",
-            hint="leave --load-address out",
-            exit_code=ExitCode.USAGE,
-        )
-    loader.load(kind, content, path.name, args.load_address)  # what is wrong with it is told before anything else
-    image = ImageRef(kind=kind, digest=image_digest(content), name=path.name, load_address=args.load_address)
-    return Boot([image], {image.digest: content}, entry=args.entry)
 
 
 def run_recording(args: argparse.Namespace) -> int:

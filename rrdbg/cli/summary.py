@@ -53,7 +53,7 @@ def summary(result: Recording, reason: str, output: str, first_error: str) -> li
         lines.append(result.leftover)
     if result.guest_errors:
         others = f" (and {count(result.guest_errors - 1)} more)" if result.guest_errors > 1 else ""
-        lines.append(f"the guest misused a device: {first_error}{others}")
+        lines.append(f"guest error: {first_error}{others}")
     return [*lines, f"{output}, {size(result.trace_bytes)}. Next: rrdbg tui {shlex.quote(output)}"]
 
 

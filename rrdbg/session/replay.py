@@ -168,7 +168,8 @@ def open_parts(path: str, progress: ProgressCallback | None, symbols: Sequence[s
 
 def symbols_of(trace: Trace, files: Sequence[SymbolFile] = ()) -> SymbolTable:
     """Return the symbols of files and images, the first one first; read when first asked for."""
-    refs = trace.manifest.config.images
+    config = trace.manifest.config
+    refs = [ref for ref in config.images if ref.load_address is None or ref.load_address != config.device_tree]
     return SymbolTable([trace.images[ref.digest] for ref in refs], [ref.name for ref in refs], files)
 
 

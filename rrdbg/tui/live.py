@@ -218,7 +218,7 @@ class LiveApp(DebuggerApp):
                 if turned or time.monotonic() - self._badged >= BADGE_PERIOD:
                     self._show_state()
             case Misuse():
-                self.deck.log_pane.write(f"the guest misused a device: {visible(report.text)}", "error")
+                self.deck.log_pane.write(f"guest error: {visible(report.text)}", "error")
             case Ended():
                 self._over = True
                 self.leave_typing()

@@ -191,3 +191,24 @@ def test_wrong_options(options: list[str], code: ExitCode, words: tuple[str, ...
     Path("cut.dtb").write_bytes(pack(board_tree(128 * MIB))[:-900])
     cli("record", *options, "-o", "t.rrt").told(code, *words)
     assert not Path("t.rrt").exists()
+
+
+@pytest.mark.parametrize("memory", ["8M", "128M", "4G"])
+def test_an_image_finds_the_boards_tree_too(memory: str, cli: Cli, folder: Path) -> None:
+    Path("bare.bin").write_bytes(FIRMWARE_CODE)
+    size = {"8M": 8 * MIB, "128M": 128 * MIB, "4G": 4096 * MIB}[memory]
+    assert cli("record", "bare.bin", "-m", memory, "-q", "-o", "t.rrt").code == 0
+    values, tree = start("t.rrt")
+    assert (values["pc"], values["a0"], values["a2"]) == (RAM, 0, 0)
+    assert values["a1"] == min(RAM + size, 3072 * MIB) - 2 * MIB
+    assert pack(tree) == pack(board_tree(size))
+    assert cli("verify", "t.rrt", "--pauses", "5").code == 0
+
+
+@pytest.mark.parametrize(("memory", "covered"), [("2M", 0), ("64K", 0), ("8M", 8 * MIB), ("8M", 6 * MIB + 1)])
+def test_an_image_without_room_for_a_tree_gets_none(memory: str, covered: int, cli: Cli, folder: Path) -> None:
+    Path("bare.elf").write_bytes(elf([(RAM, FIRMWARE_CODE, max(covered, len(FIRMWARE_CODE)))], entry=RAM))
+    assert cli("record", "bare.elf", "-m", memory, "-q", "-o", "t.rrt").code == 0
+    with rrdbg.open("t.rrt") as session:
+        session.goto(0)
+        assert int(session.evaluate("$a1")) == 0
