@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rrdbg_core.devices.blocktree import BLOCK_BYTES
 from rrdbg_core.machine.config import MACHINE_VERSION, DeviceRef, DriveRef, ImageRef, MachineConfig
+from rrdbg_core.machine.devicetree import board_tree
+from rrdbg_core.machine.fdt import pack
 from rrdbg_core.replay.console_input import ConsoleInput
 from rrdbg_core.replay.live import LiveSource
 from rrdbg_core.replay.recorder import record
@@ -23,6 +25,7 @@ from rrdbg_core.trace.reader import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "traces"
+RAM_BYTES = 8 << 20
 INDEX = FOLDER / "INDEX.json"
 
 SHELL = r"""
@@ -44,10 +47,13 @@ GUESTS: dict[str, str | None] = {
     "disk": None,
     "paging": None,
     "superpage": None,
+    "sbi": r'on "again? ": yes\n',
 }
 """Recorded guests and what is typed into them."""
-SUPERVISOR = {"paging", "superpage"}
+SUPERVISOR = {"paging", "superpage", "sbi"}
 """Those of them that want S mode."""
+KERNEL_AT, TREE_AT = 0x8020_0000, 0x8060_0000
+"""Where a kernel for the built-in firmware and its device tree go."""
 DISK = DeviceRef(kind="virtio-blk", name="disk", slot=1, drive=DriveRef(name="disk.img", size_bytes=1 << 20))
 """What the guest `disk` has beside the others' devices; long enough a run for a snapshot behind its writes."""
 
@@ -96,23 +102,40 @@ def path_of(name: str) -> Path:
     return FOLDER / f"v{FORMAT_VERSION}-{MACHINE_VERSION}-{name}.rrt"
 
 
-def make(name: str, script: str | None) -> Path:
-    """Record one guest and return its trace."""
-    image = next((ROOT / "guests" / "bin").glob(f"**/{name}.elf")).read_bytes()
-    digest = image_digest(image)
+def machine(name: str) -> tuple[MachineConfig, dict[str, bytes]]:
+    """Return the machine of a guest, and its images by digest."""
+    kernel = ROOT / "guests" / "bin" / "payload" / f"{name}.Image"
+    if kernel.exists():
+        tree = pack(board_tree(RAM_BYTES))
+        files = [("raw", kernel.name, KERNEL_AT, kernel.read_bytes()), ("raw", "board.dtb", TREE_AT, tree)]
+    else:
+        elf = next((ROOT / "guests" / "bin").glob(f"**/{name}.elf"))
+        files = [("elf", elf.name, None, elf.read_bytes())]
     config = MachineConfig(
         isa="rv64gc",
         privilege="msu" if name in SUPERVISOR else "mu",
-        ram_bytes=8 << 20,
+        firmware="sbi" if kernel.exists() else "none",
+        entry=KERNEL_AT if kernel.exists() else None,
+        device_tree=TREE_AT if kernel.exists() else None,
+        ram_bytes=RAM_BYTES,
         seed=1,
         rtc_base_ns=1_700_000_000_000_000_000,
-        images=(ImageRef(kind="elf", digest=digest, name=f"{name}.elf"),),
+        images=tuple(
+            ImageRef(kind=kind, digest=image_digest(data), name=file, load_address=address)  # type: ignore[arg-type]
+            for kind, file, address, data in files
+        ),
         devices=(DeviceRef(kind="virtio-rng", name="rng", slot=0), *([DISK] if name == "disk" else [])),
     )
+    return config, {image_digest(data): data for *_, data in files}
+
+
+def make(name: str, script: str | None) -> Path:
+    """Record one guest and return its trace."""
+    config, images = machine(name)
     console = ConsoleInput() if script is None else ScriptInput(parse_script(script))
     path = path_of(name)
     source = LiveSource(config, console, media={"disk": block})
-    record(config, {digest: image}, source, path, force=True, creator="golden")
+    record(config, images, source, path, force=True, creator="golden")
     return path
 
 

@@ -43,3 +43,15 @@ def test_console_output_of_the_shell_is_what_was_typed_for() -> None:
     assert trace.ending is not None
     assert trace.ending.exit_code == 3
     trace.close()
+
+
+def test_the_kernel_got_from_the_firmware_what_it_asked_for_and_was_reset_once() -> None:
+    trace = Trace.open(FOLDER / f"v{FORMAT_VERSION}-{MACHINE_VERSION}-sbi.rrt")
+    assert trace.manifest.config.firmware == "sbi"
+    console = b"".join(data for epoch in trace.epochs for _, data in epoch.console).decode()
+    asked = """\
+sbi 2000000, hart 0, tree d00dfeed, yes, yes, yes, yes, yes, yes, no
+fence 0, hart's state 0, doorbells 1, ticks 5 in time
+"""
+    assert console == f"{asked}again? typed 4, reboots\n{asked}back, and off\n"
+    trace.close()
