@@ -82,7 +82,10 @@ def _download(into: Path, suite: str) -> dict[str, dict[str, str]]:
     kernels = [name for name in apt.depends(KERNEL) if name.startswith("linux-image-")]
     if not kernels:
         raise FetchError(f"{KERNEL} of Debian {suite} names no kernel")
-    names = [kernels[0], BUSYBOX, FIRMWARE]
+    # from Linux 7 on, image, modules and configuration are packages of their own, which that one needs
+    release = kernels[0].removeprefix("linux-image-")
+    parts = [name for name in apt.depends(kernels[0]) if name.startswith("linux-") and name.endswith(f"-{release}")]
+    names = [kernels[0], *parts, BUSYBOX, FIRMWARE]
     _say(f"fetching {', '.join(names)}")
     found = apt.fetch(names)
     return {
@@ -93,21 +96,22 @@ def _download(into: Path, suite: str) -> dict[str, dict[str, str]]:
 
 def _assemble(into: Path, files: Path, program: Path | None) -> None:
     """Make the files that a machine boots from."""
-    kernels = sorted((files / "boot").glob("vmlinu?-*"))
+    libraries = [path for path in (files / "usr/lib/modules", files / "lib/modules") if path.is_dir()]
+    if not libraries:
+        raise FetchError(f"the kernel's package has no modules in {files}")
+    kernels = sorted([*(files / "boot").glob("vmlinu?-*"), *libraries[0].glob("*/vmlinuz")])
     if not kernels:
-        raise FetchError(f"there is no kernel in {files / 'boot'}")
+        raise FetchError(f"there is no kernel in {files / 'boot'} or {libraries[0]}")
     kernel = kernels[-1]
-    release = kernel.name.partition("-")[2]
+    beside = kernel.name == "vmlinuz"
+    release = kernel.parent.name if beside else kernel.name.partition("-")[2]
     (into / "Image").write_bytes(image(kernel))
-    shutil.copyfile(files / "boot" / f"config-{release}", into / "config")
+    shutil.copyfile(kernel.with_name("config" if beside else f"config-{release}"), into / "config")
     for name in ("fw_dynamic.bin", "fw_jump.bin"):
         shutil.copyfile(files / OPENSBI / name, into / name)
     busybox = next((path for path in (files / "usr/bin/busybox", files / "bin/busybox") if path.is_file()), None)
     if busybox is None:
         raise FetchError(f"package {BUSYBOX} has no busybox in it")
-    libraries = [path for path in (files / "usr/lib/modules", files / "lib/modules") if path.is_dir()]
-    if not libraries:
-        raise FetchError(f"the kernel's package has no modules in {files}")
     own = None if program is None else _program(program)
     content = archive(initramfs(busybox.read_bytes(), Modules(libraries[0] / release), own))
     (into / "initramfs.cpio.gz").write_bytes(gzip.compress(content, 6, mtime=0))

@@ -119,3 +119,29 @@ def test_nothing_to_be_had_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "nothing was fetched into" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("layout", ["boot/vmlinux-9.1-riscv64", "usr/lib/modules/9.1-riscv64/vmlinuz"])
+def test_kernels_in_boot_and_beside_their_modules(layout: str, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    modules = files / "usr/lib/modules/9.1-riscv64"
+    contents = {
+        layout: bytes(48) + b"RISCV\0\0\0" + bytes(8),
+        "usr/bin/busybox": b"\x7fELF",
+        "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin": b"dynamic",
+        "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin": b"jump",
+        str(Path(layout).with_name("config" if "modules" in layout else "config-9.1-riscv64")): b"CONFIG_SMP=y\n",
+    }
+    for name, content in contents.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_bytes(content)
+    modules.mkdir(parents=True, exist_ok=True)
+    for name in ("virtio_mmio", "virtio_blk", "virtio_rng", "ext4"):
+        _make_module(modules, name, b"depends=")
+    (tmp_path / "versions.json").write_text("{}")
+    command = [sys.executable, str(LINUX / "fetch.py"), "--into", str(tmp_path), "--offline"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Linux 9.1-riscv64 is in" in done.stderr
+    assert (tmp_path / "Image").read_bytes() == contents[layout]
+    assert (tmp_path / "config").read_bytes() == b"CONFIG_SMP=y\n"
