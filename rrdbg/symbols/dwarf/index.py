@@ -2,14 +2,15 @@
 
 Addresses: `.debug_aranges`, and for units that it leaves out the ranges of their first entry. Names: a name is one text
 in `.debug_str`, so the places that mention it are found by looking for the text's offset in `.debug_info`. That takes
-a search over bytes, some 100 MB in 50 ms, instead of an index over millions of entries.
+a search over bytes, some 100 MB in 50 ms, instead of an index over millions of entries. Linkers let a text be the tail
+of any longer one; where many end in a name, all their offsets are looked for at once, 100 MB in 0.3 s.
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -29,6 +30,15 @@ Wanted = Callable[[Abbreviation], bool]
 
 MAX_TEXTS = 64
 """Places in `.debug_str` where one name is looked for."""
+
+MAX_SEPARATE = 4
+"""Numbers that are looked for one after the other."""
+
+MAX_NAMES = 16
+"""Names whose places are kept."""
+
+SCANNED_BYTES = 1 << 22
+"""Bytes that are looked at in one go, about what a cache holds."""
 
 
 class RangeIndex(Generic[T]):
@@ -116,6 +126,15 @@ class NameIndex:
     def __init__(self, dwarf: Dwarf) -> None:
         self._dwarf = dwarf
         self._linked: list[Unit] | None = None
+        self._places: dict[bytes, Places] = {}
+
+    def _places_of(self, needle: bytes) -> Places:
+        """Return where a name may stand, in all units."""
+        found = self._places.pop(needle, None) or Places(self._dwarf, needle)
+        self._places[needle] = found  # the last one in order is the one that was asked for last
+        if len(self._places) > MAX_NAMES:
+            del self._places[next(iter(self._places))]
+        return found
 
     def find(self, name: str, wanted: Wanted, first: Unit | None = None) -> Iterator[Die]:
         """Yield the entries that have a name or linkage name.
@@ -128,7 +147,7 @@ class NameIndex:
         needle = name.encode("utf-8", "surrogateescape")
         if not needle or b"\0" in needle:
             return
-        found = _Search(self._dwarf, needle, wanted)
+        found = _Search(self._dwarf, self._places_of(needle), wanted)
         if first is not None:
             yield from found.in_unit(first)
         for unit in found.units():
@@ -139,7 +158,7 @@ class NameIndex:
         """Yield the entries of one unit that have a name or linkage name."""
         needle = name.encode("utf-8", "surrogateescape")
         if needle and b"\0" not in needle:
-            yield from _Search(self._dwarf, needle, wanted).in_unit(unit)
+            yield from _Search(self._dwarf, self._places_of(needle), wanted).in_unit(unit)
 
     def at_address(self, address: int) -> Iterator[Die]:
         """Yield the variables that lie at an address for ever, where their entries say it themselves."""
@@ -188,32 +207,97 @@ def _refers_to_others(unit: Unit) -> bool:
 _ORIGINS = (D.AT_ABSTRACT_ORIGIN, D.AT_SPECIFICATION)
 
 
+class Places:
+    """Where units may mention a name.
+
+    Args:
+        dwarf: The debug information.
+        needle: The name.
+    """
+
+    def __init__(self, dwarf: Dwarf, needle: bytes) -> None:
+        self._dwarf = dwarf
+        self.needle = needle
+        """The name."""
+        self._whole: dict[int, array[int]] = {}
+        try:
+            self.offsets = _texts(dwarf.section(".debug_str"), needle)
+            """Where it stands in `.debug_str`."""
+        except DwarfError:
+            self.offsets = []
+
+    def mentioned_in(self, unit: Unit) -> bool:
+        """Return whether a unit's bytes mention the name. The first call looks at the bytes of all units."""
+        lo, hi = unit.first - unit.base, unit.end - unit.base
+        places = self._section(unit)
+        index = bisect_left(places, lo)
+        return index < len(places) and places[index] < hi
+
+    def inside(self, unit: Unit) -> Iterator[int]:
+        """Yield the places in a unit."""
+        lo, hi = unit.first - unit.base, unit.end - unit.base
+        if unit.base not in self._whole:
+            return iter(_places(unit.data[lo:hi], self.needle, self.offsets, lo))
+        places = self._whole[unit.base]
+        return iter(places[bisect_left(places, lo) : bisect_left(places, hi)])
+
+    def _section(self, unit: Unit) -> array[int]:
+        found = self._whole.get(unit.base)
+        if found is None:
+            found = self._whole[unit.base] = _places(unit.data, self.needle, self.offsets, 0)
+        return found
+
+
+def _places(data: bytes, needle: bytes, offsets: Sequence[int], base: int) -> array[int]:
+    """Return where a text, or one of its offsets in `.debug_str`, stands in some bytes, in order; `base` is added.
+
+    Offsets take 4 bytes, or 8 of which the upper 4 are mostly 0: what is found is looked at again.
+    """
+    found = list(_occurrences(data, needle + b"\0"))
+    numbers = [offset & 0xFFFF_FFFF for offset in offsets]
+    if len(numbers) <= MAX_SEPARATE:
+        for number in numbers:
+            found += _occurrences(data, number.to_bytes(4, "little"))
+    else:
+        found += _numbers(data, numbers)
+    return array("Q", (at + base for at in sorted(found)))
+
+
+def _numbers(data: bytes, numbers: Sequence[int]) -> Iterator[int]:
+    """Yield where numbers of 32 bits stand, at any byte; in no order."""
+    import numpy as np
+
+    lower = np.zeros(1 << 16, bool)
+    lower[[number & 0xFFFF for number in numbers]] = True
+    wanted = np.array(numbers, np.uint32)
+    for start in range(0, len(data), SCANNED_BYTES):
+        for first in (start, start + 1):
+            # what ends behind the last byte is no number
+            count = min(SCANNED_BYTES // 2, (len(data) - 2 - first) // 2)
+            if count <= 0:
+                continue
+            halves = np.frombuffer(data, "<u2", count + 1, first)
+            at = np.flatnonzero(lower[halves[:-1]])
+            # the half above stands 2 bytes on
+            whole = halves[at].astype(np.uint32) | halves[at + 1].astype(np.uint32) << np.uint32(16)
+            yield from (at[np.isin(whole, wanted)] * 2 + first).tolist()
+
+
 class _Search:
     """One search for a name."""
 
-    def __init__(self, dwarf: Dwarf, needle: bytes, wanted: Wanted) -> None:
+    def __init__(self, dwarf: Dwarf, places: Places, wanted: Wanted) -> None:
         self._dwarf = dwarf
-        self._needle = needle
+        self._places = places
+        self._needle = places.needle
         self._wanted = wanted
-        try:
-            self._offsets = _texts(dwarf.section(".debug_str"), needle)
-        except DwarfError:
-            self._offsets = []
-
-    def _patterns(self, unit: Unit) -> list[bytes]:
-        size = unit.offset_size
-        return [self._needle + b"\0", *(offset.to_bytes(size, "little") for offset in self._offsets)]
+        self._offsets = places.offsets
 
     def units(self) -> Iterator[Unit]:
         """Yield the units whose bytes mention the name, in their order."""
         indexed = self._indexed_units
         for unit in self._dwarf.units:
-            if unit.offset in indexed:
-                yield unit
-                continue
-            data = unit.data
-            lo, hi = unit.first - unit.base, unit.end - unit.base
-            if any(data.find(pattern, lo, hi) >= 0 for pattern in self._patterns(unit)):
+            if unit.offset in indexed or self._places.mentioned_in(unit):
                 yield unit
 
     @cached_property
@@ -246,7 +330,7 @@ class _Search:
                 return
             numbers: set[int] = set()
             check = _filter(unit, self._wanted)
-            for at in self._positions(unit):
+            for at in self._places.inside(unit):
                 if not check(at):
                     continue
                 number = bisect_right(unit.layout.starts, at) - 1
@@ -256,11 +340,6 @@ class _Search:
                 yield unit.die(number)
         except DwarfError as error:
             unit.problem = unit.problem or str(error)
-
-    def _positions(self, unit: Unit) -> Iterator[int]:
-        data = unit.data
-        for pattern in self._patterns(unit):
-            yield from _occurrences(data, pattern, unit.first - unit.base, unit.end - unit.base)
 
     def _scan(self, unit: Unit) -> Iterator[Die]:
         for number, row in enumerate(unit.layout.abbreviations):
