@@ -73,11 +73,18 @@ class Locations(Inspect):
                     f"no line number information for address {address_text(start, lambda at: self.locate(at).text)}",
                     hint="; ".join(self._symbols.problems()) or "the program was built without -g there",
                 )
+            if asked and asked == line.line and self._goes_on(line):
+                continue
             if asked in (0, line.line):
                 spans.append(LineSpan(line.file, line.line, line.address, line.stop))
             else:  # a line without code: where the next one that has some begins
                 spans.append(LineSpan(line.file, asked, start, start))
         return tuple(dict.fromkeys(spans))
+
+    def _goes_on(self, line: Line) -> bool:
+        """Return whether a row continues the line of the row in front of it, as where a block begins in the middle."""
+        before = self._symbols.line(line.address - 1)
+        return before is not None and (before.file, before.line, before.stop) == (line.file, line.line, line.address)
 
     def _line_starts_at(self, text: str) -> tuple[int, tuple[int, ...]]:
         """Return the line of a place, 0 if it does not name one, and the addresses, without skipping prologues."""
@@ -149,7 +156,7 @@ class Locations(Inspect):
         return tuple(sorted({self._behind_prologue(address) for address in self._line_starts(file, line)}))
 
     def _line_starts(self, file: str, line: int) -> tuple[int, ...]:
-        """Return where a source line begins, in all its copies, ascending."""
+        """Return where a source line begins, in all its copies and in each block that it reaches into, ascending."""
         found = self._symbols.line_addresses(file, line)
         if not found:
             known = self._symbols.knows_file(file)
@@ -159,7 +166,7 @@ class Locations(Inspect):
             )
         first: dict[Hashable, int] = {}
         for address in sorted(found):
-            first.setdefault(self._block_around(address), address)  # one for each block, as in gdb
+            first.setdefault(self._block_around(address), address)  # as in gdb
         return tuple(sorted(first.values()))
 
     def _block_around(self, address: int) -> Hashable:

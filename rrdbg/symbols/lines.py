@@ -145,7 +145,7 @@ class LineTable:
         return found
 
     def addresses(self, file: str, line: int) -> list[int]:
-        """Return the first address of a line in each place it was compiled to, ascending.
+        """Return the addresses at which statements of a line start, ascending.
 
         `file` may be a base name or the end of a path. A line without code means the next one that has some, as in gdb.
         """
@@ -155,11 +155,8 @@ class LineTable:
         for program in {id(p): p for name in names for p in self._by_file[name]}.values():
             rows = program.rows
             numbers = {number for number, name in enumerate(program.files) if name in names}
-            previous = (-1, -1)
             for address, number, row, mark in zip(rows.addresses, rows.files, rows.lines, rows.statements, strict=True):
-                starts = previous != (number, row)
-                previous = (number, row) if mark != _END else (-1, -1)
-                if row < line or mark != _STATEMENT or number not in numbers or not starts:
+                if row < line or mark != _STATEMENT or number not in numbers:
                     continue
                 if not self._debug.dwarf.is_code(address):
                     continue
