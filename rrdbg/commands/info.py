@@ -50,6 +50,8 @@ def _points(points: list[Point], interpreter: Interpreter) -> str:
             f"{point.number:<7} {_TYPE[point.kind]:<14} {'del ' if point.temporary else 'keep'} "
             f"{'y' if point.enabled else 'n'}   {address} {what}".rstrip()
         )
+        if point.physical:
+            lines.append("\tstop by whatever address this physical one is executed")
         if point.space:
             lines.append(f"\tstop only in the address space with root {(point.space & (1 << 44) - 1) << 12:#x}")
         if point.condition:

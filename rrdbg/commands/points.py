@@ -25,6 +25,7 @@ def describe(point: Point) -> str:
     """Return a point as the command that sets it announces it."""
     kind = "Temporary breakpoint" if point.temporary and point.kind is PointKind.BREAK else _KIND[point.kind]
     where = f" at {point.address:#x}" if point.kind is PointKind.BREAK and point.address is not None else ""
+    where = where.replace(" at ", " at physical address ") if point.physical else where
     what = f": {point.what}" if point.kind is not PointKind.BREAK else ""
     at = point.location
     if where and point.more:
@@ -50,10 +51,14 @@ def _set(interpreter: Interpreter, point: Point) -> Output:
 
 def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
     location, condition = split_condition(call.args)
-    everywhere = re.match(r"-a(?:\s+|$)", location)
-    location = location[everywhere.end() :] if everywhere else location
+    flags = set()
+    while match := re.match(r"-([ap])(?:\s+|$)", location):
+        flags.add(match[1])
+        location = location[match.end() :]
+    if "p" in flags and not location:
+        raise UsageError(f"{call.name} -p needs a physical address", hint=f"{call.name} -p 0x80001234")
     point = interpreter.session.add_break(
-        location or "*$pc", condition=condition, temporary=temporary, everywhere=everywhere is not None
+        location or "*$pc", condition=condition, temporary=temporary, everywhere="a" in flags, physical="p" in flags
     )
     return _set(interpreter, point)
 
@@ -61,7 +66,8 @@ def _break(interpreter: Interpreter, call: Call, temporary: bool) -> Output:
 _LOCATION = (
     "LOCATION is a function (its body: behind the prologue), `FILE:LINE`, `LINE`, `+N` lines from here, `*EXPRESSION`, "
     "an address or `symbol+8`; default: here. In a page of U mode it stops in the address space in which it is set, "
-    "with -a in all of them; code of a kernel belongs to none."
+    "with -a in all of them; code of a kernel belongs to none. -p: a physical address, by whatever address it is "
+    "executed."
 )
 
 
@@ -69,7 +75,7 @@ _LOCATION = (
     "break",
     Group.POINTS,
     "stop where an instruction is about to be executed",
-    "[-a] [LOCATION] [if EXPRESSION]",
+    "[-a | -p] [LOCATION] [if EXPRESSION]",
     aliases=("b", "br", "bre", "brea", "hb", "hbreak"),
     args=(Arg.LOCATION,),
     details=f"{_LOCATION} {_CONDITION}",
@@ -82,7 +88,7 @@ def _break_command(interpreter: Interpreter, call: Call) -> Output:
     "tbreak",
     Group.POINTS,
     "set a breakpoint that goes at its first stop",
-    "[-a] [LOCATION] [if EXPRESSION]",
+    "[-a | -p] [LOCATION] [if EXPRESSION]",
     aliases=("tb", "thbreak"),
     args=(Arg.LOCATION,),
     details=f"{_LOCATION} {_CONDITION}",

@@ -218,6 +218,7 @@ class Session(Protocol):
         ignore: int = 0,
         internal: bool = False,
         everywhere: bool = False,
+        physical: bool = False,
     ) -> Point:
         """Set a breakpoint, at a virtual address.
 
@@ -232,6 +233,7 @@ class Session(Protocol):
             internal: A front end's own: numbered from -1 downwards, not among `points`, left alone by what means all
                 points, and not named in a stop's text.
             everywhere: Let it stop in all address spaces.
+            physical: The address is a physical one: it stops by whatever address that is executed.
         """
 
     def add_watch(

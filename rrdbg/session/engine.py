@@ -64,6 +64,12 @@ class Engine(Protocol):
     def passed(self) -> Sequence[int]:
         """For each of the gated targets of the last `run` or `last_hit`, the hits that were passed over."""
 
+    def executed(self, lo: int, hi: int, places: Sequence[int]) -> bool:
+        """Run the steps lo <= n < hi and return whether an instruction at one of some physical addresses was started.
+
+        The guest then stands anywhere.
+        """
+
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
         """Return positions lo <= p < hi that are quick to reach, ascending, the first one being lo."""
 

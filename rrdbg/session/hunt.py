@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.addresses import PHYSICAL, is_fetchable
+from rrdbg_core.cpu.addresses import PHYSICAL, is_fetchable, space_of, translate
 from rrdbg_core.cpu.condition import Condition, hart
 from rrdbg_core.cpu.interrupts import interrupt_due
 from rrdbg_core.cpu.memory import PAGE_BYTES
@@ -124,7 +124,11 @@ class Hunt(Points):
             if not targets.any:  # nothing can stop it: by the snapshots
                 self._engine.seek(limit)
                 break
+            began = self._engine.icount
             found = self._engine.run(limit, targets)
+            if self._learned(active, began + 1, self._engine.icount):
+                self._engine.seek(began)
+                continue
             self._passed(behind)
             hits: list[Hit] = []
             if found is not None and not found.is_break:
@@ -136,6 +140,30 @@ class Hunt(Points):
             if stops or reached:
                 return Outcome(tuple(stops), reached)
         return Outcome()
+
+    def _learned(self, active: Sequence[PointState], lo: int, hi: int) -> bool:
+        """Return whether a physical breakpoint was passed in the steps lo <= n < hi, by an address now known.
+
+        The engine stops at virtual addresses, and none of those that are known was passed. If nothing was passed, the
+        guest stands where it stood.
+        """
+        here = self._engine.icount
+        for point in active:
+            if not point.physical or lo >= hi or not self._engine.executed(lo, hi, point.addresses):
+                continue
+            first, stop = lo, hi
+            while stop - first > 1:
+                middle = (first + stop) // 2
+                first, stop = (
+                    (first, middle) if self._engine.executed(first, middle, point.addresses) else (middle, stop)
+                )
+            self._engine.seek(first)
+            pc = int(self._engine.hart[L.PC])
+            if pc not in point.aliases and self._is_at(point, pc):
+                point.aliases = (*point.aliases, pc)
+                return True
+        self._engine.seek(here)
+        return False
 
     def _passed(self, points: Sequence[PointState]) -> None:
         """Count what the engine has passed over."""
@@ -157,13 +185,15 @@ class Hunt(Points):
 
     def _before_next(self, active: Sequence[PointState]) -> list[Hit]:
         pc = int(self._engine.hart[L.PC])
-        found = [
-            Hit(point) for point in active if point.is_break and pc in point.addresses and self._is_in_space(point)
-        ]
+        found = [Hit(point) for point in active if point.is_break and self._is_at(point, pc)]
         return found if found and self._executes() else []
 
-    def _is_in_space(self, point: PointState) -> bool:
-        return point.space in (PHYSICAL, mode_of(self._engine.hart).space)
+    def _is_at(self, point: PointState, pc: int) -> bool:
+        """Return whether a breakpoint stands where the hart does."""
+        hart = self._engine.hart
+        if point.physical:
+            return translate(space_of(hart), pc, self._ram) in point.addresses
+        return pc in point.addresses and point.space in (PHYSICAL, mode_of(hart).space)
 
     def _in_last_step(self, active: Sequence[PointState], found: Found, goal: Goal | None = None) -> list[Hit]:
         """Return what was hit in the step that just ended. The guest is at its end, before and after."""
@@ -318,6 +348,9 @@ class Hunt(Points):
         size = _FIRST_WINDOW
         while targets.any and upper > floor:
             step = self._engine.last_hit(floor, upper, targets)
+            if self._learned(active, floor if step is None else step + 1, upper):
+                targets, _ = targets_of(active, goal.targets() if goal else None, count=False)
+                continue
             if step is None:
                 return
             lower = max(step + 1 - size, floor)
@@ -329,12 +362,15 @@ class Hunt(Points):
         self, lower: int, upper: int, active: list[PointState], goal: Goal | None
     ) -> Iterator[tuple[int, list[Hit], bool]]:
         """Walk a window forwards and yield its hits."""
-        targets, _ = targets_of(active, goal.targets() if goal else None, count=False)
         self._engine.seek(lower)
         pending: tuple[int, list[Hit], bool] | None = self._here(active, goal)
-        while self._engine.icount < upper:
+        while (began := self._engine.icount) < upper:
+            targets, _ = targets_of(active, goal.targets() if goal else None, count=False)
             found = self._engine.run(upper, targets)
             here = self._engine.icount
+            if self._learned(active, began + 1, here):
+                self._engine.seek(began)
+                continue
             if found is not None and not found.is_break:
                 step = here - 1
                 hits = self._in_last_step(active, found, goal)

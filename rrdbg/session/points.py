@@ -47,6 +47,10 @@ class PointState:
     program: str = ""
     """For a breakpoint in a program of U mode that is not in the address space at hand: its file. It stops wherever the
     program is."""
+    physical: bool = False
+    """For a breakpoint: whether its addresses are physical, and it stops by whatever addresses they are executed."""
+    aliases: tuple[int, ...] = ()
+    """Virtual addresses by which it was seen to be executed."""
     register: int = 0
     """DWARF number of the register watched; 0 for none."""
     causes: frozenset[int] | None = None
@@ -91,6 +95,7 @@ class PointState:
             self.hits,
             self.locations[1:],
             self.space,
+            self.physical,
         )
 
     @property
@@ -106,7 +111,7 @@ class PointState:
     @property
     def judged_by_engine(self) -> bool:
         """Whether the engine can tell which hits count."""
-        return not self.program and (self.condition is None or self.lowered is not None)
+        return not (self.program or self.physical) and (self.condition is None or self.lowered is not None)
 
     def address_of(self, place: int) -> int:
         """Return the address, as the user watches it, of the first watched byte from a physical one on."""
@@ -134,7 +139,7 @@ class PointState:
             for start, length in self.places
         )
         return Targets(
-            self.addresses if self.is_break else (),
+            (*self.addresses, *self.aliases) if self.is_break else (),
             tuple(watches),
             1 << self.register if self.register else 0,
             self.exceptions,
@@ -213,13 +218,21 @@ class Points(Locations):
         ignore: int = 0,
         internal: bool = False,
         everywhere: bool = False,
+        physical: bool = False,
     ) -> Point:
         """Set a breakpoint."""
         self._check_open()
+        if everywhere and physical:
+            raise UsageError(
+                "a physical address belongs to no address space",
+                hint="-p: by whatever address it is executed; -a: that address in all address spaces",
+            )
         addresses = self._code_addresses(location)
         what = location if isinstance(location, str) else f"{location:#x}"
         point = PointState(0, PointKind.BREAK, what.strip(), addresses, temporary=temporary, ignore=ignore)
-        if not everywhere:
+        if physical:
+            point.physical = bool(self._engine.mach[L.SUPERVISOR])  # else all addresses are physical
+        elif not everywhere:
             point.program = self._symbols.program_elsewhere(addresses[0])
             point.space = PHYSICAL if point.program else self._space_of(addresses)
         return self._add(point, condition, internal)
@@ -313,6 +326,8 @@ class Points(Locations):
 
     def _lowered(self, point: PointState, condition: Expression) -> Condition | None:
         """Return a point's condition as the engine judges it; None if it cannot."""
+        if point.physical:
+            return None
         if not point.is_break:
             return self._lower(condition, None)
         found: Condition | None = None

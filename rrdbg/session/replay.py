@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
 
+import numpy as np
+import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.memory import LINE_BYTES, PAGE_BYTES, RAM_BASE
 from rrdbg_core.replay.replayer import Replayer
-from rrdbg_core.replay.search import Sought
+from rrdbg_core.replay.search import Sought, windows
 from rrdbg_core.trace import EPOCH, Trace
 
 from rrdbg.session.api import Progress, ProgressCallback, TraceInfo, VerifyResult
@@ -118,6 +120,20 @@ class ReplayEngine:
         """Return the number of the last step in lo <= n < hi that hits."""
         return self._replayer.last_hit(lo, hi, targets)
 
+    def executed(self, lo: int, hi: int, places: Sequence[int]) -> bool:
+        """Run the steps lo <= n < hi and return whether an instruction at one of some physical places was started."""
+        replayer = self._replayer
+        core = replayer.machine.core
+        for start, stop in windows(
+            lo, hi, self.rungs(lo, hi)[1:], Targets(tuple(places)), replayer.trace.epochs, self.poll
+        ):
+            replayer.seek(start)
+            core.take_run()
+            replayer.advance(stop)
+            if has_run(core.take_run(), places):
+                return True
+        return False
+
     @property
     def passed(self) -> Sequence[int]:
         """For each of the gated targets of the last `run` or `last_hit`, the hits that were passed over."""
@@ -142,6 +158,20 @@ class ReplayEngine:
     def read(self, address: int, length: int, physical: bool) -> bytes:
         """Read memory without side effects, as far as it can be read."""
         return self._replayer.read(address, length, physical)
+
+
+def has_run(marks: tuple[npt.NDArray[np.uint32], Words, npt.NDArray[np.uint32]], places: Sequence[int]) -> bool:
+    """Return whether marks, as `Core.take_run` hands them out, say that instructions were started at some places."""
+    pages, lines, halves = marks
+    for place in places:
+        page, line, half = (place - RAM_BASE) // PAGE_BYTES, place % PAGE_BYTES // LINE_BYTES, place % LINE_BYTES // 2
+        at = int(np.searchsorted(pages, page)) if place >= RAM_BASE else len(pages)
+        if at == len(pages) or pages[at] != page or not int(lines[at]) >> line & 1:
+            continue
+        before = int(np.bitwise_count(lines[:at]).sum()) + (int(lines[at]) & (1 << line) - 1).bit_count()
+        if int(halves[before]) >> half & 1:
+            return True
+    return False
 
 
 def open_parts(path: str, progress: ProgressCallback | None, symbols: Sequence[str | PathLike[str]] = ()) -> Parts:

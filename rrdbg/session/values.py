@@ -336,6 +336,8 @@ class Point(Frozen):
     """Where else it stops: a line, or a function that was inlined, may have several copies."""
     space: int = 0
     """For a breakpoint that belongs to an address space: mode and root of its page tables, as in satp."""
+    physical: bool = False
+    """For a breakpoint: whether its addresses are physical, and it stops by whatever addresses they are executed."""
 
 
 class SymbolInfo(Frozen):

@@ -23,6 +23,12 @@ NAMES = tuple(
     for path in sorted(folder.glob("*.c"))
 )
 """All guests but the tiny ones, which share what they do most of the time."""
+PAGED = tuple(
+    f"tiny/{path.stem}"
+    for path in sorted((GUESTS / "tiny").glob("*.c"))
+    if re.search(r'"(supervisor|sv39)\.h"', path.read_text())
+)
+"""Those of the tiny ones that run in S mode, most of them behind page tables."""
 TYPED = {
     "shell": b"help\rpeek 0x80000000 4\rrun fib 12\recho one two\rrand\rtime\rcrash\r",
     "race": b"xyz",
@@ -33,8 +39,9 @@ WITH_ENTROPY = {"race", "shell", "storm", "bugs/late-dma"}
 LIMIT = 3_000_000
 """Steps after which a recording ends that does not end by itself."""
 CLANG = "clang"
-_MARCH = {GCC: "rv64imac_zicsr_zifencei_zba_zbb_zbs", CLANG: "rv64imac"}
 _OTHERS = {GCC: (), CLANG: ("--target=riscv64-unknown-elf", "-mno-relax")}
+_MARCH = {GCC: "rv64imac_zicsr_zifencei_zba_zbb_zbs", CLANG: "rv64imac"}
+_FLOAT = {GCC: "rv64gc_zicsr_zifencei", CLANG: "rv64gc"}
 
 
 @dataclass(frozen=True)
@@ -62,13 +69,30 @@ def _flags() -> tuple[str, ...]:
     return tuple(word for word in kept if word != "-fno-tree-loop-distribute-patterns")
 
 
-def _compile(folder: Path, build: Build, *sources: Path) -> None:
+@cache
+def _with_floats() -> frozenset[str]:
+    """Return the guests that compute with floating point."""
+    names = re.search(r"^GUESTS_o2gc := (.*)$", (GUESTS / "Makefile").read_text(), re.MULTILINE)
+    assert names is not None
+    words = re.sub(r"\$\(addprefix ([\w/]+),(\w+)\)", r"\1\2", names[1]).split()
+    assert all((GUESTS / f"{word}.c").exists() for word in words)
+    return frozenset(words)
+
+
+def _target(guest: str, compiler: str) -> tuple[str, ...]:
+    """Return what is said of the processor."""
+    if guest in _with_floats():
+        return f"-march={_FLOAT[compiler]}", "-mabi=lp64d", "-fno-math-errno"
+    return f"-march={_MARCH[compiler]}", "-mabi=lp64"
+
+
+def _compile(guest: str, folder: Path, build: Build, *sources: Path) -> None:
     c = [path for path in sources if path.suffix == ".c"]
     assembly = [path for path in sources if path.suffix == ".S"]
     for compiler, files in ((build.compiler, c), (GCC, assembly)):
         if not files:
             continue
-        options = [f"-march={_MARCH[compiler]}", *_flags(), *_OTHERS[compiler], build.level]
+        options = [*_flags(), *_target(guest, compiler), *_OTHERS[compiler], build.level]
         options += ["-g", f"-gdwarf-{build.dwarf}", "-w", f"-ffile-prefix-map={GUESTS}/="]
         if compiler == GCC:
             options += ["-fno-tree-loop-distribute-patterns", f"-Wa,--debug-prefix-map={GUESTS}/="]
@@ -78,19 +102,19 @@ def _compile(folder: Path, build: Build, *sources: Path) -> None:
 
 def built(guest: str, folder: Path, build: Build) -> Path:
     """Compile a guest and return its ELF; what guests share is compiled once for a folder."""
-    work = folder / str(build)
+    work = folder / f"{build}{'-floats' * (guest in _with_floats())}"
     if not work.exists():
         work.mkdir(parents=True)
         lib = GUESTS / "lib"
-        _compile(work, build, *sorted(lib.glob("*.c")), *sorted(lib.glob("*.S")))
+        _compile(guest, work, build, *sorted(lib.glob("*.c")), *sorted(lib.glob("*.S")))
     objects = sorted(str(path) for path in work.glob("*.o"))
     own = work / guest.replace("/", "-")
     own.mkdir()
-    _compile(own, build, GUESTS / f"{guest}.c")
+    _compile(guest, own, build, GUESTS / f"{guest}.c")
     elf = own / f"{own.name}.elf"
     link = ["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none,--no-warn-rwx-segments", "-T", "lib/kernel.ld"]
     made = [str(next(own.glob("*.o"))), *objects]
-    command = [need(GCC), f"-march={_MARCH[GCC]}", *_flags(), *link, "-o", str(elf), *made, "-lgcc"]
+    command = [need(GCC), *_flags(), *_target(guest, GCC), *link, "-o", str(elf), *made, "-lgcc"]
     subprocess.run(command, check=True, cwd=GUESTS)
     return elf
 
@@ -101,7 +125,14 @@ def recorded(guest: str, folder: Path, build: Build, limit: int = LIMIT) -> Path
     data = elf.read_bytes()
     devices = (DeviceRef(kind="virtio-rng", name="virtio-rng", slot=0),) if guest in WITH_ENTROPY else ()
     image = ImageRef(kind="elf", digest=image_digest(data), name=elf.name)
-    config = MachineConfig(ram_bytes=16 << 20, seed=1, images=(image,), devices=devices)
+    config = MachineConfig(
+        isa="rv64gc" if guest in _with_floats() else "rv64imac",
+        privilege="msu" if guest in PAGED else "mu",
+        ram_bytes=16 << 20,
+        seed=1,
+        images=(image,),
+        devices=devices,
+    )
     path = elf.with_suffix(".rrt")
     source = LiveSource(config, BytesInput(TYPED.get(guest, b"")), warp=True)
     record(config, {image.digest: data}, source, path, until=Until(icount=limit))

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.addresses import is_fetchable
+from rrdbg_core.cpu.addresses import is_fetchable, space_of, translate
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.reference import ReferenceCore
@@ -69,6 +69,10 @@ class History:
 
     def pc(self, position: int) -> int:
         return int(self.harts[position][L.PC])
+
+    def place(self, position: int) -> int | None:
+        """Return the physical address of pc."""
+        return translate(space_of(self.harts[position]), self.pc(position), partial(self.read, position))
 
     def user_satp(self, position: int) -> int | None:
         """Return satp without its ASID where U mode executes behind page tables."""

@@ -165,6 +165,11 @@ class ModelEngine:
                 return step
         return None
 
+    def executed(self, lo: int, hi: int, places: Sequence[int]) -> bool:
+        self._work(lo)
+        self._stand(hi)
+        return any(self.history.place(step) in places and self.history.executes(step) for step in range(lo, hi))
+
     def rungs(self, lo: int, hi: int) -> Sequence[int]:
         return [lo, *(at for at in range(lo - lo % 100 + 100, hi, 100))]
 

@@ -55,6 +55,8 @@ class NaivePoint:
     """Where it lies, if that is not where its address says: physical addresses and bytes."""
     satp: int | None = None
     """For a breakpoint of U mode: the satp under which it stops, but for the ASID."""
+    physical: bool = False
+    """For a breakpoint: whether its address is a physical one."""
 
     @property
     def where(self) -> tuple[tuple[int, int], ...]:
@@ -127,7 +129,7 @@ class Naive:
             for point in self.points
             if point.kind == "break"
             and point.enabled
-            and history.pc(position) == point.address
+            and (history.place(position) if point.physical else history.pc(position)) == point.address
             and point.satp in (None, history.user_satp(position))
             and point.condition(Place(history, position))
         ]

@@ -148,9 +148,14 @@ class PagedPair(Pair):
             case 0 | 1:
                 address = history.pc(rng.randrange(history.end + 1))
                 everywhere = rng.random() < 0.2
-                added = self.session.add_break(address, everywhere=everywhere, **common)
-                point = NaivePoint(added.number, "break", address)
-                point.satp = None if everywhere else satp_at(here, address)
+                position = rng.randrange(history.end + 1)
+                if rng.random() < 0.3 and (place := history.place(position)) is not None:
+                    added = self.session.add_break(place, physical=True, **common)
+                    point = NaivePoint(added.number, "break", place, physical=True)
+                else:
+                    added = self.session.add_break(address, everywhere=everywhere, **common)
+                    point = NaivePoint(added.number, "break", address)
+                    point.satp = None if everywhere else satp_at(here, address)
             case 2 | 3:
                 length = rng.choice([1, 1, 2, 4, 8, 8, 3, 16, 40])
                 address, kind = (
