@@ -12,7 +12,7 @@ import rrdbg
 from rrdbg.commands.interpreter import Interpreter
 from rrdbg.export import jsonl, text
 from rrdbg.session.api import NotFound, PointKind, Session, StopReason
-from rrdbg.session.errors import Unreadable
+from rrdbg.session.errors import Unreadable, UsageError
 from tests.guests.manifest import elf
 
 from .traces import make_trace
@@ -84,6 +84,67 @@ def test_set_before_there_is_paging_or_everywhere_it_stops_in_both(
     session.goto(places[3])
     assert session.add_break(work, everywhere=True).space == 0
     assert [session.reverse_continue().when.icount for _ in places[:3]] == places[2::-1]
+
+
+def physical_work(session: Session, position: int) -> int:
+    """Return where the copy of `work` lies that the process at a position has, by its page table."""
+    session.goto(position)
+    entry = session.read_memory(leaf_table(session) + 8 * (USER >> 12 & 511), 8, physical=True).data
+    offset = user(session, "work") - USER
+    assert offset < 0x1000
+    return (int.from_bytes(entry, "little") >> 10 << 12) + offset
+
+
+def test_a_physical_address_stops_by_whatever_address(session: Session, calls: list[tuple[int, int]]) -> None:
+    """Nobody says by which: nothing is mapped yet where it is set. Both processes have their own copy of the code."""
+    prompt = Interpreter(session)
+    for who, (first, _) in enumerate(calls[:2]):
+        place = physical_work(session, first)
+        mine = [at for at, process in calls if process == who]
+        session.delete_point()
+        session.goto("start")
+        assert session.when().priv == "M"
+        said = prompt.run(f"break -p {place:#x}").text
+        assert said.startswith(f"Breakpoint {who + 1} at physical address {place:#x}")
+        assert "by whatever address this physical one is executed" in prompt.run("info breakpoints").text
+        assert [session.continue_().when.icount for _ in mine] == mine
+        assert session.continue_().reason is StopReason.END
+        assert [session.reverse_continue().when.icount for _ in mine] == mine[::-1]
+        assert session.reverse_continue().reason is StopReason.START
+        assert session.points()[0].hits == 2 * len(mine)
+
+
+def test_backwards_a_physical_address_is_found_as_well(session: Session, calls: list[tuple[int, int]]) -> None:
+    """With a condition over the process's memory, and a hit to pass over."""
+    place = physical_work(session, calls[0][0])
+    mine = [at for at, process in calls if process == 0]
+    wanted = []
+    for position in mine:
+        session.goto(position)
+        if session.evaluate(f"*(u64*){SHARED + 16:#x}") > 1:
+            wanted.append(position)
+    assert 0 < len(wanted) < len(mine)
+    session.goto("end")
+    session.add_break(place, physical=True, condition=f"*(u64*){SHARED + 16:#x} > 1", ignore=1)
+    assert [session.reverse_continue().when.icount for _ in wanted[1:]] == wanted[-2::-1]
+    assert session.pc == user(session, "work")
+    session.goto("start")
+    session.delete_point()
+    Interpreter(session).run(f"tbreak -p {place:#x}")
+    assert session.continue_().when.icount == mine[0]
+    assert not session.points()
+
+
+def test_a_physical_address_that_is_not_executed(session: Session) -> None:
+    """The processes have copies of the code: where it was copied from, it is not executed."""
+    session.add_break(session.lookup("work").address, physical=True)
+    assert session.continue_().reason is StopReason.END
+    assert session.reverse_continue().reason is StopReason.START
+    prompt = Interpreter(session)
+    with pytest.raises(UsageError, match="belongs to no address space"):
+        prompt.run("break -a -p 0x80000000")
+    with pytest.raises(UsageError, match="needs a physical address"):
+        prompt.run("break -p")
 
 
 def test_code_of_the_kernel_belongs_to_no_process(session: Session, calls: list[tuple[int, int]]) -> None:

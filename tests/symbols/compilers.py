@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +46,7 @@ def compiled(folder: Path, sources: Sequence[str], *flags: str) -> Path:
 def ask_gdb(image: Path, commands: Sequence[str]) -> list[str]:
     """Return what gdb answers to each command, `error: ...` where it refuses."""
     # a command that fails ends a script, so each is run by Python
-    script = image.with_suffix(".gdb.py")
-    script.write_text(
+    program = (
         "import gdb, json\n"
         "def run(command):\n"
         "    try:\n"
@@ -57,9 +57,12 @@ def ask_gdb(image: Path, commands: Sequence[str]) -> list[str]:
         "    run('set ' + setting)\n"
         f"print('{_MARK}' + json.dumps([run(command) for command in {list(commands)!r}]))\n"
     )
-    told = subprocess.run(
-        [need(GDB), "-nx", "-batch", "-x", str(script), str(image)], text=True, capture_output=True, check=True,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "ask.py"
+        script.write_text(program)
+        told = subprocess.run(
+            [need(GDB), "-nx", "-batch", "-x", str(script), str(image)], text=True, capture_output=True, check=True,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
     answers: list[str] = json.loads(told.stdout.partition(_MARK)[2])
     return [text.strip("\n") for text in answers]
