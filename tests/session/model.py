@@ -58,8 +58,8 @@ class ModelEngine:
     def passed(self) -> Sequence[int]:
         return self._passed
 
-    def _judge(self, condition: Condition | None, position: int) -> bool:
-        """Return whether a condition holds at a position, or cannot be judged there."""
+    def _judge(self, condition: Condition | None, position: int) -> bool | None:
+        """Return whether a condition holds at a position; None where it cannot be judged."""
         if condition is None:
             return True
         history = self.history
@@ -73,22 +73,26 @@ class ModelEngine:
         try:
             return bool(reader(condition)(hart, mach, hart[L.PC], position, read))
         except CannotJudge:
-            return True
+            return None
 
-    def _gates(self, step: int, targets: Targets, *, before: bool) -> list[int]:
-        """Return the gates that something comes to in a step under their conditions, or before it."""
+    def _gates(self, step: int, targets: Targets, *, before: bool) -> list[tuple[int, bool]]:
+        """Return the gates that something comes to in a step under their conditions, or before it.
+
+        With each one, whether that is certain: what cannot be judged stops, whatever is to be passed over.
+        """
         found = []
         for number, gated in enumerate(targets.gated):
             hit = self._breaks(step, gated.targets) if before else self._found(step, gated.targets) is not None
-            if hit and self._judge(gated.condition, step if before else step + 1):
-                found.append(number)
+            held = self._judge(gated.condition, step if before else step + 1) if hit else False
+            if held is not False:
+                found.append((number, held is True))
         return found
 
-    def _stops(self, gates: list[int], left: list[int]) -> bool:
+    def _stops(self, gates: list[tuple[int, bool]], left: list[int]) -> bool:
         """Return whether one of the gates lets a hit through; if none does, count them."""
-        if any(not left[number] for number in gates):
+        if any(not (left[number] and certain) for number, certain in gates):
             return True
-        for number in gates:
+        for number, _ in gates:
             left[number] -= 1
             self._passed[number] += 1
         return False
@@ -142,7 +146,8 @@ class ModelEngine:
             if found is not None:
                 return found
             if self._stops(gates, left):
-                return next(self._found(step, targets.gated[number].targets) for number in gates if not left[number])
+                through = (number for number, certain in gates if not (left[number] and certain))
+                return self._found(step, targets.gated[next(through)].targets)
             if self.icount < limit:
                 if self._breaks(self.icount, targets):
                     return Found(True)
