@@ -440,18 +440,27 @@ class Backtrace(Frames):
                 at = entered - 1 if entered else None
             if at is None:
                 return None
-            step = self._unmatched(at, current.mode)
-            if step is None:
-                return None
-            self._engine.seek(step)
-            found = self._here_physical()
-            cause = self._trap_of(step)
-            if cause is not None:
-                return replace(found, trap=cause_text(cause), taken=step)
-            insn = self._instruction(found.state.address)
-            behind = found.state.address + (insn.length if insn else 4)
-            caller = Frame(self._code, behind, found.state.registers, called=True)
-            return _Physical(caller, found.mode, step)
+            within = current.position is None and self._behind(at) != current.state.address
+            while (step := self._unmatched(at, current.mode)) is not None:
+                behind = self._behind(step)
+                if within and behind == current.state.address:
+                    # what this frame called went on elsewhere, as by mret: this is the call, not the one that led here
+                    at, within = step, False
+                    continue
+                found = self._here_physical()
+                cause = self._trap_of(step)
+                if cause is not None:
+                    return replace(found, trap=cause_text(cause), taken=step)
+                caller = Frame(self._code, behind, found.state.registers, called=True)
+                return _Physical(caller, found.mode, step)
+            return None
+
+    def _behind(self, step: int) -> int:
+        """Return the address behind the instruction of a step. The guest then stands there."""
+        self._engine.seek(step)
+        address = int(self._engine.hart[L.PC])
+        insn = self._instruction(address)
+        return address + (insn.length if insn else 4)
 
     def _entered_with(self, callee: Frame, mode: Mode, position: int) -> int | None:
         """Return the position at which the function of a frame was entered, by its CFA. The guest stands anywhere."""
