@@ -82,7 +82,8 @@ class NamedRows:
     def around(self, address: int) -> Symbol | None:
         """Return the symbol that contains an address, or the nearest one before it in the same part of the image.
 
-        A symbol with a size ends there; one without goes on to the next symbol.
+        A symbol with a size ends there; one without goes on to the next symbol. So within a function its labels have no
+        say, as in gdb.
         """
         import numpy as np
 
@@ -95,12 +96,12 @@ class NamedRows:
             if at < 0:
                 break
             symbol = self._symbol(at)
-            if symbol.address <= address < symbol.address + symbol.size or symbol.address == address:
+            if symbol.address <= address < symbol.address + symbol.size:
                 return symbol
             if step == 0 and symbol.size == 0:
                 fallback = symbol
             index = at - 1
-        if fallback is not None and self._same_section(fallback.address, address):
+        if fallback is not None and (fallback.address == address or self._same_section(fallback.address, address)):
             return fallback
         return None
 

@@ -61,7 +61,7 @@ def is_refusal(text: str) -> bool:
         "error: ", "No symbol ", "No frame", "Cannot access", "There is no member", "value has been opt",
         "Left operand", "Argument to", "Invalid", "No struct", "No registers", "A syntax error", "Can't take",
         "Address requested", "Structure has no", "Attempt to", "Can't do", "Division by zero", "First argument of",
-        "Integer-only operation", "That operation is not available", "Not a numeric type",
+        "Integer-only operation", "Only values in memory", "That operation is not available", "Not a numeric type",
     )  # fmt: skip
     return text.startswith(starts)
 
