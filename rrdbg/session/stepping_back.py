@@ -120,7 +120,7 @@ class SteppingBack(Stepping):
         """
         activation = self._activation_here()
         if activation is None or self._here_frame().row is None:
-            return self._visit_by_instructions(position, base)
+            return self._visit_by_instructions(position, into, base)
         flow = activation.flow
         ranges = self._ranges_of_key(activation, base, self._key(self.pc, base))
         entries = flow.entries(ranges)
@@ -134,7 +134,7 @@ class SteppingBack(Stepping):
         }
         targets = entries | set(returns)
         if len(targets) > MAX_TARGETS or not ranges:
-            return self._visit_by_instructions(position, base)
+            return self._visit_by_instructions(position, into, base)
         places = tuple(sorted(targets))
         goal = Goal(
             places,
@@ -194,12 +194,17 @@ class SteppingBack(Stepping):
         """Return whether a step took a trap. The guest then stands behind it."""
         return self._trap_of(step) is not None
 
-    def _visit_by_instructions(self, position: int, base: Scopes) -> _Visit:
-        """The same, instruction by instruction, calls and traps as one."""
+    def _visit_by_instructions(self, position: int, into: bool, base: Scopes) -> _Visit:
+        """The same, instruction by instruction, calls and traps as one: for code of which nothing is known."""
         key, sp = self._key(self.pc, base), self._frame().sp
         at = position
         while True:
-            before = at
+            before, pc = at, self.pc
+            if into:
+                end = self._returned_at(at)
+                if end is not None:
+                    return _Visit(None if self._key(pc - 2, base) == key else at, end, elsewhere=True)
+                self._engine.seek(at)
             outcome = self._reverse_nexti_run(())
             if not outcome.goal:
                 return _Visit(None if before == position else before, None)

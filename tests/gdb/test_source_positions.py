@@ -159,6 +159,20 @@ def test_the_way_back(guest: str, tmp_path: Path) -> None:
     assert compare_ways_back(guest_recorded(guest, tmp_path, Build("-O0", 5)), 20, 1) == ""
 
 
+def test_back_into_what_assembly_called(tmp_path: Path) -> None:
+    """A step goes into it, so its way back does; `reverse-next` passes it."""
+    trace = guest_recorded("hello", tmp_path, Build("-O0", 5))
+    with Gdb(trace) as gdb, rrdbg.open(trace) as session:
+        session.add_break("lib/start.S:23")  # the line before calls uart_init
+        start = session.continue_().when.icount
+        session.delete_point()
+        for verb, function in (("reverse-step", "uart_init"), ("reverse-next", "_start")):
+            session.goto(start)
+            stop = VERBS[verb](session)
+            assert stop.when.location.symbol == function
+            assert int(gdb.at(start, verb, 'printf "%lu", $icount')[1]) == stop.when.icount
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("guest", NAMES)
 def test_the_way_back_in_all_guests(guest: str, tmp_path: Path) -> None:
