@@ -112,13 +112,16 @@ def row_at(session: Session, position: int) -> Line | None:
 
 
 def is_inside(session: Session, position: int, goal: int) -> bool:
-    """Return whether a position lies inside of a line: its row goes on with the line, or is of the line of `goal`."""
-    row, other = row_at(session, position), row_at(session, goal)
+    """Return whether a position lies inside of a line.
+
+    Its row goes on with the line, or the step before it was on the line, or it is the line of `goal`.
+    """
+    came_from, row, other = (row_at(session, at) for at in (position - 1, position, goal))
     assert row is not None
     before = session._symbols.line(row.address - 1)  # type: ignore[attr-defined]
     if before is not None and (before.file, before.line, before.stop) == (row.file, row.line, row.address):
         return True
-    return other is not None and (other.file, other.line) == (row.file, row.line)
+    return any(one is not None and (one.file, one.line) == (row.file, row.line) for one in (came_from, other))
 
 
 def is_one_instruction(session: Session, position: int) -> bool:
@@ -133,6 +136,8 @@ def compare_ways_back(trace: Path, count: int, seed: int) -> str:
     with Gdb(trace) as gdb, rrdbg.open(trace) as session:
         for _ in range(count):
             session.goto(rng.randrange(1, rng.choice((session.end, min(session.end, 20_000)))))
+            if session.when().location.line == 0:
+                continue  # code that the program wrote
             session.step()
             start = session.next_().when.icount
             for verb in ("reverse-step", "reverse-next") if start < session.end else ():
