@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -118,16 +118,22 @@ class _Verifier:
         if problem is not None:
             return problem
         planned = plan(start, self._end, count, seed, processes)
-        if not planned and crew_size() > 1 and self._run_shared():
-            return self._report(True, self._summary(), None, "ok", None)
+        if planned:
+            problem = self._run_both(walker, planned)
+        else:
+            del walker  # a machine takes memory
+            shared = crew_size() > 1 and self._run_shared()
+            problem = None if shared else self._run_straight(self._end)
+        return problem or self._report(True, self._summary(), None, "ok", None)
+
+    def _run_both(self, walker: Walker, planned: Sequence[Pause]) -> VerifyReport | None:
+        """Run the straight replay and the one with pauses side by side."""
         stops = [*planned, Pause(self._end, None, 0)]
         for pause, following in zip([None, *planned], stops, strict=True):
-            problem = self._run_straight(following.icount)
-            if problem is None and planned:
-                problem = self._run_paused(walker, pause, following.icount)
+            problem = self._run_straight(following.icount) or self._run_paused(walker, pause, following.icount)
             if problem is not None:
                 return problem
-        return self._report(True, self._summary(), None, "ok", None)
+        return None
 
     # ---- the straight replay -----------------------------------------------------------------------------------------
     def _power_on(self, walker: Walker) -> VerifyReport | None:
