@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.handler import (
     DONE,
+    FLAGS,
     LINES,
     PAGE_MASK,
     PTE_LINES,
@@ -17,6 +18,7 @@ from rrdbg_core.cpu.handler import (
     WRITE_TLB_BYTES,
     Handler,
 )
+from rrdbg_core.cpu.memory import CODE, PTE
 
 _RESOLVE_ARGS = "ptr %h, i64 %address, i64 %what"
 
@@ -145,8 +147,7 @@ def _resolve(names: Mapping[str, str]) -> str:
     f.label("looked_at")
     addend = f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {partly_at}, i64 8')}")
     offset = f.let(f"add i64 %address, {addend}")
-    looked_at = _looked_at(f, offset, f.let(f"add i64 {offset}, {rest}"), write)
-    f.do(f"br i1 {looked_at}, label %miss, label %passes")
+    _look(f, offset, f.let(f"add i64 {offset}, {rest}"), write)
     f.label("passes")
     f.do(f"ret i64 {offset}")
 
@@ -186,8 +187,7 @@ def _reach() -> str:
     addend = f.let(f"select i1 {write}, i64 {addends[1]}, i64 {addends[0]}")
     f.do(f"br i1 {unknown}, label %miss, label %known")
     f.label("known")
-    looked_at = _looked_at(f, f.let(f"add i64 %low, {addend}"), f.let(f"add i64 %high, {addend}"), write)
-    f.do(f"br i1 {looked_at}, label %miss, label %passes")
+    _look(f, f.let(f"add i64 %low, {addend}"), f.let(f"add i64 %high, {addend}"), write)
     f.label("passes")
     f.do(f"ret i64 {addend}")
     f.label("miss")
@@ -195,8 +195,8 @@ def _reach() -> str:
     return f.text()
 
 
-def _looked_at(f: Handler, first: str, last: str, write: str) -> str:
-    """Return whether one of the lines from one offset in RAM to another in the same page has to be looked at.
+def _look(f: Handler, first: str, last: str, write: str) -> None:
+    """Go on at `passes` if no line from one offset in RAM to another in the same page is looked at, else at `miss`.
 
     Args:
         f: What to emit into.
@@ -213,10 +213,20 @@ def _looked_at(f: Handler, first: str, last: str, write: str) -> str:
     def lines(table: int) -> str:
         return f.let(f"load i64, ptr {f.let(f'getelementptr i64, ptr {f.table(table)}, i64 {page}')}")
 
+    def some(found: str) -> str:
+        return f.let(f"icmp ne i64 {f.let(f'and i64 {found}, {mask}')}, 0")
+
     base = f.mach(L.RAM_BASE)
     behind = f.let(f"icmp ugt i64 {f.let(f'add i64 {first}, {base}')}, {f.mach(L.WATCH_LAST)}")
     before = f.let(f"icmp ult i64 {f.let(f'add i64 {last}, {base}')}, {f.mach(L.WATCH_FIRST)}")
-    watched = f.let(f"select i1 {f.let(f'or i1 {before}, {behind}')}, i64 0, i64 {lines(WATCHED)}")
-    code = f.let(f"select i1 {write}, i64 {f.let(f'or i64 {lines(LINES)}, {lines(PTE_LINES)}')}, i64 0")
-    found = f.let(f"and i64 {f.let(f'or i64 {watched}, {code}')}, {mask}")
-    return f.let(f"icmp ne i64 {found}, 0")
+    f.do(f"br i1 {f.let(f'or i1 {before}, {behind}')}, label %beside, label %near")
+    f.label("near")
+    f.do(f"br i1 {some(lines(WATCHED))}, label %miss, label %beside")
+    f.label("beside")
+    f.do(f"br i1 {write}, label %stored, label %passes")
+    f.label("stored")
+    flags = f.let(f"load i8, ptr {f.let(f'getelementptr i8, ptr {f.table(FLAGS)}, i64 {page}')}")
+    plain = f.let(f"icmp eq i8 {f.let(f'and i8 {flags}, {CODE | PTE}')}, 0")
+    f.do(f"br i1 {plain}, label %passes, label %coded")
+    f.label("coded")
+    f.do(f"br i1 {some(f.let(f'or i64 {lines(LINES)}, {lines(PTE_LINES)}'))}, label %miss, label %passes")

@@ -11,8 +11,9 @@ from rrdbg_core.cpu.memory import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, RAM_BA
 from rrdbg_core.replay.targets import MemoryWatch, Targets
 from rrdbg_core.trace.model import EpochIndex
 
-MIN_WINDOW = 1 << 19
-"""Shortest window: below, going to its start takes longer than running through it."""
+MIN_WINDOW, MAX_WINDOW, WINDOW_SHARE = 1 << 19, 1 << 26, 8
+"""Shortest window: below, going to its start takes longer than running through it. Farther back windows are longer, one
+in so many of the steps that were searched in vain, up to a length that several processes can still share."""
 
 
 def windows(
@@ -41,7 +42,8 @@ def windows(
     pending = next(candidates, None)
     upper = hi
     for place in reversed([lo, *places]):
-        if upper - place < MIN_WINDOW and place != lo:
+        least = min(max((hi - upper) // WINDOW_SHARE, MIN_WINDOW), MAX_WINDOW)
+        if upper - place < least and place != lo:
             continue
         # one pass through what lies between two places, from the first candidate to the last
         first = last = None
