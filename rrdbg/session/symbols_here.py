@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 
@@ -22,14 +22,18 @@ from rrdbg_core.frozen import Frozen
 from rrdbg.session.engine import Engine
 from rrdbg.session.kernel_modules import Module, modules_of, symbols_of
 from rrdbg.session.user_code import Program, user_pages
-from rrdbg.symbols.kallsyms import MAX_BYTES, Kallsyms, find_kallsyms
+from rrdbg.symbols.kallsyms import Kallsyms, find_kallsyms
 from rrdbg.symbols.table import Part, SymbolTable
 
 KERNEL = "the kernel's kallsyms"
 """What the kernel's own symbols are called in messages."""
 _UPPER_HALF = 1 << 63
+_KERNELS = range((1 << 64) - (1 << 31), 1 << 64)
+"""Virtual addresses of a kernel's image, Documentation/arch/riscv/vm-layout.rst: it is linked to the first one."""
 _IMAGE_ALIGN = 1 << 21
-"""Where a kernel may be loaded, Documentation/arch/riscv/boot.rst."""
+"""Where a kernel may be loaded, Documentation/arch/riscv/boot.rst, and moves itself to."""
+_MAX_IMAGE = 64 << 20
+"""Bytes of a kernel's image that does not say where it ends."""
 _IMAGE_MAGIC_AT, _IMAGE_MAGIC = 48, b"RISCV\0\0\0"
 """In its header, Documentation/arch/riscv/boot-image-header.rst."""
 
@@ -41,8 +45,8 @@ class _Kernel(Frozen):
     """Its symbols."""
     base: int
     """What they are relative to."""
-    physical: int
-    """Where its image lies."""
+    bias: int
+    """How far its physical addresses are from those."""
     settled: bool
     """Whether it runs at its virtual addresses: then they do not change any more."""
 
@@ -59,8 +63,7 @@ class _Kernel(Frozen):
 
     def parts(self, *, linear: bool) -> list[Part]:
         """Return its symbols, with `linear` also where the image lies."""
-        start = self.base + (self.tables.start or 0)
-        return [self.part, self.part.at(self.physical - start)] if linear else [self.part]
+        return [self.part, self.part.at(self.bias)] if linear else [self.part]
 
 
 class SymbolsHere:
@@ -136,8 +139,7 @@ class SymbolsHere:
     def _view(self, space: int) -> SymbolTable:
         kernel = self._kernel
         if kernel is not None and not kernel.settled and space != PHYSICAL:
-            base = int.from_bytes(self._read(kernel.tables.base_place, 8), "little")
-            kernel = self._kernel = _Kernel(kernel.tables, base, kernel.physical, settled=True)
+            kernel = self._kernel = self._placed(kernel.tables, space) or kernel
         linear = kernel is not None and space == PHYSICAL
         biases = {} if space == PHYSICAL else self._biases(space)
         modules = [module for module in self._modules.values() if space != PHYSICAL and module.is_loaded(self._mapped)]
@@ -215,26 +217,52 @@ class SymbolsHere:
     def _find(self, space: int) -> _Kernel | None:
         start, size = self._ram_span()
         for tables in find_kallsyms(self._read, start, size, lambda: self._engine.poll(self._engine.icount)):
-            base = int.from_bytes(self._read(tables.base_place, 8), "little")
-            if base >= _UPPER_HALF and (physical := self._image_of(tables, base, space)) is not None:
-                return _Kernel(tables, base, physical, settled=space != PHYSICAL)
+            if (kernel := self._placed(tables, space)) is not None:
+                return kernel
         return None
 
-    def _image_of(self, tables: Kallsyms, base: int, space: int) -> int | None:
-        """Return where the image lies that tables are part of, None: they are a copy of those of no kernel that runs.
+    def _placed(self, tables: Kallsyms, space: int) -> _Kernel | None:
+        """Return the kernel that tables are part of, None: they are a copy of those of no kernel that runs.
 
-        Where addresses are translated, the first one of the kernel has to lead there. Else its header lies there.
+        Where addresses are translated, the first one of the image has to lead to it. Else it has its header.
         """
-        first = tables.start or 0
-        size = MAX_BYTES if tables.end is None else tables.end - first
+        for base in self._bases(tables, space):
+            bias = self._bias(tables, base, space)
+            if bias is not None:
+                return _Kernel(tables, base, bias, settled=space != PHYSICAL)
+        return None
+
+    def _bases(self, tables: Kallsyms, space: int) -> Iterable[int]:
+        """Return what the symbols may be relative to: what the tables say, or where page tables may lead to them."""
+        if not tables.is_placed:
+            base = int.from_bytes(self._read(tables.base_place, 8), "little")
+            return (base,) if base >= _UPPER_HALF else ()
+        bases = range(_KERNELS.start + tables.base_place % _IMAGE_ALIGN, _KERNELS.stop, _IMAGE_ALIGN)
+        return bases[:1] if space == PHYSICAL else bases
+
+    def _bias(self, tables: Kallsyms, base: int, space: int) -> int | None:
+        """Return how far physical addresses of the image with the tables are from virtual ones; None: it is not there.
+
+        Args:
+            tables: They have to be part of the image.
+            base: What they are relative to.
+            space: The address space.
+        """
+        first = base + (tables.start or 0)
+        size = _MAX_IMAGE if tables.end is None else base + tables.end - first
         places: Sequence[int | None]
         if space != PHYSICAL:
-            places = (translate(space, base + first, self._read),)
+            places = (translate(space, first, self._read),)
         else:
             nearest = tables.place - tables.place % _IMAGE_ALIGN
             places = [
-                at
+                at + first % _IMAGE_ALIGN
                 for at in range(nearest, max(nearest - size, 0), -_IMAGE_ALIGN)
                 if self._read(at + _IMAGE_MAGIC_AT, len(_IMAGE_MAGIC)) == _IMAGE_MAGIC
             ]
-        return next((at for at in places if at is not None and at <= tables.place < at + size), None)
+        for place in places:
+            if place is not None and place <= tables.place < place + size:
+                bias = place - first
+                if not tables.is_placed or base + bias == tables.base_place:
+                    return bias
+        return None

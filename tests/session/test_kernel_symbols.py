@@ -20,16 +20,18 @@ RAM, SIZE = 0x8000_0000, 8 << 20
 IMAGE, COPY, TABLES_AT, ROOT = RAM + (2 << 20), RAM + (6 << 20), 0x8000, RAM + 0x1000
 BASE = 0xFFFF_FFFF_8000_0000
 MOVED = BASE + (2 << 20)
+LINEAR = 0xFFFF_FFD6_0000_0000
 V, R, X = 1, 2, 8
+ORDERS = pytest.mark.parametrize("order", ["7.2", "6.4"])
 
 
 class Guest:
     """What `SymbolsHere` needs of an engine."""
 
-    def __init__(self, *, base_field: int = BASE) -> None:
-        rng = random.Random(0)
-        self.rows: list[Row] = some_symbols(rng, 600, BASE)
-        self.tables = written(rng, self.rows, BASE, base_field=base_field)
+    def __init__(self, order: str = "6.4", *, base_field: int | None = None, head: int = 0) -> None:
+        rng, first = random.Random(0), BASE + head
+        self.rows: list[Row] = some_symbols(rng, 600, first)
+        self.tables = written(rng, self.rows, first, order=order, base_field=base_field, behind=TABLES_AT - head)
         assert len(self.tables.data) < self.rows[-1][0] - BASE - TABLES_AT
         self.ram = bytearray(SIZE)
         self.hart = np.zeros(L.HART_WORDS, np.uint64)
@@ -75,8 +77,9 @@ def name_at(here: SymbolsHere, address: int) -> str:
     return found.name if found else ""
 
 
-def test_a_kernel_at_its_virtual_addresses() -> None:
-    guest = Guest()
+@ORDERS
+def test_a_kernel_at_its_virtual_addresses(order: str) -> None:
+    guest = Guest(order)
     guest.page(BASE, IMAGE)
     here = symbols(guest)
     for address, kind, name in guest.rows[3:200]:
@@ -116,8 +119,9 @@ def test_a_guest_without_a_kernel_is_searched_once() -> None:
     assert guest.reads == reads
 
 
-def test_before_it_translates_addresses_it_has_two_places() -> None:
-    guest = Guest()
+@ORDERS
+def test_before_it_translates_addresses_it_has_two_places(order: str) -> None:
+    guest = Guest(order)
     here = symbols(guest)
     address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
     assert name_at(here, IMAGE + address - BASE) != ""
@@ -137,11 +141,13 @@ def test_m_mode_does_not_look_for_a_kernel_at_an_address() -> None:
     assert guest.reads == 0
 
 
-def test_a_kernel_that_moves_itself() -> None:
-    guest = Guest()
+@ORDERS
+def test_a_kernel_that_moves_itself(order: str) -> None:
+    guest = Guest(order)
     here = symbols(guest)
     assert name_at(here, IMAGE) != ""
-    guest.put(IMAGE + TABLES_AT + guest.tables.places["relative_base"], MOVED.to_bytes(8, "little"))
+    if "relative_base" in guest.tables.places:
+        guest.put(IMAGE + TABLES_AT + guest.tables.places["relative_base"], MOVED.to_bytes(8, "little"))
     guest.page(MOVED, IMAGE)
     address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
     found = here.table().named(name)
@@ -159,15 +165,39 @@ def test_a_kernel_without_its_base_is_found_when_it_runs() -> None:
     assert here.table().named("_end") is not None
 
 
+@ORDERS
 @pytest.mark.parametrize("paged", [False, True])
-def test_a_copy_of_a_kernel_is_none(paged: bool) -> None:
+def test_a_copy_of_a_kernel_is_none(order: str, paged: bool) -> None:
     """Such as what a boot loader or a disk's cache has left in memory."""
-    guest = Guest()
+    guest = Guest(order)
     guest.put(IMAGE + TABLES_AT, bytes(len(guest.tables.data)))
     guest.put(COPY + TABLES_AT, guest.tables.data)
     if paged:
         guest.page(BASE, IMAGE)
     assert symbols(guest).table().named("_end") is None
+
+
+def test_what_maps_a_kernel_elsewhere_is_not_its_place() -> None:
+    """The linear mapping of all RAM holds the kernel's image too."""
+    guest = Guest("7.2")
+    guest.page(LINEAR, IMAGE)
+    here = symbols(guest)
+    assert here.table().named("_end") is None
+    assert name_at(here, LINEAR) == ""
+
+
+def test_an_image_whose_first_symbol_is_not_its_first_byte() -> None:
+    """Without CONFIG_KALLSYMS_ALL the first one is _text, behind the header: it shows where the image was loaded."""
+    for order in ("7.2", "6.4"):
+        guest = Guest(order, head=0x2000)
+        here = symbols(guest)
+        address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
+        assert name_at(here, IMAGE + address - BASE) != ""
+        found = here.table().named(name)
+        assert found is not None
+        assert found.address == address
+        guest.page(BASE, IMAGE)
+        assert name_at(here, address) != ""
 
 
 def test_the_images_symbols_come_first() -> None:

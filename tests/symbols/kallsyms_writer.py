@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from dataclasses import dataclass
 
 
@@ -36,7 +37,13 @@ def some_symbols(rng: random.Random, count: int, base: int) -> list[Row]:
 
 
 def written(
-    rng: random.Random, rows: list[Row], base: int, *, order: str = "6.4", base_field: int | None = None
+    rng: random.Random,
+    rows: list[Row],
+    base: int,
+    *,
+    order: str = "6.4",
+    base_field: int | None = None,
+    behind: int = 0,
 ) -> Written:
     """Return the tables of a kernel.
 
@@ -44,8 +51,9 @@ def written(
         rng: Chooses the tokens; the real ones are those that save most.
         rows: The symbols, by address.
         base: What offsets are relative to.
-        order: Of which Linux the tables' order is: "6.4", "6.2" or "4.6".
+        order: Of which Linux the tables' order is: "7.2", "6.4", "6.2" or "4.6".
         base_field: What `relative_base` holds, if not `base`.
+        behind: How far from `base` they will lie.
     """
     spelled = [(kind + name).encode() for _, kind, name in rows]
     used = sorted(set(b"".join(spelled)))
@@ -90,15 +98,21 @@ def written(
         "relative_base": (base if base_field is None else base_field).to_bytes(8, "little"),
         "seqs_of_names": b"".join(number.to_bytes(3, "big") for number in alphabetical),
     }
-    behind = ["token_table", "token_index"]
+    spelling = ["token_table", "token_index"]
     wanted = {
-        "6.4": ["num_syms", "names", "markers", *behind, "offsets", "relative_base", "seqs_of_names"],
-        "6.2": ["offsets", "relative_base", "num_syms", "names", "markers", "seqs_of_names", *behind],
-        "4.6": ["offsets", "relative_base", "num_syms", "names", "markers", *behind],
+        "7.2": ["num_syms", "names", "markers", *spelling, "offsets", "seqs_of_names"],
+        "6.4": ["num_syms", "names", "markers", *spelling, "offsets", "relative_base", "seqs_of_names"],
+        "6.2": ["offsets", "relative_base", "num_syms", "names", "markers", "seqs_of_names", *spelling],
+        "4.6": ["offsets", "relative_base", "num_syms", "names", "markers", *spelling],
     }[order]
     data, places = bytearray(), {}
     for name in wanted:
-        data += bytes(-len(data) % 8)
+        data += bytes(-len(data) % (4 if order == "7.2" else 8))
         places[name] = len(data)
+        if name == "offsets" and order == "7.2":
+            from_here = [
+                address - (base + behind + len(data) + 4 * number) for number, (address, _, _) in enumerate(rows)
+            ]
+            tables[name] = struct.pack(f"<{len(rows)}i", *from_here)
         data += tables[name]
     return Written(bytes(data), places)

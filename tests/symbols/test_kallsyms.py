@@ -13,7 +13,7 @@ from .kallsyms_writer import Written, some_symbols, written
 
 RAM = 0x8000_0000
 BASE = 0xFFFF_FFFF_8000_0000
-ORDERS = ("6.4", "6.2", "4.6")
+ORDERS = ("7.2", "6.4", "6.2", "4.6")
 KINDS = {"T": "function", "t": "function", "W": "function"} | dict.fromkeys("DdRrBb", "object")
 
 
@@ -50,12 +50,13 @@ def found_in(data: bytes) -> list[Kallsyms]:
 def test_what_a_kernel_carries_is_found(order: str, seed: int) -> None:
     rng = random.Random(f"{order} {seed}")
     rows = some_symbols(rng, rng.choice((256, 257, 511, 512, 1000, 3000)), BASE)
-    tables = written(rng, rows, BASE, order=order)
-    at = rng.randrange(1 << 12, 1 << 17, 8)
+    at = rng.randrange(1 << 12, 1 << 17, 4 if order == "7.2" else 8)
+    tables = written(rng, rows, BASE, order=order, behind=at)
     data = memory(rng, tables.data, at)
     (found,) = found_in(data)
     assert found.place == RAM + at + tables.places["token_table"]
-    assert found.base_place == RAM + at + tables.places["relative_base"]
+    assert found.is_placed == (order == "7.2")
+    assert found.base_place == (RAM if found.is_placed else RAM + at + tables.places["relative_base"])
     assert [name.decode() for name in found.names] == [name for _, _, name in rows]
     assert found.kinds.decode() == "".join(kind for _, kind, _ in rows)
     assert (found.start, found.end) == (0, rows[-1][0] - BASE)
@@ -109,7 +110,7 @@ def test_damage_gives_no_other_symbols(order: str) -> None:
     """What one wrong bit leaves is nothing, or the same list with another letter in a token: no more can be told."""
     rng = random.Random(order)
     rows = some_symbols(rng, 700, BASE)
-    tables = written(rng, rows, BASE, order=order)
+    tables = written(rng, rows, BASE, order=order, behind=1 << 12)
     refused = 0
     for _ in range(60):
         found = found_in(memory(rng, damaged(rng, tables), 1 << 12, 1 << 16))
@@ -120,19 +121,38 @@ def test_damage_gives_no_other_symbols(order: str) -> None:
     assert refused > 30
 
 
-def test_markers_point_to_their_names_or_there_are_none() -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_markers_point_to_their_names_or_there_are_none(order: str) -> None:
     rng = random.Random(6)
-    tables = written(rng, some_symbols(rng, 700, BASE), BASE)
+    tables = written(rng, some_symbols(rng, 700, BASE), BASE, order=order)
     for number in range(3):
         data = bytearray(tables.data)
         data[tables.places["markers"] + 4 * number] ^= 1
         assert found_in(memory(rng, bytes(data), 1 << 12, 1 << 16)) == [], number
 
 
-def test_cut_off_tables_are_none() -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_symbols_ascend_or_there_are_none(order: str) -> None:
+    rng = random.Random(7)
+    tables = written(rng, some_symbols(rng, 300, BASE), BASE, order=order, behind=1 << 12)
+    for number in (1, 150, 298):
+        data = bytearray(tables.data)
+        data[tables.places["offsets"] + 4 * number + 3] ^= 0x40
+        assert found_in(memory(rng, bytes(data), 1 << 12, 1 << 16)) == [], number
+
+
+def test_the_first_symbol_is_somewhere_or_there_are_none() -> None:
+    rng = random.Random(8)
+    tables = written(rng, some_symbols(rng, 300, BASE), BASE, order="7.2", behind=1 << 13)
+    assert found_in(memory(rng, tables.data, 1 << 12, 1 << 16)) == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_cut_off_tables_are_none(order: str) -> None:
     rng = random.Random(3)
-    tables = written(rng, some_symbols(rng, 400, BASE), BASE)
-    for stop in range(0, tables.places["relative_base"], 997):
+    tables = written(rng, some_symbols(rng, 400, BASE), BASE, order=order)
+    last = max(place for name, place in tables.places.items() if name != "seqs_of_names")
+    for stop in range(0, last, 997):
         assert found_in(bytes(64) + tables.data[:stop]) == []
     assert found_in(bytes(64) + tables.data[:64]) == []
 
