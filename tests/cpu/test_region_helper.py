@@ -41,10 +41,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
-    """See that no thread, no process and no open file is left."""
+    """See that no thread, process or open file is left but for those of tests before, which may end meanwhile."""
+    gc.collect()  # guests of other tests that nobody can reach any more hold some
+    others = set(threading.enumerate())
 
     def threads() -> set[str]:
-        return {thread.name for thread in threading.enumerate() if thread.name.startswith("regions")}
+        return {thread.name for thread in set(threading.enumerate()) - others if thread.name.startswith("regions")}
 
     def open_files() -> int:
         return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
@@ -52,7 +54,7 @@ def nothing_stays() -> Iterator[None]:
     before = open_files()
     yield
     await_true(lambda: not threads())
-    assert open_files() == before
+    assert open_files() <= before
     if hasattr(os, "waitpid"):
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
