@@ -28,9 +28,11 @@ ORDERS = pytest.mark.parametrize("order", ["7.2", "6.4"])
 class Guest:
     """What `SymbolsHere` needs of an engine."""
 
-    def __init__(self, order: str = "6.4", *, base_field: int | None = None, head: int = 0) -> None:
+    def __init__(self, order: str = "6.4", *, base_field: int | None = None, head: int = 0, size: int = 0) -> None:
         rng, first = random.Random(0), BASE + head
         self.rows: list[Row] = some_symbols(rng, 600, first)
+        if size:
+            self.rows[-1] = first + size, *self.rows[-1][1:]
         self.tables = written(rng, self.rows, first, order=order, base_field=base_field, behind=TABLES_AT - head)
         assert len(self.tables.data) < self.rows[-1][0] - BASE - TABLES_AT
         self.ram = bytearray(SIZE)
@@ -184,6 +186,16 @@ def test_what_maps_a_kernel_elsewhere_is_not_its_place() -> None:
     here = symbols(guest)
     assert here.table().named("_end") is None
     assert name_at(here, LINEAR) == ""
+
+
+def test_what_maps_memory_in_front_of_a_kernel_is_not_its_place() -> None:
+    """The first candidate that leads near the tables is no match: it has to lead to the first symbol."""
+    guest = Guest("7.2", size=4 << 20)
+    guest.page(BASE, IMAGE - (2 << 20))
+    address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
+    found = symbols(guest).table().named(name)
+    assert found is not None
+    assert found.address == address + MOVED - BASE
 
 
 def test_an_image_whose_first_symbol_is_not_its_first_byte() -> None:
