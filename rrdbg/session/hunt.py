@@ -148,8 +148,11 @@ class Hunt(Points):
         guest stands where it stood.
         """
         here = self._engine.icount
-        for point in active:
-            if not point.physical or lo >= hi or not self._engine.executed(lo, hi, point.addresses):
+        physical = [point for point in active if point.physical]
+        if not physical or lo >= hi:
+            return False
+        for point in physical:
+            if not self._engine.executed(lo, hi, point.addresses):
                 continue
             first, stop = lo, hi
             while stop - first > 1:

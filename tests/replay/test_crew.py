@@ -122,6 +122,21 @@ def test_what_a_copy_leaves_undone_is_done(fate: str, diary: Diary) -> None:
     assert done_here >= set(range(8))
 
 
+@pytest.mark.parametrize("scarce", ["no pipe", "no process", "a small pipe"])
+def test_where_the_system_gives_little_this_process_does_it(scarce: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    if scarce == "a small pipe":
+        write = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:12] if len(data) == 4 * 30 else data))
+    else:
+        monkeypatch.setattr(*((os, "pipe") if scarce == "no pipe" else (crew, "Copied")), refuse)
+    team = Crew(30, lambda number: b"found" if number == 29 else b"", prepare=lambda: None, keep=(), copies=2)
+    assert team.first() == (29, b"found")
+    team.end()
+
+
 def test_what_goes_wrong_in_a_job_goes_wrong_here_too(diary: Diary) -> None:
     def do(number: int) -> bytes:
         if number == 3:

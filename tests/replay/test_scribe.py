@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from rrdbg_core.replay import recorder
+from rrdbg_core.replay import epoch_writer
 from rrdbg_core.replay.crew import PROCESSES
 from rrdbg_core.replay.scribe import Scribe
 from rrdbg_core.replay.verify import verify
@@ -76,7 +76,7 @@ def content(path: Path) -> list[object]:
 def test_a_trace_does_not_show_who_wrote_it(
     parts: Parts, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "BATCH_S", 0.0)  # each epoch by itself
+    monkeypatch.setattr(epoch_writer, "BATCH_S", 0.0)  # each epoch by itself
     found = []
     for processes in ("1", "2"):
         monkeypatch.setenv(PROCESSES, processes)
@@ -90,7 +90,7 @@ def test_a_trace_does_not_show_who_wrote_it(
 
 def test_a_disk_that_is_full_for_the_scribe_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PROCESSES, "2")
-    monkeypatch.setattr(recorder, "BATCH_S", 0.0)
+    monkeypatch.setattr(epoch_writer, "BATCH_S", 0.0)
     here, flush, flushes = threading.current_thread(), Output.flush, []
 
     def full(self: Output) -> None:

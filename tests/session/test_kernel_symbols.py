@@ -46,6 +46,12 @@ class Guest:
         self.put(IMAGE + 48, b"RISCV\0\0\0")
         self.put(IMAGE + TABLES_AT, self.tables.data)
 
+    @property
+    def function(self) -> tuple[int, str]:
+        """Address and name of a function of the kernel."""
+        address, _, name = next(row for row in self.rows[3:] if row[1] == "T")
+        return address, name
+
     def put(self, address: int, data: bytes) -> None:
         self.ram[address - RAM : address - RAM + len(data)] = data
 
@@ -74,6 +80,12 @@ def symbols(guest: Guest, images: Sequence[bytes] = (b"raw",)) -> SymbolsHere:
     return SymbolsHere(cast(Engine, guest), SymbolTable(images), lambda: (RAM, SIZE), work)
 
 
+def place_of(here: SymbolsHere, name: str) -> int | None:
+    """Return the address that a name has."""
+    found = here.table().named(name)
+    return found and found.address
+
+
 def name_at(here: SymbolsHere, address: int) -> str:
     found = here.table().around(address)
     return found.name if found else ""
@@ -86,9 +98,7 @@ def test_a_kernel_at_its_virtual_addresses(order: str) -> None:
     here = symbols(guest)
     for address, kind, name in guest.rows[3:200]:
         if kind in "Tt":
-            found = here.table().named(name)
-            assert found is not None
-            assert found.address == address
+            assert place_of(here, name) == address
             assert name_at(here, address) in {row[2] for row in guest.rows if row[0] == address}
     assert name_at(here, IMAGE) == ""  # it is no address any more
 
@@ -125,11 +135,9 @@ def test_a_guest_without_a_kernel_is_searched_once() -> None:
 def test_before_it_translates_addresses_it_has_two_places(order: str) -> None:
     guest = Guest(order)
     here = symbols(guest)
-    address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
+    address, name = guest.function
     assert name_at(here, IMAGE + address - BASE) != ""
-    found = here.table().named(name)
-    assert found is not None
-    assert found.address == address
+    assert place_of(here, name) == address
     guest.page(BASE, IMAGE)
     assert name_at(here, IMAGE + address - BASE) == ""
     assert name_at(here, address) != ""
@@ -151,10 +159,8 @@ def test_a_kernel_that_moves_itself(order: str) -> None:
     if "relative_base" in guest.tables.places:
         guest.put(IMAGE + TABLES_AT + guest.tables.places["relative_base"], MOVED.to_bytes(8, "little"))
     guest.page(MOVED, IMAGE)
-    address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
-    found = here.table().named(name)
-    assert found is not None
-    assert found.address == address + MOVED - BASE
+    address, name = guest.function
+    assert place_of(here, name) == address + MOVED - BASE
     assert name_at(here, BASE) == ""
 
 
@@ -192,10 +198,8 @@ def test_what_maps_memory_in_front_of_a_kernel_is_not_its_place() -> None:
     """The first candidate that leads near the tables is no match: it has to lead to the first symbol."""
     guest = Guest("7.2", size=4 << 20)
     guest.page(BASE, IMAGE - (2 << 20))
-    address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
-    found = symbols(guest).table().named(name)
-    assert found is not None
-    assert found.address == address + MOVED - BASE
+    address, name = guest.function
+    assert place_of(symbols(guest), name) == address + MOVED - BASE
 
 
 def test_an_image_whose_first_symbol_is_not_its_first_byte() -> None:
@@ -203,11 +207,9 @@ def test_an_image_whose_first_symbol_is_not_its_first_byte() -> None:
     for order in ("7.2", "6.4"):
         guest = Guest(order, head=0x2000)
         here = symbols(guest)
-        address, _, name = next(row for row in guest.rows[3:] if row[1] == "T")
+        address, name = guest.function
         assert name_at(here, IMAGE + address - BASE) != ""
-        found = here.table().named(name)
-        assert found is not None
-        assert found.address == address
+        assert place_of(here, name) == address
         guest.page(BASE, IMAGE)
         assert name_at(here, address) != ""
 

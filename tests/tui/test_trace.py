@@ -30,7 +30,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rrdbg_core.replay.recorder.FLUSH_S", 0.02)
+        patch.setattr("rrdbg_core.replay.epoch_writer.FLUSH_S", 0.02)
         return record_until(tmp_path_factory.mktemp("long"), "interp", LONG)
 
 

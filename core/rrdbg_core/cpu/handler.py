@@ -30,6 +30,7 @@ HART, MACH, RAM, DEC, TLB, XTLB, FLAGS, LINES, DIRTY, WATCHED, RUN, PTE_LINES, R
 )
 WRITE_TLB_BYTES, WATCHED_TLB_BYTES = 8 * 1024, 8 * 2048
 FETCH_PAGE_BYTES = 8 * 2056
+SIZE_BITS, FOR_READ, FOR_WRITE, ALIGNED = 15, 1 << 4, 1 << 5, 1 << 6  # what `resolve` is asked for, see there too
 
 HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "atomic": (2, ("w", "n")),

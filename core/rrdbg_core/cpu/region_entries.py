@@ -6,13 +6,17 @@ from collections.abc import Mapping
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.handler import (
+    ALIGNED,
     DONE,
     FLAGS,
+    FOR_READ,
+    FOR_WRITE,
     LINES,
     PAGE_MASK,
     PTE_LINES,
     REGION_PLACES,
     RUN,
+    SIZE_BITS,
     WATCHED,
     WATCHED_TLB_BYTES,
     WRITE_TLB_BYTES,
@@ -123,11 +127,11 @@ def _resolve(names: Mapping[str, str]) -> str:
     which some lines are watched or hold code, if it is to others, or beside all that is watched.
     """
     f = Handler("region_resolve", convention="preserve_mostcc", args=f"{_RESOLVE_ARGS}, ptr %tlb")
-    only = f.let("and i64 %what, 112")
-    write, read = (f.let(f"icmp eq i64 {only}, {kind}") for kind in (32, 16))
+    only = f.let(f"and i64 %what, {FOR_READ | FOR_WRITE | ALIGNED}")
+    write, read = (f.let(f"icmp eq i64 {only}, {kind}") for kind in (FOR_WRITE, FOR_READ))
     f.do(f"br i1 {f.let(f'or i1 {write}, {read}')}, label %plain, label %miss")
     f.label("plain")
-    rest = f.let(f"sub i64 {f.let('and i64 %what, 15')}, 1")
+    rest = f.let(f"sub i64 {f.let(f'and i64 %what, {SIZE_BITS}')}, 1")
     bank = f.let(f"select i1 {write}, i64 {WRITE_TLB_BYTES}, i64 0")
     entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {255 << 4}")
     tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {f.let(f'add i64 {entry}, {bank}')}")
@@ -162,18 +166,18 @@ def _reach() -> str:
     """Return `region_reach`: how far in RAM a stretch of a page is from its addresses, or -1.
 
     It is asked for accesses that did not pass by the TLB. They may be to a page of which some lines are watched or hold
-    code; here they pass if none of the stretch's lines is looked at. `what` is 16 if something is read, 32 if something
-    is written, and has lower bits set where a store is misaligned.
+    code; here they pass if none of the stretch's lines is looked at. `what` is FOR_READ if something is loaded,
+    FOR_WRITE if something is stored, and has lower bits set where a store is misaligned.
     """
     f = Handler("region_reach", convention="preserve_mostcc", args="ptr %h, i64 %low, i64 %high, i64 %what, ptr %tlb")
     page = f.let(f"and i64 %low, {PAGE_MASK}")
     other = f.let(f"icmp ne i64 {page}, {f.let(f'and i64 %high, {PAGE_MASK}')}")
-    odd = f.let(f"icmp ne i64 {f.let('and i64 %what, 15')}, 0")
+    odd = f.let(f"icmp ne i64 {f.let(f'and i64 %what, {SIZE_BITS}')}, 0")
     f.do(f"br i1 {f.let(f'or i1 {other}, {odd}')}, label %miss, label %plain")
     f.label("plain")
     index = f.let(f"and i64 {f.let('lshr i64 %low, 8')}, {255 << 4}")
     unknown, addends = "", []
-    for kind, bank in ((16, 0), (32, WRITE_TLB_BYTES)):
+    for kind, bank in ((FOR_READ, 0), (FOR_WRITE, WRITE_TLB_BYTES)):
         banks = [f.let(f"add i64 {index}, {bank + part}") for part in (0, WATCHED_TLB_BYTES)]
         places = [f.let(f"getelementptr i8, ptr %tlb, i64 {entry}") for entry in banks]
         whole, partly = (f.let(f"icmp eq i64 {f.let(f'load i64, ptr {place}')}, {page}") for place in places)
@@ -183,7 +187,7 @@ def _reach() -> str:
         unknown = f.let(f"or i1 {unknown}, {missing}") if unknown else missing
         place = f.let(f"select i1 {whole}, ptr {places[0]}, ptr {places[1]}")
         addends.append(f.let(f"load i64, ptr {f.let(f'getelementptr i8, ptr {place}, i64 8')}"))
-    write = f.let(f"icmp ne i64 {f.let('and i64 %what, 32')}, 0")
+    write = f.let(f"icmp ne i64 {f.let(f'and i64 %what, {FOR_WRITE}')}, 0")
     addend = f.let(f"select i1 {write}, i64 {addends[1]}, i64 {addends[0]}")
     f.do(f"br i1 {unknown}, label %miss, label %known")
     f.label("known")

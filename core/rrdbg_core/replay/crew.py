@@ -62,12 +62,7 @@ class Crew:
         self._heard: dict[Copied, bytes] = {}
         self._home = os.getpid()
         self._wanted, self._prepare, self._keep = min(copies, count - 1), prepare, keep
-        self._queue, sink = os.pipe()
-        try:
-            os.set_blocking(sink, False)
-            os.write(sink, b"".join(_JOB.pack(number) for number in range(count)))
-        finally:
-            os.close(sink)
+        self._queue = -1
 
     def end(self) -> None:
         """End the copies."""
@@ -87,7 +82,7 @@ class Crew:
         while (number := self._take()) is not None and self._is_wanted(number):
             self._try(number)
         for number in range(self._count):
-            if self._is_wanted(number):  # a copy has taken it, and is at it or dead
+            if self._is_wanted(number):  # there are no copies, or one has taken it and is at it or dead
                 self._try(number)
             if number == self._known:
                 return number, self._answers[number]
@@ -104,9 +99,17 @@ class Crew:
             raise _Done
 
     def _start(self) -> None:
+        """Make the copies, as far as there are processes, files and memory for them."""
         if self._wanted <= 0 or not possible(harmless):
             return
         with suppress(OSError, MemoryError):
+            self._queue, sink = os.pipe()
+            try:
+                os.set_blocking(sink, False)
+                # a user with many pipes gets smaller ones: what does not go into it is done in the end
+                os.write(sink, b"".join(_JOB.pack(number) for number in range(self._count)))
+            finally:
+                os.close(sink)
             for _ in range(self._wanted):
                 copy = Copied(self._serve, subprocess.DEVNULL, (self._queue, *self._keep))
                 os.set_blocking(copy.stdout.fileno(), False)
@@ -124,7 +127,7 @@ class Crew:
 
     def _take(self) -> int | None:
         """Return the number of the next job that nobody does yet. A pipe hands out each of its bytes once."""
-        data = os.read(self._queue, _JOB.size)
+        data = os.read(self._queue, _JOB.size) if self._queue >= 0 else b""
         return _JOB.unpack(data)[0] if data else None
 
     def _note(self, number: int, answer: bytes) -> None:

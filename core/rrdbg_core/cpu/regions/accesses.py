@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.handler import REACH
+from rrdbg_core.cpu.handler import ALIGNED, FOR_READ, FOR_WRITE, REACH, WRITE_TLB_BYTES
 from rrdbg_core.cpu.host_floats import BOX
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.regions.floats import Floats, singles_before
@@ -16,8 +16,6 @@ from rrdbg_core.isa.expr import FloatLoad, FloatStore, Helper, Load, SetFrd, Set
 from rrdbg_core.isa.rv64a import AMO
 
 PAGE_MASK = -PAGE_BYTES
-_WRITE_TLB_BYTES = 8 * 1024
-_FOR_READ, _FOR_WRITE, _ALIGNED = 1 << 4, 1 << 5, 1 << 6  # see native/names.py
 
 
 class Accesses(Floats):
@@ -72,14 +70,14 @@ class Accesses(Floats):
             case SetFrd(value):
                 self.set_float(decoded.rd, self.value(value, step), decoded.insn)
             case Load(_, size, signed):
-                place = self._place(step, number, size, _FOR_READ)[0]
+                place = self._place(step, number, size, FOR_READ)[0]
                 self.set(decoded.rd, self._load(place, size, signed=signed))
             case FloatLoad(_, size):
-                loaded = self._load(self._place(step, number, size, _FOR_READ)[0], size, signed=False)
+                loaded = self._load(self._place(step, number, size, FOR_READ)[0], size, signed=False)
                 self.set_float(decoded.rd, loaded if size == 8 else self.let(f"or i64 {loaded}, {BOX}"), decoded.insn)
             case Store(_, size, value) | FloatStore(_, size, value):
                 stored = self.value(value, step)
-                self._store(*self._place(step, number, size, _FOR_WRITE, stored), size, stored)
+                self._store(*self._place(step, number, size, FOR_WRITE, stored), size, stored)
             case Helper("float_op"):
                 self.compute(step)
             case Helper("lr"):
@@ -111,7 +109,7 @@ class Accesses(Floats):
         """
         if self._careful:
             at = self._resolved(number, self._address(step), size | what, stored)
-            return self._in_ram(at), self._mark_of(at) if what & _FOR_WRITE else ""
+            return self._in_ram(at), self._mark_of(at) if what & FOR_WRITE else ""
         reach = self._reaches[number]
         if number == reach.first:
             at = self._looked_up(number, self._address(step), reach)
@@ -120,17 +118,17 @@ class Accesses(Floats):
         at, place, mark = self._reached[reach.first]
         offset = reach.offsets[number]
         place = self.let(f"getelementptr i8, ptr {place}, i64 {offset}")
-        if what & _FOR_WRITE and mark:
+        if what & FOR_WRITE and mark:
             mark = self.let(f"getelementptr i8, ptr {mark}, i64 {offset - reach.aligned >> 3}")
-        elif what & _FOR_WRITE:
+        elif what & FOR_WRITE:
             mark = self._mark_of(self.let(f"add i64 {at}, {offset}"))
         return place, mark
 
     def _atomic_at(self, step: Step, number: int, size: int, what: int) -> str:
         """Return the offset in RAM of what an atomic instruction accesses."""
         if self._careful:
-            return self._resolved(number, self._address(step), size | what | _ALIGNED, "")
-        kinds = bool(what & _FOR_READ), bool(what & _FOR_WRITE)
+            return self._resolved(number, self._address(step), size | what | ALIGNED, "")
+        kinds = bool(what & FOR_READ), bool(what & FOR_WRITE)
         return self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
 
     def _address(self, step: Step) -> str:
@@ -179,7 +177,7 @@ class Accesses(Floats):
         passed = self.load("i64", addend_at, "tlb")
         self.do(f"br label %{found}")
         self.label(asks)
-        what = self.let(f"or i64 {odd}, {_FOR_READ * reach.reads | _FOR_WRITE * reach.writes}")
+        what = self.let(f"or i64 {odd}, {FOR_READ * reach.reads | FOR_WRITE * reach.writes}")
         function = self.let(f"load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {REACH}')}")
         answer = self.let(f"call preserve_mostcc i64 {function}(ptr %h, i64 {low}, i64 {high}, i64 {what}, ptr %tlb)")
         unknown = self.let(f"icmp eq i64 {answer}, -1")
@@ -196,7 +194,7 @@ class Accesses(Floats):
         """Return whether the TLB has what is wanted for each kind of access of a reach, and where it has its addend."""
         index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
         known = ""
-        for asked, bank in ((reach.reads, 0), (reach.writes, _WRITE_TLB_BYTES)):
+        for asked, bank in ((reach.reads, 0), (reach.writes, WRITE_TLB_BYTES)):
             if asked:
                 tag_at = self.let(f"getelementptr i8, ptr %tlb, i64 {self._moved(index, bank)}")
                 same = self.let(f"icmp eq i64 {self.load('i64', tag_at, 'tlb')}, {wanted}")
@@ -218,7 +216,7 @@ class Accesses(Floats):
 
     def _load_reserved(self, step: Step, number: int) -> None:
         size = _atomic_size(step)
-        at = self._atomic_at(step, number, size, _FOR_READ)
+        at = self._atomic_at(step, number, size, FOR_READ)
         self.store("i64", "1", self.word(L.RES_VALID), "hart")
         self.store("i64", self.let(f"add i64 {at}, {RAM_BASE}"), self.word(L.RES_ADDR), "hart")
         self.set(step.decoded.rd, self._load(self._in_ram(at), size, signed=True))
@@ -231,7 +229,7 @@ class Accesses(Floats):
             self.set(step.decoded.rd, "0")
             return
         size, value = _atomic_size(step), self.get(step.decoded.rs2)
-        at = self._atomic_at(step, number, size, _FOR_WRITE)
+        at = self._atomic_at(step, number, size, FOR_WRITE)
         place = self.let(f"add i64 {at}, {RAM_BASE}")
         valid = self.let(f"icmp ne i64 {self.load('i64', self.word(L.RES_VALID), 'hart')}, 0")
         same = self.let(f"icmp eq i64 {self.load('i64', self.word(L.RES_ADDR), 'hart')}, {place}")
@@ -245,7 +243,7 @@ class Accesses(Floats):
 
     def _amo(self, step: Step, number: int) -> None:
         size = _atomic_size(step)
-        at = self._atomic_at(step, number, size, _FOR_READ | _FOR_WRITE)
+        at = self._atomic_at(step, number, size, FOR_READ | FOR_WRITE)
         place = self._in_ram(at)
         self._old = self._load(place, size, signed=True)
         right = operand("rs2") if size == 8 else sext32(operand("rs2"))
