@@ -12,7 +12,7 @@ import pytest
 from rrdbg_core.machine import running
 from rrdbg_core.machine.events import EventKind
 from rrdbg_core.machine.source import Now
-from rrdbg_core.replay import hostclock, recorder
+from rrdbg_core.replay import epoch_writer, hostclock
 from rrdbg_core.replay.console_input import BytesInput, ConsoleInput, HostInput
 from rrdbg_core.replay.control import Control
 from rrdbg_core.replay.hostclock import HostClock
@@ -309,7 +309,7 @@ def test_who_ends_a_paused_recording_gets_not_a_step_more(tmp_path: Path) -> Non
 
 
 def test_sync_shows_the_present_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "FLUSH_S", HOUR_S)
+    monkeypatch.setattr(epoch_writer, "FLUSH_S", HOUR_S)
     visit = Visit(bundled("shell"), tmp_path / "a.rrt")
     visit.until(lambda: visit.text.endswith(b"$ ") and visit.progress and visit.progress[-1].idle)
     with Trace.open(tmp_path / "a.rrt") as trace:

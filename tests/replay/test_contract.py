@@ -17,7 +17,7 @@ from rrdbg_core.cpu.core import Core
 from rrdbg_core.machine import running
 from rrdbg_core.machine.machine import Machine
 from rrdbg_core.machine.source import Divergence, Now
-from rrdbg_core.replay import recorder
+from rrdbg_core.replay import epoch_writer, recorder
 from rrdbg_core.replay.capsule import capture, release
 from rrdbg_core.replay.console_input import HostInput
 from rrdbg_core.replay.live import LiveSource
@@ -135,7 +135,7 @@ def busy_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return a function that makes the recorder look up from its work, and promise, as often as it can."""
 
     def start() -> None:
-        monkeypatch.setattr(recorder, "FLUSH_S", 0.0)
+        monkeypatch.setattr(epoch_writer, "FLUSH_S", 0.0)
         monkeypatch.setattr(recorder, "PROGRESS_S", 0.0)
         monkeypatch.setattr(running, "SLICE", 5000)
         monkeypatch.setattr(running, "ACCESSES", 7)

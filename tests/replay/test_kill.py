@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rrdbg_core.machine import running
-from rrdbg_core.replay import recorder
+from rrdbg_core.replay import epoch_writer
 from rrdbg_core.replay.replayer import Replayer
 from rrdbg_core.trace.frame import BadTrace
 from rrdbg_core.trace.reader import Trace
@@ -79,7 +79,7 @@ def test_a_hundred_killed_recorders(tmp_path: Path) -> None:
 
 
 def test_a_cut_trace_replays_to_the_position_that_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "FLUSH_S", 0.0)
+    monkeypatch.setattr(epoch_writer, "FLUSH_S", 0.0)
     monkeypatch.setattr(running, "SLICE", 5000)
     recorded(bundled("storm"), tmp_path / "whole.rrt", steps=400_000)
     data = (tmp_path / "whole.rrt").read_bytes()

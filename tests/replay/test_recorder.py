@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.errors import ExitCode, RrdbgError
-from rrdbg_core.replay import recorder
+from rrdbg_core.replay import epoch_writer
 from rrdbg_core.replay.console_input import BytesInput, HostInput
 from rrdbg_core.replay.recorder import Progress, Until
 from rrdbg_core.replay.replayer import Replayer
@@ -307,7 +307,7 @@ def test_snapshots_are_asked_for_what_changed_since_the_last_one(
     asked: list[int] = []
     told: list[int] = []
 
-    class Spy(recorder.Thinning):
+    class Spy(epoch_writer.Thinning):
         def pay(self, changed_pages: int) -> bool:
             asked.append(changed_pages)
             return len(asked) % 3 == 0
@@ -316,7 +316,7 @@ def test_snapshots_are_asked_for_what_changed_since_the_last_one(
             assert ns > 0
             told.append(changed_pages)
 
-    monkeypatch.setattr(recorder, "Thinning", Spy)
+    monkeypatch.setattr(epoch_writer, "Thinning", Spy)
     # another page in each round of eight million steps, and one that is written in all of them
     guest = "li s1, 0x80020000; li s2, 4096; li s3, 0x80010000; round: sd s0, 0(s1); add s1, s1, s2; li s0, 4000000\n"
     guest += "sd s0, 0(s3); work: addi s0, s0, -1; bnez s0, work; j round"
