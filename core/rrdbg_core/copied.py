@@ -70,6 +70,15 @@ class Copied:
         self.stdout = open(from_copy, "rb", buffering=0)  # noqa: SIM115
         """What it writes."""
 
+    def alive(self) -> bool:
+        """Return whether it has not ended yet."""
+        try:
+            return (
+                self.returncode is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+            )
+        except ChildProcessError:  # somebody has waited for all processes
+            return False
+
     def kill(self) -> None:
         """Kill it, if it has not been waited for."""
         with self._dying:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from rrdbg_core.cpu import build
+from rrdbg_core.cpu.regions.client import prepare
 from rrdbg_core.errors import ExitCode, RrdbgError
 from rrdbg_core.replay.console_input import HostInput
 from rrdbg_core.replay.control import Control
@@ -229,6 +230,7 @@ class Live:
 def main() -> None:
     """Serve the process's standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the face decides what Ctrl-C means
+    prepare()
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed by mistake must not get into the frames
     Live(Channel(sys.stdin.buffer, outgoing)).run()

@@ -121,6 +121,10 @@ def add_parser(subparsers: Any, **kwargs: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Record, and return the guest's exit code."""
+    from rrdbg_core.cpu.regions.client import prepare
+
+    if not args.tui:  # who records then is another process
+        prepare()  # so that it gets ready while all else is being imported
     from rrdbg.cli.recording import run_recording
 
     return run_recording(args)

@@ -91,7 +91,8 @@ def lines(stats: RunStats) -> list[str]:
         (
             "",
             f"{count(regions.linked)} linked, {count(regions.evicted)} evicted, {count(regions.installed)} in use; "
-            f"entered {_times(regions.visits)}, left for a step {_times(regions.leaves)}",
+            f"entered {_times(regions.visits)}, left for a step {_times(regions.leaves)} "
+            f"({count(regions.misses)} TLB misses)",
         ),
         ("exits", _counted(exits)),
         (

@@ -37,8 +37,11 @@ class Context:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of the processes that are measured: caches of their own, the kernel compiled already."""
-        return {"RRDBG_CACHE": str(self.folder / "cache")}
+        """Environment of the processes that are measured: caches of their own, the kernel compiled already.
+
+        As the program does, without numpy's threads.
+        """
+        return {"RRDBG_CACHE": str(self.folder / "cache"), "OPENBLAS_NUM_THREADS": "1"}
 
     def forget_regions(self) -> None:
         """Drop the compiled regions on disk, so that the next process starts without."""

@@ -4,7 +4,8 @@
     python -m tests.bench.guest record ELF TRACE
     python -m tests.bench.guest replay TRACE
 
-Times are those from before the first step to behind the last one: the kernel is loaded and RAM is there before.
+Times are those from before the first step to behind the last one: the kernel is loaded and RAM is there before. What
+compiles for a guest that is run or recorded is started as the program starts it, before most else is imported.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rrdbg_core.machine.config import ImageRef, MachineConfig
-from rrdbg_core.trace.contents import image_digest
+from rrdbg_core.cpu.regions.client import prepare
 
 from tests.bench.host import descendants_cpu, peak_bytes
+
+if TYPE_CHECKING:
+    from rrdbg_core.machine.config import MachineConfig
 
 
 class Meter:
@@ -39,6 +42,9 @@ class Meter:
 
 def machine_of(elf: bytes, name: str = "guest") -> tuple[MachineConfig, dict[str, bytes]]:
     """Return a machine that runs an ELF, and its images."""
+    from rrdbg_core.machine.config import ImageRef, MachineConfig
+    from rrdbg_core.trace.contents import image_digest
+
     digest = image_digest(elf)
     image = ImageRef(kind="elf", digest=digest, name=name)
     return MachineConfig(isa="rv64gc", privilege="msu", images=(image,)), {digest: elf}
@@ -114,4 +120,6 @@ def digest(output: bytes | bytearray) -> str:
 MODES: dict[str, Callable[..., dict[str, Any]]] = {"plain": plain, "record": record, "replay": replay}
 
 if __name__ == "__main__":
+    if sys.argv[1] != "replay":
+        prepare()
     print(json.dumps({**MODES[sys.argv[1]](*sys.argv[2:]), "peak_bytes": peak_bytes()}))

@@ -62,6 +62,10 @@ class Sampled:
         if changed:
             self._pages.pop(plan.blocks[0].pc & ~0xFFF, None)
 
+    def add_miss(self, pc: int) -> None:
+        """Make a plan of a pc, as if it had been sampled."""
+        self.add_samples([pc])
+
     def next_plans(self) -> list[Plan]:
         """Return new plans."""
         ready = [pc for pc in self._waiting if pc & ~0xFFF in self._pages]

@@ -84,7 +84,8 @@ def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
     before = pair.in_regions
     for number in range(10 * seed, 10 * seed + 10):
         case = close(number, 1000)
-        run(pair, case, random.Random(number), [whole(case)], CLOSE_SLICES)
+        for careful in (False, True):
+            run(pair, case, random.Random(number), [whole(case, careful=careful)], CLOSE_SLICES)
     assert pair.in_regions - before > 1000
 
 
@@ -92,7 +93,8 @@ def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
 def test_atomics(pair: Pair, seed: int) -> None:
     before = pair.in_regions
     case = atomics(seed, 1000)
-    run(pair, case, random.Random(seed), [whole(case)], CLOSE_SLICES)
+    for careful in (False, True):
+        run(pair, case, random.Random(seed), [whole(case, careful=careful)], CLOSE_SLICES)
     assert pair.in_regions - before > 100
 
 

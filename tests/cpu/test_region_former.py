@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -494,3 +494,68 @@ def test_memory_and_work_are_bounded_in_large_code() -> None:
 def rng_pcs(rng: random.Random, count: int) -> list[int]:
     """Return pcs all over a large program."""
     return [RAM + 2 * rng.randrange(1 << 24) if rng.random() > 0.02 else 0 for _ in range(count)]
+
+
+# ---- pages that the TLB does not know --------------------------------------------------------------------------------
+def missing(*places: int) -> tuple[Fed, list[Plan]]:
+    """Return a profile with plans of the switch, and those that come of misses at some of its instructions."""
+    rng = random.Random(2)
+    pcs = trip(SWITCH, 40_000, {TABLE: bytes(rng.randrange(CASES) for _ in range(1024))})
+    fed = Fed(pages=page_of(SWITCH))
+    fed.feed(cut(pcs, random.Random(3), 200))
+    assert fed.plans
+    assert not any(block.careful for plan in fed.plans for block in plan.blocks)
+    for place in places:
+        fed.profile.add_miss(place)
+    return fed, fed.profile.next_plans()
+
+
+def blocks_at(plans: Iterable[Plan], pc: int) -> list[Block]:
+    return [block for plan in plans for block in plan.blocks if block.pc <= pc < block.end]
+
+
+def test_regions_that_are_left_become_careful_there() -> None:
+    fed, _ = missing()
+    place = fed.plans[-1].blocks[0].pc
+    fed, plans = missing(place)
+    assert plans
+    for plan in plans:
+        assert {block.pc for block in plan.blocks if block.careful} == {block.pc for block in blocks_at([plan], place)}
+        plain = Plan(tuple(replace(block, careful=False) for block in plan.blocks), plan.entries)
+        assert plain in fed.plans  # what it was, and where it was entered
+    assert fed.profile.next_plans() == []
+    fed.profile.add_miss(place)  # a region that is on its way was left once more
+    assert fed.profile.next_plans() == []
+
+
+def test_misses_elsewhere_change_nothing() -> None:
+    assert missing(CODE + PAGE - 4)[1] == []
+
+
+def test_code_that_changes_is_trusted_again() -> None:
+    fed, _ = missing()
+    place = fed.plans[-1].blocks[0].pc
+    changed = page_of([*SWITCH, asm("addi", rd=1, imm=1)])
+    for forgets in (False, True):
+        fed, plans = missing(place)
+        assert plans
+        if forgets:
+            fed.profile.set_page(CODE, changed[CODE])
+            fed.pages = changed
+            fed.plans = []
+        rng = random.Random(2)
+        pcs = trip(SWITCH, 400_000, {TABLE: bytes(rng.randrange(CASES) for _ in range(1024))})
+        fed.feed(cut(pcs, random.Random(4), 4000))
+        careful = [block.careful for block in blocks_at(fed.plans if forgets else plans, place)]
+        assert careful
+        assert any(careful) is not forgets
+
+
+def test_what_was_careful_in_another_run_stays_so() -> None:
+    _, _ = missing()
+    fed, plans = missing(missing()[0].plans[-1].blocks[0].pc)
+    later = Fed(pages=fed.pages)
+    for plan in plans:
+        later.profile.adopt(plan)
+    careful = {block.pc for plan in plans for block in plan.blocks if block.careful}
+    assert all(later.profile._is_careful([pc]) for pc in careful)

@@ -16,6 +16,7 @@ from rrdbg_core.cpu.regions import compile as compiler
 from rrdbg_core.cpu.regions.flow import MAX_BUDGET
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
+from tests.cpu import test_region_floats
 from tests.cpu.guest import asm
 from tests.cpu.oracle.close import atomics, close, whole
 from tests.cpu.oracle.floating import blocks, floating
@@ -24,13 +25,15 @@ from tests.cpu.oracle.forced import random_plans
 from tests.cpu.oracle.programs import CODE
 from tests.cpu.test_regions import CLOSE_SLICES, SLICES, Pair, run
 
+WHERE = 'where = self.let(f"sub i64 {self.value(target, last)}, %delta")'
+LINKS = "\n                self.set(last.decoded.rd, self.virtual(block.end))"
 MUTANTS = {
     "a block too long for the budget": ("{self._flow.budgets[block.pc]}", "{self._flow.budgets[block.pc] - 1}"),
     "a block does not see to those behind it": ("length = len(self.blocks[only[pc]]) + budgets[pc]", "length = len(self.blocks[only[pc]])"),
     "a block sees to the shortest way behind it": ("max(budgets[only[pc]], length)", "min(budgets[only[pc]], length)"),
     "a step of a block is not counted": ("sub i64 {before}, {len(code)}", "sub i64 {before}, {len(code) - 1}"),
     "a step more at the entry": ("self.let('add i64 %n, 1')", "self.let('add i64 %n, 2')"),
-    "a way out forgets a step": ("len(self._code) - number)}", "len(self._code) - number - 1)}"),
+    "a way out forgets a step": ("len(self._code) - number, handler)", "len(self._code) - number - 1, handler)"),
     "a way out has another's row": ("len(self._tails) - 1, len(self._rows)))", "len(self._tails) - 1, max(len(self._rows) - 1, 0)))"),
     "what a block has changed is not written back": ("self._write_back(self._tails[number] - self._tails[number - 1])", "pass"),
     "what had changed before is not written back": ("            self._write_back(changed - less)\n", ""),
@@ -44,8 +47,8 @@ MUTANTS = {
         "self.load(kind, self.word(hart_word(register)), \"hart\")", "self.load(kind, self.word(hart_word(register ^ 1)), \"hart\")"
     ),
     "misaligned stores pass the TLB": ("if reach.align > 1 else", "if reach.align > 8 else"),
-    "stores look at the TLB of loads": ("_WRITE_TLB_BYTES = 8 * 1024", "_WRITE_TLB_BYTES = 0"),
-    "what is stored is not looked for": ("(reach.writes, _WRITE_TLB_BYTES)", "(reach.writes and not reach.reads, _WRITE_TLB_BYTES)"),
+    "stores look at the TLB of loads": ("(reach.writes, WRITE_TLB_BYTES)", "(reach.writes, 0)"),
+    "what is stored is not looked for": ("(reach.writes, WRITE_TLB_BYTES)", "(reach.writes and not reach.reads, WRITE_TLB_BYTES)"),
     "what is loaded is not looked for": ("(reach.reads, 0)", "(reach.reads and not reach.writes, 0)"),
     "the page of the lowest byte alone is looked for": ('page = self.let(f"and i64 {high}, {PAGE_MASK}")', 'page = self.let(f"and i64 {low}, {PAGE_MASK}")'),
     "the page of the highest byte is not looked for": ('both = self.let(f"and i1 {first}, {last}")', 'both = self.let(f"and i1 {first}, {first}")'),
@@ -66,19 +69,19 @@ MUTANTS = {
     "loads extended the wrong way": ("'sext' if signed else 'zext'", "'zext' if signed else 'sext'"),
     "words loaded as unsigned": ("'sext' if signed else 'zext'", "'sext' if signed and size < 4 else 'zext'"),
     "jalr links before it looks": (
-        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(block.end))",
-        "self.set(last.decoded.rd, str(block.end))\n                where = self.value(target, last)",
+        WHERE + LINKS,
+        LINKS.lstrip() + "\n                " + WHERE,
     ),
     "jalr links to itself": (
-        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(block.end))",
-        "where = self.value(target, last)\n                self.set(last.decoded.rd, str(last.pc))",
+        WHERE + LINKS,
+        WHERE + LINKS.replace("block.end", "last.pc"),
     ),
     "jal links to itself": (
-        "case Jump():\n                self.set(last.decoded.rd, str(block.end))",
-        "case Jump():\n                self.set(last.decoded.rd, str(last.pc))",
+        "case Jump():" + LINKS,
+        "case Jump():" + LINKS.replace("block.end", "last.pc"),
     ),
     "lr reserves nothing": ('self.store("i64", "1", self.word(L.RES_VALID), "hart")', "pass"),
-    "lr reserves another address": ('self.store("i64", self.get(step.decoded.rs1), self.word(L.RES_ADDR)', 'self.store("i64", "8", self.word(L.RES_ADDR)'),
+    "lr reserves another address": ('self.let(f"add i64 {at}, {RAM_BASE}"), self.word(L.RES_ADDR)', '"8", self.word(L.RES_ADDR)'),
     "sc keeps the reservation": ('            self.store("i64", "0", self.word(word), "hart")\n', "            pass\n"),
     "sc without a look at the address": ("and i1 {valid}, {same}", "and i1 {valid}, {valid}"),
     "sc says that it failed": ('self.set(step.decoded.rd, "0")', 'self.set(step.decoded.rd, "1")'),
@@ -86,13 +89,16 @@ MUTANTS = {
         "self.set(step.decoded.rd, self._old)", "self.set(step.decoded.rd, self.value(result, step))"
     ),
     "an AMO takes the whole operand": ('operand("rs2") if size == 8 else sext32(operand("rs2"))', 'operand("rs2")'),
-    "atomics may be misaligned": ("_ALIGNED = 1 << 4, 1 << 5, 1 << 6", "_ALIGNED = 1 << 4, 1 << 5, 0"),
+    "atomics may be misaligned": ("{PAGE_MASK | (size - 1)}", "{PAGE_MASK}"),
     "runs are not marked": ('        self.store("i8", "1", f"getelementptr (i8, ptr @{MARKS}', '        f"" or (lambda *a: 0)("i8", "1", f"getelementptr (i8, ptr @{MARKS}'),
     "runs up to a side exit are not marked": ("            self._set_mark(self._early[number])\n", "            pass\n"),
-    "a side exit is one step off": ("LEAVE, still, step.pc,", "LEAVE, still, step.pc + 2,"),
+    "a side exit is one step off": ("(handler, still, step.pc,", "(handler, still, step.pc + 2,"),
     "a side exit runs another instruction": ("step.pc, step.slot)", "step.pc, self._flow.blocks[min(self._flow.blocks)][0].slot)"),
+    "a look that fails leaves at the first instruction": ("self.miss_at(number)", "self.miss_at(0)"),
+    "looks that fail leave at the last one's instruction": ("self.miss_at(number)", "self.miss_at(max(self._looks))"),
+    "sc goes on where it fails": ("label %{good}, label %{bad}", "label %{good}, label %{good}"),
     "branches on what is not less": ('return self.let(f"xor i1 {self.condition(left, step)}, true")', "return self.condition(left, step)"),
-    "pc is that of the next instruction": ("return str(step.pc)", "return str(step.pc + 4)"),
+    "pc is that of the next instruction": ("return self.virtual(step.pc)", "return self.virtual(step.pc + 4)"),
     "immediates are unsigned": ("return str(step.decoded.imm)", "return str(step.decoded.imm & 0xFFFFFFFF)"),
     "known targets are mixed up": (
         "label %{self._edge_label(pc)}\" for pc in known)", "label %{self._edge_label(known[0])}\" for pc in known)"
@@ -136,12 +142,21 @@ LOOPS, ATOMICS, PROGRAMS, FLOAT_LOOPS = 150, 10, 40, 120
 STEPS = 6_000
 
 
+ALL = MUTANTS | BUDGET_MUTANTS | FLOAT_MUTANTS
+
+
+def sources_for(name: str) -> dict[str, str]:
+    """Return the sources of the translator's modules, in one of which something can be made wrong."""
+    sources = {part.__name__: inspect.getsource(part) for part in PARTS}
+    changed = [part for part, source in sources.items() if ALL[name][0] in source]
+    assert len(changed) == 1, f"{name}: the translator has changed, and the mutant must"
+    return sources
+
+
 def mutate(name: str) -> ModuleType:
     """Return the translator with something wrong."""
-    old, new = (MUTANTS | BUDGET_MUTANTS | FLOAT_MUTANTS)[name]
-    sources = {part.__name__: inspect.getsource(part) for part in PARTS}
-    changed = [part for part, source in sources.items() if old in source]
-    assert len(changed) == 1, f"{name}: the translator has changed, and the mutant must"
+    old, new = ALL[name]
+    sources = sources_for(name)
     for part, source in sources.items():
         # each part takes what it needs from the others of this translator
         for other in sources:
@@ -156,15 +171,18 @@ def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(compiler, "module_source", mutate(name).module_source)
     pair = Pair()
     loops = [*(close(seed, 1000) for seed in range(LOOPS)), *(atomics(seed, 1000) for seed in range(ATOMICS))]
-    cases = [(case, [whole(case)]) for case in loops]
+    cases = [(case, [whole(case, careful=careful)]) for case in loops for careful in (True, False)]
     cases += [(Flow(seed).case(f"{seed}", STEPS), []) for seed in range(PROGRAMS)]
     if name in FLOAT_MUTANTS:
-        cases = [(case, [blocks(case)]) for case in (floating(seed, 1000) for seed in range(FLOAT_LOOPS))]
-    for number, (case, plans) in enumerate(cases):
-        try:
+        loops = [floating(seed, 1000) for seed in range(FLOAT_LOOPS)]
+        cases = [(case, [blocks(case, careful=careful)]) for case in loops for careful in (True, False)]
+    try:
+        if name in FLOAT_MUTANTS:
+            test_region_floats.test_with_floating_point_off_or_another_mode()
+        for number, (case, plans) in enumerate(cases):
             run(pair, case, random.Random(number), plans, CLOSE_SLICES if plans else SLICES)
-        except AssertionError:
-            return True
+    except AssertionError:
+        return True
     return False
 
 
@@ -235,6 +253,11 @@ def test_blocks_are_seen_to(name: str | None) -> None:
         return
     with pytest.raises((AssertionError, KeyError, ValueError)):
         check_all()
+
+
+def test_every_mutant_is_of_this_translator() -> None:
+    for name in ALL:
+        sources_for(name)
 
 
 @pytest.mark.slow

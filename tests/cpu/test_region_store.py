@@ -55,7 +55,7 @@ def test_a_plan_comes_back(plan: Plan) -> None:
 def test_every_field_of_a_plan_is_kept() -> None:
     """Whoever adds a field here adds it to the encoding."""
     assert {field.name for field in dataclasses.fields(Plan)} == {"blocks", "entries"}
-    assert {field.name for field in dataclasses.fields(Block)} == {"pc", "code", "targets"}
+    assert {field.name for field in dataclasses.fields(Block)} == {"pc", "code", "targets", "careful"}
 
 
 @given(plans, st.data())

@@ -25,12 +25,18 @@ class Notes:
         self.pages: list[tuple[int, int]] = []
         """Pages sent, and behind how many messages with samples."""
         self.stats = Stats()
+        self.ready = False
+        self.missed: list[int] = []
+        """Places told."""
 
     def send_samples(self, samples: bytes) -> None:
         self.sent.append(len(samples) // 8)
 
     def send_pages(self, pages: dict[int, bytes]) -> None:
         self.pages += [(address, len(self.sent)) for address in pages]
+
+    def send_miss(self, pc: int) -> None:
+        self.missed.append(pc)
 
     def take(self) -> list[Any]:
         return []
@@ -57,9 +63,12 @@ class Run:
         )
         self.supply = Supply(self.core, b"")
         self.steps = 0
+        self.ready = False
+        """Whether a compiler waits."""
 
-    def _client(self, _: bytes) -> Notes:
+    def _client(self, _: bytes, *, bell: object) -> Notes:
         self.clients.append(Notes())
+        self.clients[-1].ready = self.ready
         return self.clients[-1]
 
     def go(self, steps: int, *, inside: float) -> None:
@@ -94,6 +103,30 @@ def test_a_short_guest_needs_no_compiler(run: Run) -> None:
     assert not run.sent
     run.go(2 * SLICE, inside=0)
     assert run.sent
+
+
+def test_one_that_waits_is_asked_early(run: Run) -> None:
+    run.ready = True
+    run.go(supply.READY_STEPS - SLICE, inside=0)
+    assert not run.sent
+    run.go(2 * SLICE, inside=0)
+    assert run.sent
+
+
+def test_places_where_regions_are_left_often_are_told_once(run: Run) -> None:
+    run.go(4 * SLICE, inside=1)
+    few, many = SLICE // supply.STEPS_A_MISS - 1, SLICE // supply.STEPS_A_MISS + 1
+    for place, count in ((0x10, few), (0x20, many), (0x20, many), (0x30, many), (0x10, few)):
+        run.hart[L.MISSED_AT] = RAM_BASE + place
+        run.hart[L.REGION_MISSES] += np.uint64(count)
+        run.go(SLICE, inside=1)
+    assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x30]
+    run.hart[L.MISSED_AT] = RAM_BASE + 0x20
+    for changed in ({3}, set[int]()):  # from here on it is other code
+        run.core.regions.take_changed = lambda changed=changed: changed
+        run.hart[L.REGION_MISSES] += np.uint64(many)
+        run.go(SLICE, inside=1)
+    assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x30, RAM_BASE + 0x20]
 
 
 def test_a_guest_whose_regions_are_there_needs_no_compiler(run: Run) -> None:

@@ -126,13 +126,15 @@ def test_programs_that_stay_hot(pair: Pair, seed: int) -> None:
 def test_accesses_that_are_close_together(pair: Pair, seed: int) -> None:
     for number in range(10 * seed, 10 * seed + 10):
         case = close(number, 1000)
-        run(pair, case, random.Random(number), [whole(case)], CLOSE_SLICES)
+        for careful in (False, True):
+            run(pair, case, random.Random(number), [whole(case, careful=careful)], CLOSE_SLICES)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_atomics(pair: Pair, seed: int) -> None:
     case = atomics(seed, 1000)
-    run(pair, case, random.Random(seed), [whole(case)], CLOSE_SLICES)
+    for careful in (False, True):
+        run(pair, case, random.Random(seed), [whole(case, careful=careful)], CLOSE_SLICES)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -143,7 +145,8 @@ def test_watches_of_some_words(pair: Pair, seed: int) -> None:
     for number in range(10 * seed, 10 * seed + 10):
         case = close(number, 1000)
         pair.load(case)
-        pair.forced.core.regions.add([whole(case)], compile_plans([whole(case)]))
+        plan = whole(case, careful=number % 2 == 1)
+        pair.forced.core.regions.add([plan], compile_plans([plan]))
         pair.step(100)
         near = case.x[BASE] + (rng.randrange(8) * case.x[STEP] & case.x[MASK])
         kinds = [WatchKind.CHANGE, WatchKind.WRITE, WatchKind.READ, WatchKind.ACCESS]

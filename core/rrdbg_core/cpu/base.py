@@ -33,7 +33,7 @@ POINTERS = 38
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
 _CHECK_BUFFER, _TRAP_BUFFER, _OUTPUT_BUFFER = 4096, 8192, 4096
-_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES]
+_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES, L.REGION_MISSES]
 """What a reset leaves as it was: counters."""
 
 

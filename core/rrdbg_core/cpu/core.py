@@ -63,6 +63,8 @@ class Core(Stops):
             page = mach[L.STALE] - 1
             mach[L.STALE] = 0
             self.regions.code_changed((page, page + 1))
+        if mach[L.NEWS]:
+            self.supply.hear()
         if mach[L.CHECKS]:
             self.check_words.append(self._checks[: mach[L.CHECKS]].copy())
             mach[L.CHECKS] = 0

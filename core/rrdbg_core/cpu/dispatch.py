@@ -287,7 +287,7 @@ def dispatch_source(names: Mapping[str, str]) -> str:
     handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (REGION_OP - ARMED_OP) + ["region"]
     handlers += [f"op_{op.number}" for op in OPS]
     handlers += ["op_3"] * (256 - len(handlers))
-    handlers += ["region_go", "region_leave", "region_resolve", "region_reach"]
+    handlers += ["region_go", "region_leave", "region_resolve", "region_reach", "region_miss"]
     handlers += ["op_3"] * (FIRST_REGION - len(handlers))
     for op in floats:
         handlers[FLOATS + op.number] = f"float_{op.number}"

@@ -58,7 +58,7 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 # in the table of handlers, behind the ops' handlers
-GO, LEAVE, RESOLVE, REACH, FLOATS, FIRST_REGION = 256, 257, 258, 259, 264, 520
+GO, LEAVE, RESOLVE, REACH, MISS, FLOATS, FIRST_REGION = 256, 257, 258, 259, 260, 264, 520
 """Places in the table of handlers, behind those of the ops. From FLOATS on one for each op, see `computing`."""
 MAX_REGIONS = 8192
 """Regions that a process may hold."""

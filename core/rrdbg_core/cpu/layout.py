@@ -74,6 +74,8 @@ FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
 HOST_FLOAT = 272  # 1: the host's arithmetic is what cpu/host_floats.py takes it for
 PAGING = 273  # while fetches are translated, the number of what is known of translations; else 0
 DELTA = 274  # in regions: virtual address less the physical one, of all of their code
+REGION_MISSES = 275  # how often a region was left because the TLB did not know a page, and the place where last
+MISSED_AT = 276
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -157,6 +159,7 @@ TLB_USED = 95  # bit i: part i of the TLBs may hold something; from bit 16 on th
 ALONE = 96  # 1 wanted, 2 in force: the next step is made by itself, see `wants_alone` in native/paging.py
 AGED = 97  # PTEs in which the fetch of this step has set the bit A, at most two, and their offsets in RAM
 AGED_AT = 98
+NEWS = 103  # 1: there is something to take from who compiles regions, see regions/supply.py
 HIT_MORE = 100  # 1: this step hit something besides what HIT_INDEX says
 PLACE = 92  # physical address of an access; of one that lies in two pages which are no neighbours in RAM:
 FIRST_BYTES = 93  # how many of its bytes lie there

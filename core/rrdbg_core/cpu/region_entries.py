@@ -34,7 +34,8 @@ def region_entries(names: Mapping[str, str]) -> str:
     are more, the same for all of a region's pages; `region_fits` in native/paging.py sees that it is.
 
     `region_go` goes on at address w, `region_leave` at address ip, with w for the slot there whatever the page holds:
-    it may hold the very region that has been left. For both, n counts the next step too. `region_resolve` see
+    it may hold the very region that has been left. For both, n counts the next step too. `region_miss` is left for a
+    load or store of a page that the TLB did not know, and remembers where. `region_resolve` see
     `resolve` in native/access.py; it keeps all registers, so that a region has nothing to save. So does `region_reach`.
     """
     enter = Handler("region")
@@ -85,7 +86,12 @@ def region_entries(names: Mapping[str, str]) -> str:
     entry = leave.let(f"getelementptr ptr, ptr %ops, i64 {leave.let('and i64 %w, 255')}")
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
-    return "\n".join([*(f.text() for f in (enter, unsure, go, leave)), _resolve(names), _reach()])
+    miss = Handler("region_miss", "noinline cold")
+    miss.count(L.REGION_MISSES, "1")
+    miss.do(f"store ptr %ip, ptr {miss.word(L.MISSED_AT)}")
+    miss.tail("@region_leave", "%ip", "%n", "%w")
+
+    return "\n".join([*(f.text() for f in (enter, unsure, go, leave, miss)), _resolve(names), _reach()])
 
 
 def _number(f: Handler) -> str:

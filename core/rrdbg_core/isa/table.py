@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 
 from rrdbg_core.isa import rv64a, rv64f, rv64i, rv64m, system, zb  # noqa: F401  (each adds its rows)
 from rrdbg_core.isa.expr import Helper, leaves
@@ -134,7 +135,13 @@ def encode(insn: Insn, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) ->
 
 def reads(decoded: Decoded) -> frozenset[int]:
     """Return the integer registers that an instruction reads."""
-    insn = decoded.insn
+    return frozenset(getattr(decoded, name) for name in _sources(decoded.insn.name)) - {0}
+
+
+@cache
+def _sources(name: str) -> frozenset[str]:
+    """Return which of an instruction's operands are integer registers that it reads."""
+    insn = BY_NAME[name]
     names = leaves(insn.effect)
     if insn.fmt == "AMO":
         names = frozenset({"rs1", "rs2"}) if not insn.name.startswith("lr") else frozenset({"rs1"})
@@ -142,7 +149,7 @@ def reads(decoded: Decoded) -> frozenset[int]:
         names = frozenset({"rs1"})
     elif insn.effect == Helper("float_op"):
         names = frozenset({"rs1"}) - insn.floats if insn.name.startswith("fcvt") else frozenset()
-    return frozenset(getattr(decoded, name) for name in names & {"rs1", "rs2"}) - {0}
+    return names & {"rs1", "rs2"}
 
 
 def writes(decoded: Decoded) -> frozenset[int]:

@@ -128,6 +128,8 @@ class RegionStats(Frozen):
     """How often regions were entered from outside."""
     leaves: int
     """How often one was left for a single step outside that it cannot make."""
+    misses: int
+    """Those of them at loads and stores of a page that the TLB did not know."""
     starts: int
     """How often the compiler was started."""
     dropped: int
@@ -231,6 +233,7 @@ class Meters:
                 installed=regions.installed,
                 visits=int(harts[:, L.REGION_VISITS].sum()),
                 leaves=int(harts[:, L.REGION_LEAVES].sum()),
+                misses=int(harts[:, L.REGION_MISSES].sum()),
                 starts=supply.starts,
                 dropped=supply.dropped,
                 compiler_ns=supply.cpu_ns,

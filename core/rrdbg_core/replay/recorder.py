@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 
+from rrdbg_core.cpu.regions.client import prepare
 from rrdbg_core.errors import ExitCode
 from rrdbg_core.frozen import Frozen
 from rrdbg_core.machine.config import MachineConfig
@@ -130,6 +131,7 @@ def record(
         RrdbgError: The image cannot be loaded or the file cannot be written.
         TraceFull: The disk is full. What was recorded until then replays.
     """
+    prepare()
     # the machine first: an image that cannot be loaded leaves no file behind
     machine = Machine(config, dict(images), source, progress=on_compile)
     manifest = Manifest(config=config, sources=tuple(sources), created=created, creator=creator)

@@ -77,6 +77,6 @@ def _case(name: str, body: list[int], x: list[int], rng: random.Random, steps: i
     return Case(name, CODE, 3, tuple(x), {MTVEC: HANDLER}, memory, steps)
 
 
-def whole(case: Case) -> Plan:
+def whole(case: Case, *, careful: bool) -> Plan:
     """Return a plan of the loop, all of it one block."""
-    return Plan((Block(CODE, case.memory[CODE][:-4]),), (CODE,))
+    return Plan((Block(CODE, case.memory[CODE][:-4], careful=careful),), (CODE,))

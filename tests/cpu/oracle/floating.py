@@ -176,7 +176,7 @@ def _handler(rng: random.Random) -> bytes:
     return struct.pack(f"<{len(body)}I", *body).ljust(0x100, b"\0") + struct.pack(f"<{len(table)}Q", *table)
 
 
-def blocks(case: Case) -> Plan:
+def blocks(case: Case, *, careful: bool) -> Plan:
     """Return a plan of a loop: all that lies between what is not for regions, each with an entry of its own."""
     code = case.memory[CODE]
     found, at, start = [], 0, 0
@@ -184,12 +184,12 @@ def blocks(case: Case) -> Plan:
         decoded = decode(int.from_bytes(code[at : at + 4], "little"))
         if decoded is None or not is_translatable(decoded) or decoded.insn.name == "ecall":
             if at > start:
-                found.append(Block(CODE + start, code[start:at]))
+                found.append(Block(CODE + start, code[start:at], careful=careful))
             at += 4 if decoded is None else decoded.length
             start = at
         elif isinstance(decoded.insn.effect, Branch | Jump):
             at += decoded.length
-            found.append(Block(CODE + start, code[start:at]))
+            found.append(Block(CODE + start, code[start:at], careful=careful))
             start = at
         else:
             at += decoded.length

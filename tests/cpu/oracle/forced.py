@@ -127,4 +127,4 @@ def _block(
             if decoded.insn.name == "jalr":
                 targets = rng.sample(sorted(leaders), min(rng.randrange(6), len(leaders)))
             break
-    return Block(pc, data[start:at], tuple(targets)) if at > start else None
+    return Block(pc, data[start:at], tuple(targets), rng.random() < 0.5) if at > start else None

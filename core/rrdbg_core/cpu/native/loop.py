@@ -70,7 +70,7 @@ def check_word(c):
 @njit
 def buffers_full(m):
     """Return True if there is something for `Core` to do before the next step."""
-    if m[L.STALE] != U(0):
+    if m[L.STALE] != U(0) or m[L.NEWS] != U(0):
         return True
     if m[L.CHECKS] >= CHECK_BUFFER or m[L.TRAPS] >= TRAP_BUFFER or m[L.OUTPUT_ROWS] >= OUTPUT_BUFFER:
         return True

@@ -1,4 +1,4 @@
-"""The instructions of a block that accesses memory: one copy that runs straight through, and a careful one."""
+"""The instructions of a block that accesses memory: what runs straight through, and in some a careful copy of it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Accesses(Floats):
 
     def __init__(self, head: str) -> None:
         super().__init__(head)
-        self._careful = False
-        """Whether the copy that expects nothing is being written."""
+        self._two = self._careful = False
+        """Whether there is a copy that expects nothing, and whether it is being written."""
         self._looks: dict[int, str] = {}
-        """Labels in that copy, by the number of the instruction at which a look at the TLB may fail."""
+        """Where to go on, by the number of the instruction at which a look at the TLB may fail: there is a label."""
         self._reaches: dict[int, Reach] = {}
         self._reached: dict[int, tuple[str, str, str]] = {}
         """By the number of a reach's first access: where it is in RAM, a pointer to it, and one to its store's mark."""
@@ -39,9 +39,13 @@ class Accesses(Floats):
     def leave_at(self, number: int) -> None:
         """Leave the region before an instruction of a block that has begun."""
 
-    def instructions(self, code: Sequence[Step]) -> None:
-        """Emit what a block does: twice, if it accesses memory."""
-        self._reaches, self._reached, self._looks = reaches(code), {}, {}
+    @abstractmethod
+    def miss_at(self, number: int) -> None:
+        """Do the same because of a page that the TLB does not know."""
+
+    def instructions(self, code: Sequence[Step], *, careful: bool) -> None:
+        """Emit what a block does, once or, if it accesses memory, with a careful copy."""
+        self._reaches, self._reached, self._looks, self._two = reaches(code), {}, {}, careful
         self._singles_before = singles_before(code)
         for number, step in enumerate(code):
             self._step(step, number)
@@ -49,6 +53,16 @@ class Accesses(Floats):
             return
         end = self.fresh("end")
         self.do(f"br label %{end}")
+        if careful:
+            self._go_carefully(code, end)
+        else:
+            for number, label in sorted(self._looks.items()):
+                self.label(label)
+                self.miss_at(number)
+        self.label(end)
+
+    def _go_carefully(self, code: Sequence[Step], end: str) -> None:
+        """Emit the careful copy."""
         self._careful = True
         first = min(self._looks)
         for number in range(first, len(code)):
@@ -59,7 +73,6 @@ class Accesses(Floats):
             self._step(code[number], number)
         self._careful = False
         self.do(f"br label %{end}")
-        self.label(end)
 
     def _step(self, step: Step, number: int) -> None:
         decoded = step.decoded
@@ -125,11 +138,26 @@ class Accesses(Floats):
         return place, mark
 
     def _atomic_at(self, step: Step, number: int, size: int, what: int) -> str:
-        """Return the offset in RAM of what an atomic instruction accesses."""
-        if self._careful:
-            return self._resolved(number, self._address(step), size | what | ALIGNED, "")
-        kinds = bool(what & FOR_READ), bool(what & FOR_WRITE)
-        return self._looked_up(number, self._address(step), Reach(number, 0, size - 1, *kinds, size))
+        """Return the offset in RAM of what an atomic instruction accesses.
+
+        If the TLB does not know its page it is asked for at once: elsewhere such instructions teach the TLB nothing.
+        """
+        address = self._address(step)
+        page = self.let(f"and i64 {address}, {PAGE_MASK | (size - 1)}")
+        reach = Reach(number, 0, size - 1, bool(what & FOR_READ), bool(what & FOR_WRITE), size)
+        known, addend_at = self._tags(reach, address, page)
+        passes, asks, asked, found = (self.fresh(name) for name in ("passes", "asks", "asked", "found"))
+        self.do(f"br i1 {known}, label %{passes}, label %{asks}, !prof !1")
+        self.label(passes)
+        passed = self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
+        self.do(f"br label %{found}")
+        self.label(asks)
+        answer = self._resolved(number, address, size | what | ALIGNED, "")
+        self.do(f"br label %{asked}")
+        self.label(asked)
+        self.do(f"br label %{found}")
+        self.label(found)
+        return self.let(f"phi i64 [{passed}, %{passes}], [{answer}, %{asked}]")
 
     def _address(self, step: Step) -> str:
         effect = step.decoded.insn.effect
@@ -145,7 +173,7 @@ class Accesses(Floats):
         return self.let(f"getelementptr i8, ptr %dirty, i64 {self.let(f'lshr i64 {offset}, 3')}")
 
     def _look(self, number: int) -> str:
-        """Return where to go on in the careful copy if the TLB does not know what an instruction wants."""
+        """Return where to go on if the TLB does not know what an instruction wants."""
         return self._looks.setdefault(number, self.fresh("careful"))
 
     def _looked_up(self, number: int, address: str, reach: Reach) -> str:
@@ -156,7 +184,7 @@ class Accesses(Floats):
         odd = self.let(f"and i64 {aligned}, {reach.align - 1}") if reach.align > 1 else "0"
         known, addend_at = self._tags(reach, low, self.operation("or", [page, odd]))
         passes = self.fresh("passes")
-        if len(reach.offsets) > 1:
+        if self._two and len(reach.offsets) > 1:
             # it may end in the next page, in RAM as well
             wide = self.fresh("wide")
             self.do(f"br i1 {known}, label %{passes}, label %{wide}, !prof !1")
@@ -166,7 +194,7 @@ class Accesses(Floats):
             addends = [self.load("i64", place, "tlb") for place in (addend_at, other_at)]
             both = self.let(f"and i1 {first}, {last}")
             known = self.let(f"and i1 {both}, {self.let(f'icmp eq i64 {addends[0]}, {addends[1]}')}")
-        if not reach.offsets:
+        if not self._two:
             self.do(f"br i1 {known}, label %{passes}, label %{self._look(number)}, !prof !1")
             self.label(passes)
             return self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
@@ -223,18 +251,15 @@ class Accesses(Floats):
 
     def _store_conditional(self, step: Step, number: int) -> None:
         """Emit what succeeds; the rest is left to the dispatch loop, where it may turn out that nothing is stored."""
-        if self._careful:
-            self.leave_at(number)
-            self.label(self.fresh("unreachable"))
-            self.set(step.decoded.rd, "0")
-            return
         size, value = _atomic_size(step), self.get(step.decoded.rs2)
         at = self._atomic_at(step, number, size, FOR_WRITE)
         place = self.let(f"add i64 {at}, {RAM_BASE}")
         valid = self.let(f"icmp ne i64 {self.load('i64', self.word(L.RES_VALID), 'hart')}, 0")
         same = self.let(f"icmp eq i64 {self.load('i64', self.word(L.RES_ADDR), 'hart')}, {place}")
-        good = self.fresh("good")
-        self.do(f"br i1 {self.let(f'and i1 {valid}, {same}')}, label %{good}, label %{self._look(number)}, !prof !1")
+        good, bad = self.fresh("good"), self.fresh("bad")
+        self.do(f"br i1 {self.let(f'and i1 {valid}, {same}')}, label %{good}, label %{bad}, !prof !1")
+        self.label(bad)
+        self.leave_at(number)
         self.label(good)
         self._store(self._in_ram(at), self._mark_of(at), size, value)
         for word in (L.RES_VALID, L.RES_ADDR):

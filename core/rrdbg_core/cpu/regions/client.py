@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
+from rrdbg_core.cpu.regions import spare
 from rrdbg_core.cpu.regions.link import COMMAND, Link, Result, Stats
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.record import encode_plan
-from rrdbg_core.cpu.regions.wire import PAGE_BYTES, Kind, pack_blobs
+from rrdbg_core.cpu.regions.wire import PAGE_BYTES, Kind, pack_blobs, pack_words
 
 SWITCH = "RRDBG_TIER2"
 """Environment variable; 0 runs every guest without compiled regions."""
@@ -29,6 +30,12 @@ def enabled() -> bool:
     return os.environ.get(SWITCH, "").strip().lower() not in ("0", "off", "no", "false")
 
 
+def prepare() -> None:
+    """Get ready to compile for a guest that is about to run: a compiler that waits costs the guest nothing to start."""
+    if enabled():
+        spare.start()
+
+
 class Client:
     """Regions for one machine. Methods return at once; they may be called from several threads."""
 
@@ -39,6 +46,7 @@ class Client:
         store: bool = True,
         command: Sequence[str] = COMMAND,
         stderr: int = subprocess.DEVNULL,
+        bell: Callable[[], object] | None = None,
     ) -> None:
         """Begin to read the program's regions from the disk. The compiler starts with the first samples.
 
@@ -47,8 +55,9 @@ class Client:
             store: False: neither read regions nor keep them. (They are never kept without `program`.)
             command: What starts the compiler.
             stderr: Descriptor of the file to which the compiler writes what goes wrong with it.
+            bell: Called by another thread when there is something to take or to send. It should not lead to the client.
         """
-        self._link = Link(program[:64] if store else b"", tuple(command), stderr)
+        self._link = Link(program[:64] if store else b"", tuple(command), stderr, bell)
         self._finalizer = weakref.finalize(self, self._link.abandon)
         self._link.begin()
 
@@ -64,7 +73,11 @@ class Client:
         Args:
             samples: u64 of each, in the host's order of bytes.
         """
-        self._link.put_samples(samples[-SAMPLES_BYTES:])
+        self._link.put_news(Kind.SAMPLES, samples[-SAMPLES_BYTES:])
+
+    def send_miss(self, pc: int) -> None:
+        """Hand over the address of a load or store for which regions are left again and again, see `Block.careful`."""
+        self._link.put_news(Kind.MISSED, pack_words([pc]))
 
     def send_pages(self, pages: Mapping[int, bytes]) -> None:
         """Hand over pages of guest code, in answer to `wanted` or because they have changed.
@@ -108,6 +121,11 @@ class Client:
     def stats(self) -> Stats:
         """What has been done so far."""
         return self._link.stats
+
+    @property
+    def ready(self) -> bool:
+        """True if no compiler has to be started for the next samples."""
+        return self._link.ready
 
     @property
     def given_up(self) -> bool:

@@ -35,9 +35,13 @@ class Untranslatable(ValueError):
 
 def accesses_memory(decoded: Decoded) -> bool:
     """Return whether an instruction loads, stores, or is atomic."""
+    return isinstance(decoded.insn.effect, Load | Store | FloatLoad | FloatStore) or is_atomic(decoded)
+
+
+def is_atomic(decoded: Decoded) -> bool:
+    """Return whether an instruction is one of the extension A."""
     effect = decoded.insn.effect
-    memory = isinstance(effect, Load | Store | FloatLoad | FloatStore)
-    return memory or (isinstance(effect, Helper) and effect.name in ("lr", "sc", "amo"))
+    return isinstance(effect, Helper) and effect.name in ("lr", "sc", "amo")
 
 
 def steps(block: Block) -> tuple[Step, ...]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush, nlargest
 from itertools import chain, pairwise
 
@@ -132,6 +132,8 @@ class Profile:
         self._tries: dict[int, int] = {}  # by root
         self._planned = 0  # instructions of all plans so far
         self._again = False  # the program ran before
+        self._misses: set[int] = set()  # loads and stores of pages that the TLB often does not know
+        self._leaky: list[Live] = []  # regions that are left there
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
     def add_samples(self, pcs: Sequence[int]) -> None:
@@ -149,6 +151,7 @@ class Profile:
         for page in self._code.put(address, content):
             pcs = [pc for pc in range(page, page + PAGE_BYTES, 2) if pc in self._flow.outs]
             self._flow.forget(pcs)
+            self._misses.difference_update(range(page, page + PAGE_BYTES, 2))
             for pc in pcs:
                 self._lost.pop(pc, None)
             hit = [live for live in self._lives if page in live.pages]
@@ -166,7 +169,15 @@ class Profile:
         """Take note that there is a region that was not planned here: the program ran before, and will again."""
         self._again = True
         if not any(live.plan == plan for live in self._lives):
-            self._take_over(plan)
+            live = self._take_over(plan)
+            self._misses.update(pc for block in plan.blocks if block.careful for pc in live.blocks[block.pc][0])
+
+    def add_miss(self, pc: int) -> None:
+        """Take note that regions are left again and again at a load or store of pages that the TLB does not know."""
+        if len(self._misses) >= MAX_SITES:
+            self._misses.clear()
+        self._misses.add(pc)
+        self._leaky += [live for live in self._lives if pc in live.places and live not in self._leaky]
 
     def forget(self, plan: Plan, *, changed: bool = True) -> None:
         """Take note that a region is no more.
@@ -257,10 +268,10 @@ class Profile:
         A plan takes over all its entries from those before; one that has no entry left is superseded.
         """
         self._absorb()
-        if self._since_look < self._patience:
-            return []
+        plans = self._mended()
+        if plans or self._since_look < self._patience:
+            return plans
         self._since_look = 0
-        plans: list[Plan] = []
         room = INSNS_A_LOOK
         graph = Graph(self._code, self._flow, self._lost, self._entries)
         candidates = self._candidates(graph)
@@ -284,6 +295,24 @@ class Profile:
         longer = min(self._patience * 3 // 2, MAX_STEPS_BETWEEN_LOOKS)
         self._patience = STEPS_BETWEEN_LOOKS if plans else longer
         return plans
+
+    def _mended(self) -> list[Plan]:
+        """Return plans of the regions that are left where the TLB does not know a page, with care."""
+        leaky, self._leaky = self._leaky, []
+        plans = []
+        for live in leaky:
+            if live in self._lives:
+                plan = replace(live.plan, blocks=tuple(self._with_care(live, block) for block in live.plan.blocks))
+                if plan != live.plan:
+                    self._take_over(plan)
+                    plans.append(plan)
+        return plans
+
+    def _with_care(self, live: Live, block: Block) -> Block:
+        return replace(block, careful=block.careful or self._is_careful(live.blocks[block.pc][0]))
+
+    def _is_careful(self, pcs: Iterable[int]) -> bool:
+        return not self._misses.isdisjoint(pcs)
 
     def _candidates(self, graph: Graph) -> list[Region]:
         """Return regions that would pay, the best first."""
@@ -386,9 +415,9 @@ class Profile:
 
     def _is_new(self, plan: Plan) -> bool:
         """Return True unless there is a region that does what a plan says, whatever it was made for."""
-        code = {(block.pc, block.code) for block in plan.blocks}
+        code = {(block.pc, block.code, block.careful) for block in plan.blocks}
         return not any(
-            code == {(block.pc, block.code) for block in live.plan.blocks}
+            code == {(block.pc, block.code, block.careful) for block in live.plan.blocks}
             and set(plan.entries) <= set(live.plan.entries)
             for live in self._lives
         )
@@ -406,7 +435,8 @@ class Profile:
         targets: Iterable[int] = ()
         if node.ends_in is Kind.INDIRECT:
             targets = sorted((pc for pc in node.succs if pc in members), key=lambda pc: (-node.succs[pc], pc))
-        return Block(node.pc, self._code.bytes_at(node.pc, last + step.length - node.pc), tuple(targets))
+        code = self._code.bytes_at(node.pc, last + step.length - node.pc)
+        return Block(node.pc, code, tuple(targets), self._is_careful(node.pcs))
 
     def _choose_entries(self, root: Node, members: dict[int, Node]) -> tuple[int, ...]:
         """Return where a region is entered: root, heads of loops, and what is often come to from outside."""
@@ -425,7 +455,7 @@ class Profile:
                 entries.update(dict.fromkeys(live.plan.entries))
         return tuple(entries)
 
-    def _take_over(self, plan: Plan) -> None:
+    def _take_over(self, plan: Plan) -> Live:
         """Count a plan as compiled."""
         live = Live(plan)
         for pc in live.places:
@@ -436,6 +466,7 @@ class Profile:
             self._drop(old)
         while len(self._lives) > MAX_LIVE:
             self._drop(self._lives[0])
+        return live
 
 
 def _cost(insns: int, blocks: int) -> int:

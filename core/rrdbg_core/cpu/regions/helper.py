@@ -75,6 +75,9 @@ class Former(Protocol):
     def forget(self, plan: Plan, /, *, changed: bool) -> object:
         """Take note that a region is not there any more."""
 
+    def add_miss(self, pc: int, /) -> object:
+        """Take note that regions are left again and again at a load or store of pages that the TLB does not know."""
+
     def next_plans(self) -> Iterable[Plan]:
         """Return new plans, the hottest first."""
 
@@ -160,6 +163,9 @@ class Compiler:
                     self._pending = deque(plan for plan in self._pending if plan not in gone)
                     for plan in gone:
                         self._former.forget(decode_plan(plan), changed=payload[0] != 0)
+                case Kind.MISSED:
+                    for pc in unpack_words(payload):
+                        self._former.add_miss(pc)
                 case Kind.ADOPT:
                     for plan in unpack_blobs(payload):
                         self._former.adopt(decode_plan(plan))
@@ -277,16 +283,17 @@ def serve(former: Callable[[], Former], compile_plans: Compile) -> NoReturn:
             os._exit(0)
 
     try:
+        version_here = key()
+        compile_plans([WARM_UP])
         kind, payload = receive(read)
         size = int.from_bytes(payload[4:8], "little")
         protocol, version = int.from_bytes(payload[:4], "little"), payload[8 : 8 + size]
         # the sources may have changed since the parent read them
-        if kind != Kind.BEGIN or protocol != PROTOCOL or version != key():
+        if kind != Kind.BEGIN or protocol != PROTOCOL or version != version_here:
             os._exit(2)
         inbox = Inbox(read, lambda: os._exit(0))
         compiler = Compiler(former(), compile_plans, Store(payload[8 + size :], version=version), send)
         send(frame(Kind.READY, protocol.to_bytes(4, "little") + version))
-        compile_plans([WARM_UP])
         busy = False
         while os.getppid() == parent:
             compiler.take(inbox.take(0.0 if busy else LOOK_S))

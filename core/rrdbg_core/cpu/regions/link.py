@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rrdbg_core.copied import Copied, harmless, possible
-from rrdbg_core.cpu.regions import helper
+from rrdbg_core.cpu.regions import helper, spare
 from rrdbg_core.cpu.regions.plan import Plan
 from rrdbg_core.cpu.regions.record import decode_plan, digest, encode_plan, unseal
 from rrdbg_core.cpu.regions.store import Store, current, key
@@ -39,8 +39,8 @@ STARTS = 6
 """Times that the compiler is started, all in all: a plan that it dies of costs two, see `Link._mourn`."""
 PAUSE_S = 0.5
 """Shortest time between a death and the next start; doubled each time."""
-SAMPLES_WAITING = 64
-"""Messages with samples that wait to be sent; older ones are dropped."""
+NEWS_WAITING = 64
+"""Messages with samples and the like that wait to be sent; older ones are dropped."""
 MESSAGES_WAITING = 8192
 """Other messages that wait, none of which may be dropped; with more the compiler is taken for dead."""
 UNASKED_WAITING = 256
@@ -87,7 +87,7 @@ class Stats:
     starts: int = 0
     """How often the compiler was started, or should have been."""
     dropped: int = 0
-    """Messages with samples that were dropped."""
+    """Messages with samples and the like that were dropped."""
     cpu_ns: int = 0
     """CPU time that the compiler has taken, in all its lives, as far as it has told."""
 
@@ -95,15 +95,18 @@ class Stats:
 class Link:
     """What the threads share with the client: they hold this, so that a client that is forgotten goes away."""
 
-    def __init__(self, program: bytes, command: tuple[str, ...], stderr: int) -> None:
+    def __init__(
+        self, program: bytes, command: tuple[str, ...], stderr: int, bell: Callable[[], object] | None = None
+    ) -> None:
         self._program = program
+        self._bell = bell
         self._key = self._salt = b""
         self._command = command
         self._stderr = stderr
         self._owner = os.getpid()
         self._changed = threading.Condition()  # its lock may be taken again: garbage is collected anywhere
         self._messages: deque[bytes] = deque()
-        self._samples: deque[bytes] = deque(maxlen=SAMPLES_WAITING)
+        self._news: deque[bytes] = deque(maxlen=NEWS_WAITING)
         self._asked: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._process: Process | None = None
@@ -133,16 +136,16 @@ class Link:
         """Start the thread."""
         self._spawn(self._run, "regions")
 
-    def put_samples(self, samples: bytes) -> None:
-        """Queue samples, if there is somebody to take them."""
+    def put_news(self, kind: Kind, payload: bytes) -> None:
+        """Queue what has been seen of the guest, if there is somebody to take it, and see that a compiler is there."""
         if self.given_up or self._closed or self._owner != os.getpid():
             return
         with self._changed:
             if self._may_copy and self.loaded and not (self.given_up or self._closed):
                 self._make_copy()
-            if len(self._samples) == SAMPLES_WAITING:
+            if len(self._news) == NEWS_WAITING:
                 self.stats = replace(self.stats, dropped=self.stats.dropped + 1)
-            self._samples.append(frame(Kind.SAMPLES, samples))
+            self._news.append(frame(kind, payload))
             self._changed.notify_all()
 
     def _make_copy(self) -> None:
@@ -151,9 +154,17 @@ class Link:
         So no guest code is being linked at the moment, which LLVM's locks would tell.
         """
         self._may_copy = False
-        if self._process is None and not self.stats.starts and possible(self._threads):
+        if self._process is None and not self.stats.starts and not self._spare_waits() and possible(self._threads):
             with suppress(OSError, MemoryError):
                 self._copy = Copied(helper.main, self._stderr)
+
+    def _spare_waits(self) -> bool:
+        return spare.waits() and self._command == COMMAND and self._stderr == subprocess.DEVNULL
+
+    @property
+    def ready(self) -> bool:
+        """Whether a compiler is there, or waits to be."""
+        return self._process is not None or self._copy is not None or self._spare_waits()
 
     def put(self, kind: Kind, payload: bytes, page: int | None = None) -> None:
         """Queue another message, if there is somebody to take it; a page, if it was asked for."""
@@ -241,6 +252,8 @@ class Link:
         process: Process | None = None
         try:
             self.given_up = not self._load()
+            if self._spare_waits() and not self.given_up:  # it has to look at what is on disk itself
+                process = self._start()
             while (message := self._next()) is not None:
                 if process is not self._process:
                     _hang_up(process)
@@ -284,8 +297,8 @@ class Link:
             while not self._closed and not self.given_up:
                 if self._messages:
                     return self._messages.popleft()
-                if self._samples:
-                    return self._samples.popleft()
+                if self._news:
+                    return self._news.popleft()
                 self._changed.wait()
         return None
 
@@ -296,6 +309,8 @@ class Link:
         process: Process | None
         with self._changed:
             process, self._copy = self._copy, None
+        if process is None and self._spare_waits():
+            process = spare.take()
         if process is None:
             with suppress(OSError, ValueError, MemoryError):
                 process = subprocess.Popen(
@@ -381,7 +396,7 @@ class Link:
                 raise BrokenMessage("no such pages")
             self._asked.update(pages)
             self.wanted += pages
-            self._changed.notify_all()
+            self._ring()
 
     def _receive(self, plans: tuple[Plan, ...], code: bytes, *, stored: bool) -> None:
         with self._changed:
@@ -396,7 +411,13 @@ class Link:
                 self._waiting_bytes += len(code)
                 self.results.append(Result(plans, code, stored))
                 self._compiled.append(plans)
-            self._changed.notify_all()
+            self._ring()
+
+    def _ring(self) -> None:
+        """Tell everyone who waits, and the guest's thread, that something has come."""
+        self._changed.notify_all()
+        if self._bell is not None:
+            self._bell()
 
     def _mourn(self, exit_code: int) -> None:
         """Remember what the compiler died of, so that the next one does not.

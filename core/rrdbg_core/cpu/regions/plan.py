@@ -21,6 +21,8 @@ class Block:
     """Their bytes."""
     targets: tuple[int, ...] = ()
     """If the last one is `jalr`: where it often goes, most often first."""
+    careful: bool = False
+    """Whether it goes on where the TLB does not know a page; else the region is left there, which takes less code."""
 
     @property
     def end(self) -> int:

@@ -6,7 +6,7 @@ bytes that are none of ours.
 
     4 bytes magic, u32 bytes of the body, 16 bytes xxh3_128(salt + body)
     body: u16 plans, u32 bytes of each, the plans, the object code
-    plan: u16 entries, u16 blocks, u64 of each entry, (u64 pc, u16 bytes, u16 targets) of each block,
+    plan: u16 entries, u16 blocks, u64 of each entry, (u64 pc, u16 bytes, u16 targets, u8 careful) of each block,
           u64 of all targets, the code of all blocks
 
 Everything is little endian. No object code says that these plans cannot be compiled.
@@ -27,10 +27,10 @@ MAX_PLANS = 256
 """Plans of a record."""
 MAX_PLAN_BYTES = 1 << 18
 """Bytes of a plan."""
-_MAGIC = b"RgnA"
+_MAGIC = b"RgnB"
 _HEAD = struct.Struct("<4sI16s")
 _COUNTS = struct.Struct("<HH")
-_BLOCK = struct.Struct("<QHH")
+_BLOCK = struct.Struct("<QHHB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def encode_plan(plan: Plan) -> bytes:
             (
                 _COUNTS.pack(len(plan.entries), len(blocks)),
                 struct.pack(f"<{len(plan.entries)}Q", *plan.entries),
-                *(_BLOCK.pack(block.pc, len(block.code), len(block.targets)) for block in blocks),
+                *(_BLOCK.pack(block.pc, len(block.code), len(block.targets), block.careful) for block in blocks),
                 struct.pack(f"<{len(targets)}Q", *targets),
                 *(block.code for block in blocks),
             )
@@ -82,13 +82,13 @@ def decode_plan(data: bytes) -> Plan:
         count = sum(row[2] for row in rows)
         targets = struct.unpack_from(f"<{count}Q", data, tail)
         at, taken, parts = tail + 8 * count, 0, []
-        for pc, size, jumps in rows:
-            parts.append(Block(pc, bytes(data[at : at + size]), targets[taken : taken + jumps]))
+        for pc, size, jumps, careful in rows:
+            parts.append(Block(pc, bytes(data[at : at + size]), targets[taken : taken + jumps], careful == 1))
             at, taken = at + size, taken + jumps
         plan = Plan(tuple(parts), struct.unpack_from(f"<{entries}Q", data, _COUNTS.size))
     except struct.error as error:
         raise ValueError(f"not a plan: {error}") from None
-    if at != len(data) or len(rows) != blocks or blocks > MAX_INSNS:
+    if at != len(data) or len(rows) != blocks or blocks > MAX_INSNS or any(row[3] > 1 for row in rows):
         raise ValueError(f"not a plan: {len(data)} bytes, {at} used")
     return plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 QUIET_STEPS = 1 << 21
 """Steps that a core makes before anything of this begins: some milliseconds."""
-START_STEPS = 1 << 23
-"""Steps that a core makes outside of regions before samples go out, and a process that compiles is started.
+START_STEPS, READY_STEPS = 1 << 23, 1 << 21
+"""Steps that a core makes outside of regions before samples go out, and a process that compiles is started; the same
+where one waits.
 
 A guest that is soon over needs none, nor does one whose regions are on disk.
 """
@@ -31,6 +33,11 @@ ENOUGH_SAMPLES = 512
 """Samples that are worth a message."""
 SHOWN_PAGES = 64
 """Pages that are sent unasked with the first samples of them, so that the first regions do not wait for an answer."""
+STEPS_A_MISS = 1 << 12
+"""Regions that are left more often than that, for pages that the TLB does not know, are worth a change: each time costs
+about as much as a hundred steps, and the change some percent of the region's speed."""
+MISSES_TOLD = 1 << 10
+"""Places of them that are remembered, so that each is told once."""
 LOOK_STEPS = 1 << 20
 """Steps between two attempts to install regions whose pages were not decoded yet."""
 
@@ -52,6 +59,7 @@ class Supply:
         self._flushes = 0
         self._shown: set[int] = set()  # pages sent unasked
         self._program = program
+        self._misses, self._told = (0, 0), set[int]()  # and steps, when last looked at
 
     @property
     def suspended(self) -> bool:
@@ -73,7 +81,7 @@ class Supply:
 
     def renew(self) -> None:
         """Begin anew with what regions there are: in a copy of the process, where the compiler is another's."""
-        self._client, self._next, self._shown = None, 0, set()
+        self._client, self._next, self._shown, self._told = None, 0, set(), set()
 
     def tend(self, steps: int) -> None:
         """Do what is due after `steps` steps of this core, all in all: called before each run."""
@@ -83,18 +91,28 @@ class Supply:
         if self._client is None:
             if steps < QUIET_STEPS:
                 return
-            self._client = Client(self._program)
+            self._client = Client(self._program, bell=partial(mach.__setitem__, L.NEWS, 1))
         outside = steps - int(core.hart[L.REGION_STEPS])
         mach[L.WINDOW_PERIOD] = self._period(steps, outside)
+        self.hear()
+        self._send(self._client, outside)
+        self._send_miss(self._client, steps)
+        core.regions.look_again()
+        self._next = steps + LOOK_STEPS
+
+    def hear(self) -> None:
+        """Take what has come from who compiles: regions, and questions for pages."""
+        core, mach, client = self._core, self._core.mach, self._client
+        mach[L.NEWS] = 0
+        if client is None or self._suspended:
+            return
         if mach[L.FLUSHES] != self._flushes:
             self._flushes = int(mach[L.FLUSHES])
             core.regions.drop()
-        for result in self._client.take():
+        for result in client.take():
             with suppress(ValueError, RuntimeError):  # there is no place for it, or it is damaged
                 core.regions.add(result.plans, result.code)
-        self._send(self._client, outside)
-        core.regions.look_again()
-        self._next = steps + LOOK_STEPS
+        self._send_pages(client, client.wanted())
 
     def _period(self, steps: int, outside: int) -> int:
         """Return the steps between two windows: the fewer are made outside of regions, the less there is to see."""
@@ -105,7 +123,8 @@ class Supply:
 
     def _send(self, client: Client, outside: int) -> None:
         core, mach = self._core, self._core.mach
-        if mach[L.SAMPLES] >= ENOUGH_SAMPLES and outside >= START_STEPS:
+        enough = mach[L.SAMPLES] >= ENOUGH_SAMPLES
+        if enough and outside >= (READY_STEPS if client.ready else START_STEPS):
             samples = core.samples[: int(mach[L.SAMPLES])]
             if len(self._shown) < SHOWN_PAGES:
                 # numpy's `unique` would import for 20 ms
@@ -120,8 +139,22 @@ class Supply:
         gone = core.regions.take_gone()
         if gone:
             client.forget(gone)
-        changed = (RAM_BASE + page * PAGE_BYTES for page in core.regions.take_changed())
-        self._send_pages(client, {*client.wanted(), *changed})
+        changed = {RAM_BASE + page * PAGE_BYTES for page in core.regions.take_changed()}
+        if changed:
+            self._told.clear()
+        self._send_pages(client, changed)
+
+    def _send_miss(self, client: Client, steps: int) -> None:
+        """Tell of the place where regions were left last, if they are left often: it is likely the one that counts."""
+        hart = self._core.hart
+        misses, place = int(hart[L.REGION_MISSES]), int(hart[L.MISSED_AT])
+        many = (misses - self._misses[0]) * STEPS_A_MISS > steps - self._misses[1]
+        self._misses = misses, steps
+        if many and place not in self._told:
+            if len(self._told) >= MISSES_TOLD:
+                self._told.clear()
+            self._told.add(place)
+            client.send_miss(place)
 
     def _send_pages(self, client: Client, addresses: Iterable[int]) -> None:
         """Send those pages that lie in RAM."""

@@ -6,12 +6,14 @@ steps are left, and those of all blocks that can only be come to through it. Eve
 that may have changed since the entry, and goes on in the dispatch loop with exact pc and n:
 
     where the budget may end within a block or those behind it, at the block's first instruction;
-    where a load or store is more than a plain access to RAM, at that instruction, which then does all of it;
+    where a load or store is more than a plain access to RAM, or the TLB does not know its page, at that instruction,
+        which then does all of it;
     to code that is not part of the region, and by jumps whose target is not known.
 
-A block that accesses memory is there twice. Where the TLB knows what it wants it runs straight through; one look
-answers for all accesses that are close together (see `reach`). From the first look that fails on it runs another copy,
-which asks `resolve` (native/access.py) for each access, or leaves the region there.
+Where the TLB knows what a block wants it runs straight through; one look answers for all accesses that are close
+together (see `reach`). Where a look fails the region is left. A block for which that happens again and again is made
+careful: it is there twice. From the first look that fails on it runs another copy, which asks `resolve`
+(native/access.py) for each access, or leaves the region there.
 
 What runs in a region must be noted as elsewhere (`Memory.run`): the region has bytes of its own, its marks, one for
 each block and one for each place where a block can be left early. `marks` tells which instructions each stands for.
@@ -24,10 +26,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.handler import ARGS, GO, LEAVE, RESOLVE, passed
+from rrdbg_core.cpu.handler import ARGS, GO, LEAVE, MISS, RESOLVE, passed
 from rrdbg_core.cpu.regions.accesses import PAGE_MASK, Accesses
 from rrdbg_core.cpu.regions.floats import READY
-from rrdbg_core.cpu.regions.flow import Flow, Step, accesses_memory, marks, successors
+from rrdbg_core.cpu.regions.flow import Flow, Step, accesses_memory, is_atomic, marks, successors
 from rrdbg_core.cpu.regions.plan import Block, Plan
 from rrdbg_core.cpu.regions.registers import F, hart_word, is_float, kind_of, uses_floats, writes
 from rrdbg_core.cpu.regions.text import metadata, scoped
@@ -78,7 +80,9 @@ class _Region(Accesses):
         self.do(f"store i64 {self.let('add i64 %n, 1')}, ptr %left")
         self.do(f"%dirty = load ptr, ptr {self.word(L.DIRTY_AT)}{scoped('hart')}")
         self.do(f"%delta = load i64, ptr {self.word(L.DELTA)}{scoped('hart')}")
-        self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
+        atomic = any(is_atomic(step.decoded) for code in self._flow.blocks.values() for step in code)
+        if atomic or any(block.careful for block in self._plan.blocks):
+            self.do(f"%resolve = load ptr, ptr {self.let(f'getelementptr ptr, ptr %ops, i64 {RESOLVE}')}")
         if self._floats:
             self.look_at_mode()
         for register in sorted(frozenset().union(*(self._flow.needed[pc] for pc in self._plan.entries))):
@@ -117,7 +121,7 @@ class _Region(Accesses):
         self._code = code
         early = [number for number, step in enumerate(code) if number and accesses_memory(step.decoded)]
         self._early = {number: self._new_mark() for number in early}
-        self.instructions(code)
+        self.instructions(code, careful=block.careful)
         self._changed = self._changed_before(len(code))
         self._set_mark(mark)
         self._go_on(block, code[-1])
@@ -129,10 +133,17 @@ class _Region(Accesses):
 
     def leave_at(self, number: int) -> None:
         """Leave the region before an instruction of a block that has begun."""
+        self._leave_at(number, LEAVE)
+
+    def miss_at(self, number: int) -> None:
+        """Do the same because of a page that the TLB does not know."""
+        self._leave_at(number, MISS)
+
+    def _leave_at(self, number: int, handler: int) -> None:
         if number:
             self._set_mark(self._early[number])
         self._changed = self._changed_before(number)
-        self.do(f"br label %{self._side_exit(self._code[number], len(self._code) - number)}")
+        self.do(f"br label %{self._side_exit(self._code[number], len(self._code) - number, handler)}")
 
     def _new_mark(self) -> int:
         self._mark += 1
@@ -160,9 +171,9 @@ class _Region(Accesses):
         self._rows.append((8 * handler, still, ip, w))
         return label
 
-    def _side_exit(self, step: Step, still: int) -> str:
+    def _side_exit(self, step: Step, still: int, handler: int = LEAVE) -> str:
         """Return the label of a way out at an instruction, from which on `still` steps were not made."""
-        return self._exit(LEAVE, still, step.pc, step.slot)
+        return self._exit(handler, still, step.pc, step.slot)
 
     def _go(self, target: int) -> None:
         """Leave the region for another address."""

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = MAX_RECORD_BYTES + 64
 MAX_PAGES = 512
 """Pages that one message asks for."""
 PAGE_BYTES = 4096
-PROTOCOL = 1
+PROTOCOL = 2
 _HEAD = struct.Struct("<BI")
 
 
@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """To the compiler: u8, not 0: for good; a plan that is not tried, since it ended its predecessor."""
     ADOPT = 7
     """To the compiler: each plan that was compiled before it began, u32 bytes before it."""
+    MISSED = 8
+    """To the compiler: u64 address of a load or store for which regions are left often, see `Block.careful`."""
     READY = 16
     """From the compiler, first of all: u32 protocol, key."""
     WANTED = 17
