@@ -648,9 +648,9 @@ def test_the_bell_rings_when_something_comes() -> None:
 
 def test_places_of_misses_reach_the_former() -> None:
     with Client(b"p", command=COMPILER) as regions:
-        regions.send_miss(GOOD + 16)
-        results = drive(regions, until=compiled(1))
-        assert entries(results) == [GOOD + 16]
+        regions.send_misses([GOOD + 16, GOOD + 32])
+        results = drive(regions, until=compiled(2))
+        assert entries(results) == [GOOD + 16, GOOD + 32]
 
 
 # ---- switches, costs -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,8 +36,8 @@ class Notes:
     def send_pages(self, pages: dict[int, bytes]) -> None:
         self.pages += [(address, len(self.sent)) for address in pages]
 
-    def send_miss(self, pc: int) -> None:
-        self.missed.append(pc)
+    def send_misses(self, pcs: Sequence[int]) -> None:
+        self.missed += pcs
 
     def take(self) -> list[Any]:
         return []
@@ -117,16 +118,17 @@ def test_places_where_regions_are_left_often_are_told_once(run: Run) -> None:
     run.go(4 * SLICE, inside=1)
     few, many = SLICE // supply.STEPS_A_MISS - 1, SLICE // supply.STEPS_A_MISS + 1
     for place, count in ((0x10, few), (0x20, many), (0x20, many), (0x30, many), (0x10, few)):
-        run.hart[L.MISSED_AT] = RAM_BASE + place
+        run.hart[L.MISSED_AT : L.MISSED_AT + 2] = RAM_BASE + place, RAM_BASE + place + 2
         run.hart[L.REGION_MISSES] += np.uint64(count)
         run.go(SLICE, inside=1)
-    assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x30]
-    run.hart[L.MISSED_AT] = RAM_BASE + 0x20
+    assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x22, RAM_BASE + 0x30, RAM_BASE + 0x32]
+    run.clients[0].missed.clear()
+    run.hart[L.MISSED_AT : L.MISSED_AT + 2] = RAM_BASE + 0x20
     for changed in ({3}, set[int]()):  # from here on it is other code
         run.core.regions.take_changed = lambda changed=changed: changed
         run.hart[L.REGION_MISSES] += np.uint64(many)
         run.go(SLICE, inside=1)
-    assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x30, RAM_BASE + 0x20]
+    assert run.clients[0].missed == [RAM_BASE + 0x20]
 
 
 def test_a_guest_whose_regions_are_there_needs_no_compiler(run: Run) -> None:

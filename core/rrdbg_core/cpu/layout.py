@@ -74,8 +74,8 @@ FLOAT_RAISED = 271  # fflags that the instruction raises, see native/floats.py
 HOST_FLOAT = 272  # 1: the host's arithmetic is what cpu/host_floats.py takes it for
 PAGING = 273  # while fetches are translated, the number of what is known of translations; else 0
 DELTA = 274  # in regions: virtual address less the physical one, of all of their code
-REGION_MISSES = 275  # how often a region was left because the TLB did not know a page, and the place where last
-MISSED_AT = 276
+REGION_MISSES = 275  # how often a region was left because the TLB did not know a page, and where: the last eight places
+MISSED_AT, MISSED = 276, 8
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0

@@ -87,8 +87,9 @@ def region_entries(names: Mapping[str, str]) -> str:
     leave.tail(leave.let(f"load ptr, ptr {entry}"), ip, leave.let("sub i64 %n, 1"), "%w", pcb)
 
     miss = Handler("region_miss", "noinline cold")
+    number = miss.let(f"and i64 {miss.let(f'load i64, ptr {miss.word(L.REGION_MISSES)}')}, {L.MISSED - 1}")
+    miss.do(f"store ptr %ip, ptr {miss.let(f'getelementptr i64, ptr {miss.word(L.MISSED_AT)}, i64 {number}')}")
     miss.count(L.REGION_MISSES, "1")
-    miss.do(f"store ptr %ip, ptr {miss.word(L.MISSED_AT)}")
     miss.tail("@region_leave", "%ip", "%n", "%w")
 
     return "\n".join([*(f.text() for f in (enter, unsure, go, leave, miss)), _resolve(names), _reach()])

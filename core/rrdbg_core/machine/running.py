@@ -17,7 +17,7 @@ from rrdbg_core.machine.power import Power
 from rrdbg_core.machine.source import Divergence, Idle, Now
 from rrdbg_core.machine.timers import NEVER_NS
 
-FIRST_SLICE, SLICE = 1 << 21, 1 << 23
+FIRST_SLICE, SLICE = 1 << 21, 1 << 24
 """Steps between looks at the source and at interruption: of the first stretch, and at most."""
 SLICE_NS = 4_000_000
 """Host time between such looks that stretches grow to. Each costs some ten microseconds, and the slowest guest code

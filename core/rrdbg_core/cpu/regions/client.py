@@ -75,9 +75,9 @@ class Client:
         """
         self._link.put_news(Kind.SAMPLES, samples[-SAMPLES_BYTES:])
 
-    def send_miss(self, pc: int) -> None:
-        """Hand over the address of a load or store for which regions are left again and again, see `Block.careful`."""
-        self._link.put_news(Kind.MISSED, pack_words([pc]))
+    def send_misses(self, pcs: Sequence[int]) -> None:
+        """Hand over the addresses of loads and stores for which regions are left often, see `Block.careful`."""
+        self._link.put_news(Kind.MISSED, pack_words(pcs))
 
     def send_pages(self, pages: Mapping[int, bytes]) -> None:
         """Hand over pages of guest code, in answer to `wanted` or because they have changed.

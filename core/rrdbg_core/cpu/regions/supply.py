@@ -96,7 +96,7 @@ class Supply:
         mach[L.WINDOW_PERIOD] = self._period(steps, outside)
         self.hear()
         self._send(self._client, outside)
-        self._send_miss(self._client, steps)
+        self._send_misses(self._client, steps)
         core.regions.look_again()
         self._next = steps + LOOK_STEPS
 
@@ -144,17 +144,20 @@ class Supply:
             self._told.clear()
         self._send_pages(client, changed)
 
-    def _send_miss(self, client: Client, steps: int) -> None:
-        """Tell of the place where regions were left last, if they are left often: it is likely the one that counts."""
+    def _send_misses(self, client: Client, steps: int) -> None:
+        """Tell of the places where regions were left last, if they are left often: likely they are those that count."""
         hart = self._core.hart
-        misses, place = int(hart[L.REGION_MISSES]), int(hart[L.MISSED_AT])
+        misses = int(hart[L.REGION_MISSES])
         many = (misses - self._misses[0]) * STEPS_A_MISS > steps - self._misses[1]
         self._misses = misses, steps
-        if many and place not in self._told:
+        if many:
+            last = hart[L.MISSED_AT : L.MISSED_AT + L.MISSED].tolist()
+            places = {place for place in last if last.count(place) > 1} - self._told - {0}
             if len(self._told) >= MISSES_TOLD:
                 self._told.clear()
-            self._told.add(place)
-            client.send_miss(place)
+            self._told |= places
+            if places:
+                client.send_misses(sorted(places))
 
     def _send_pages(self, client: Client, addresses: Iterable[int]) -> None:
         """Send those pages that lie in RAM."""

@@ -35,7 +35,7 @@ class Kind(IntEnum):
     ADOPT = 7
     """To the compiler: each plan that was compiled before it began, u32 bytes before it."""
     MISSED = 8
-    """To the compiler: u64 address of a load or store for which regions are left often, see `Block.careful`."""
+    """To the compiler: u64 address of each load or store for which regions are left often, see `Block.careful`."""
     READY = 16
     """From the compiler, first of all: u32 protocol, key."""
     WANTED = 17
