@@ -118,12 +118,13 @@ def test_places_where_regions_are_left_often_are_told_once(run: Run) -> None:
     run.go(4 * SLICE, inside=1)
     few, many = SLICE // supply.STEPS_A_MISS - 1, SLICE // supply.STEPS_A_MISS + 1
     for place, count in ((0x10, few), (0x20, many), (0x20, many), (0x30, many), (0x10, few)):
-        run.hart[L.MISSED_AT : L.MISSED_AT + 2] = RAM_BASE + place, RAM_BASE + place + 2
+        # two places twice, and another one
+        run.hart[L.MISSED_AT : L.MISSED_AT + 5] = [RAM_BASE + place + 2 * (n % 2) for n in range(4)] + [RAM_BASE + 0x40]
         run.hart[L.REGION_MISSES] += np.uint64(count)
         run.go(SLICE, inside=1)
     assert run.clients[0].missed == [RAM_BASE + 0x20, RAM_BASE + 0x22, RAM_BASE + 0x30, RAM_BASE + 0x32]
     run.clients[0].missed.clear()
-    run.hart[L.MISSED_AT : L.MISSED_AT + 2] = RAM_BASE + 0x20
+    run.hart[L.MISSED_AT : L.MISSED_AT + 5] = RAM_BASE + 0x20
     for changed in ({3}, set[int]()):  # from here on it is other code
         run.core.regions.take_changed = lambda changed=changed: changed
         run.hart[L.REGION_MISSES] += np.uint64(many)
