@@ -82,3 +82,11 @@ def test_a_guest_gets_regions_that_go_on(tmp_path: Path, monkeypatch: pytest.Mon
     assert missed == 0
     assert inside > 0.95 * step
     assert np.uint64(RAM_BASE) <= core.hart[L.MISSED_AT] < RAM_BASE + PAGE_BYTES
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_what_is_not_stored_is_not_written(careful: bool) -> None:
+    """An `sc` without a reservation leaves no trace in the page, whether the TLB knows it or not."""
+    core = run("loop: ld a4, (a0); addi a1, a1, -1; sc.d a5, a3, (a0); bnez a1, loop", ACROSS, careful=careful)
+    assert core.hart[L.REGION_STEPS] > ROUNDS
+    assert ACROSS // PAGE_BYTES - RAM_BASE // PAGE_BYTES not in core.take_touched().written.tolist()

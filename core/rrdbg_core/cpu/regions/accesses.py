@@ -141,6 +141,7 @@ class Accesses(Floats):
         """Return the offset in RAM of what an atomic instruction accesses.
 
         If the TLB does not know its page it is asked for at once: elsewhere such instructions teach the TLB nothing.
+        Not so for `sc`, which may turn out to store nothing: what is asked for counts as written.
         """
         address = self._address(step)
         page = self.let(f"and i64 {address}, {PAGE_MASK | (size - 1)}")
@@ -152,6 +153,10 @@ class Accesses(Floats):
         passed = self.let(f"add i64 {address}, {self.load('i64', addend_at, 'tlb')}")
         self.do(f"br label %{found}")
         self.label(asks)
+        if what == FOR_WRITE:
+            self.leave_at(number)
+            self.label(found)
+            return passed
         answer = self._resolved(number, address, size | what | ALIGNED, "")
         self.do(f"br label %{asked}")
         self.label(asked)
