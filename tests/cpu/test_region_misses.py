@@ -90,3 +90,12 @@ def test_what_is_not_stored_is_not_written(careful: bool) -> None:
     core = run("loop: ld a4, (a0); addi a1, a1, -1; sc.d a5, a3, (a0); bnez a1, loop", ACROSS, careful=careful)
     assert core.hart[L.REGION_STEPS] > ROUNDS
     assert ACROSS // PAGE_BYTES - RAM_BASE // PAGE_BYTES not in core.take_touched().written.tolist()
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_an_sc_elsewhere_fails(careful: bool) -> None:
+    text = "loop: addi a6, a0, 64; sd x0, (a6); lr.d a4, (a0); sc.d a5, a1, (a6); addi a1, a1, -1; bnez a1, loop"
+    core = run(text, ACROSS + 8, careful=careful)
+    assert core.hart[L.REGION_STEPS] > ROUNDS
+    assert core.hart[L.X + 15] == 1
+    assert not any(core.memory.read(ACROSS + 72, 8))

@@ -16,7 +16,7 @@ from rrdbg_core.cpu.regions import compile as compiler
 from rrdbg_core.cpu.regions.flow import MAX_BUDGET
 from rrdbg_core.cpu.regions.plan import Block, Plan
 
-from tests.cpu import test_region_floats
+from tests.cpu import test_region_floats, test_region_misses
 from tests.cpu.guest import asm
 from tests.cpu.oracle.close import atomics, close, whole
 from tests.cpu.oracle.floating import blocks, floating
@@ -179,6 +179,8 @@ def caught(name: str, monkeypatch: pytest.MonkeyPatch) -> bool:
     try:
         if name in FLOAT_MUTANTS:
             test_region_floats.test_with_floating_point_off_or_another_mode()
+        if name.startswith("sc "):
+            test_region_misses.test_an_sc_elsewhere_fails(careful=False)
         for number, (case, plans) in enumerate(cases):
             run(pair, case, random.Random(number), plans, CLOSE_SLICES if plans else SLICES)
     except AssertionError:
