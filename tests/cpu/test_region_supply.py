@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.memory import RAM_BASE
 from rrdbg_core.cpu.regions import supply
 from rrdbg_core.cpu.regions.link import Stats
 from rrdbg_core.cpu.regions.supply import SHOWN_PAGES, START_STEPS, Supply
+
+from tests.cpu.guest import asm, start
 
 SLICE = 1 << 21
 
@@ -177,3 +180,20 @@ def test_not_all_pages_are_sent_unasked(run: Run) -> None:
     run.core.samples[:] = RAM_BASE + 0x1000 * np.arange(L.SAMPLE_BUFFER, dtype=np.uint64)
     run.go(START_STEPS + 8 * SLICE, inside=0)
     assert len(run.clients[0].pages) == SHOWN_PAGES
+
+
+def test_what_comes_in_the_middle_of_a_run_is_taken_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the next run begins: that may be long."""
+    monkeypatch.delenv("RRDBG_TIER2", raising=False)
+    core = Core(1 << 16)
+    start(core, [asm("addi", 5, 5, imm=1), asm("jal", imm=-4)])
+    client, taken = Notes(), list[int]()
+    monkeypatch.setattr(client, "take", lambda: taken.append(core.icount) or [])
+    core.supply._client, core.supply._next = client, 1 << 40  # type: ignore[assignment]
+    core.run(1000)
+    assert taken == []
+    core.mach[L.NEWS] = 1
+    core.run(100_000)
+    assert taken == [1000]
+    assert core.mach[L.NEWS] == 0
+    assert core.hart[L.X + 5] == 50_000
