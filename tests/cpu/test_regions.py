@@ -32,12 +32,14 @@ SLICES = (1, 2, 3, 20, 300, 3_000, 20_000)
 
 
 class Pair:
-    """A core without regions and one with them."""
+    """A core without regions and blocks, and one with both."""
 
     def __init__(self, plain: type[CoreSubject] = CoreSubject, forced: type[ForcedSubject] = ForcedSubject) -> None:
         self.plain, self.forced = plain(), forced()
         self.subjects = self.plain, self.forced
         self.cores = self.plain.core, self.forced.core
+        self.plain.core.blocks = False
+        self.forced.core.mach[L.BLOCK_AFTER] = 1
         self.steps = self.in_regions = 0
 
     def load(self, case: Case) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import build
 from rrdbg_core.cpu import layout as L
+from rrdbg_core.cpu.block_memory import BLOCK_AFTER, block_memory
 from rrdbg_core.cpu.handler import FIRST_REGION, MAX_REGIONS
 from rrdbg_core.cpu.memory import CODE, HALVES_PER_PAGE, LINES_PER_PAGE, RAM_BASE, Memory
 from rrdbg_core.cpu.ops import FETCH_OP
@@ -28,12 +29,13 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 38
+POINTERS = 41
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
 _CHECK_BUFFER, _TRAP_BUFFER, _OUTPUT_BUFFER = 4096, 8192, 4096
-_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES, L.REGION_MISSES]
+_KEPT_WORDS = [L.MCYCLE, L.MINSTRET, L.BLOCK_STEPS]
+_KEPT_WORDS += [L.REGION_STEPS, L.REGION_VISITS, L.REGION_LEAVES, L.REGION_MISSES]
 """What a reset leaves as it was: counters."""
 
 
@@ -140,6 +142,9 @@ class CoreBase:
         self._drev = np.zeros(pool + 1, np.uint32)
         self._tlb = np.zeros(8192, np.uint64)
         self._xtlb = np.zeros(2048, np.uint64)
+        self._block_of = np.zeros(pool * STRIDE, np.uint8)
+        self._block_code = block_memory(self._kernel.stencils)
+        self.mach[L.BLOCK_BYTES], self.mach[L.BLOCK_AFTER] = len(self._block_code), BLOCK_AFTER
         self._pte_lines = np.zeros(pages + 1, np.uint64)
         self._pte_list = np.zeros(pages, np.uint32)
         self.lines = np.zeros(pages + 1, np.uint64)
@@ -168,6 +173,7 @@ class CoreBase:
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
             *(self._taken_pages, self._taken_lines, self._taken_parts, self._unsaved),
             *(self._pte_lines, self._pte_list, self.region_pages, self.region_places),
+            *(kernel.stencils, self._block_code, self._block_of),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -187,6 +193,8 @@ class CoreBase:
         self.memory.flags[mapped] &= 255 - CODE
         self.lines[mapped] = 0
         self._dec[: 2 * STRIDE] = FETCH_OP
+        self._block_of[: int(self.mach[L.POOL_USED]) * STRIDE] = 0
+        self.mach[L.BLOCK_USED] = 0
         self.mach[L.POOL_USED] = 2
         self.flush_tlb()
 

@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 _HERE = Path(__file__).parent
 _SOURCES = (
     *("layout", "emitter", "handler", "float_handlers", "region_entries", "dispatch", "host_floats", "ops"),
-    *("intrinsics", "pipeline", "frontend"),
+    *("intrinsics", "pipeline", "frontend", "stencils"),
 )
 _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
@@ -47,8 +47,8 @@ HANDLERS = "rrdbg_handlers"
 """Symbol of the table of handlers, see cpu/dispatch.py."""
 DISPATCH = "rrdbg_dispatch"
 """Symbol of the dispatch loop, see cpu/dispatch.py."""
-RVC, DECODE, VARIANTS = "rrdbg_rvc", "rrdbg_decode", "rrdbg_variants"
-"""Symbols of the tables that the kernel decodes by: u32[65536], u64[n], u8[512]."""
+RVC, DECODE, VARIANTS, STENCILS = "rrdbg_rvc", "rrdbg_decode", "rrdbg_variants", "rrdbg_stencils"
+"""Symbols of the tables that the kernel decodes and makes blocks by: u32[65536], u64[n], u8[512], u64[m]."""
 SYMBOLS: dict[str, Any] = {"memset": ctypes.memset, "memcpy": ctypes.memmove, "memmove": ctypes.memmove}
 """All that the object code may name; LLVM makes calls of these out of loops.
 
@@ -225,6 +225,8 @@ class Kernel:
     """Address of the decoder's table."""
     variants: int
     """Address of the table of compressed and near ops."""
+    stencils: int
+    """Address of the table of stencils."""
     handlers: int
     """Address of the table of handlers, in which regions have their places."""
     engine: Any
@@ -252,6 +254,7 @@ def load(progress: Progress | None = None) -> Kernel:
         addresses = map(engine.get_function_address, ENTRIES.values())
         run, dirty, take_written, take_run, take_touched, take_unsaved, digest = map(prototype, addresses)
         takers = take_written, take_run, take_touched, take_unsaved
-        rvc, decode, variants, handlers = map(engine.get_global_value_address, (RVC, DECODE, VARIANTS, HANDLERS))
-        _loaded.append(Kernel(run, dirty, *takers, digest, rvc, decode, variants, handlers, engine))
+        names = RVC, DECODE, VARIANTS, STENCILS, HANDLERS
+        rvc, decode, variants, stencils, handlers = map(engine.get_global_value_address, names)
+        _loaded.append(Kernel(run, dirty, *takers, digest, rvc, decode, variants, stencils, handlers, engine))
     return _loaded[0]

@@ -22,6 +22,7 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.build import DISPATCH, HANDLERS
 from rrdbg_core.cpu.float_handlers import computing, float_handler, float_paths
 from rrdbg_core.cpu.handler import (
+    BLOCK_HEAD_BYTES,
     BOX,
     DEC,
     DIRTY,
@@ -29,9 +30,11 @@ from rrdbg_core.cpu.handler import (
     FETCH_PAGE_BYTES,
     FIRST_REGION,
     FLOAT_HELPER,
+    FLOAT_PATHS,
     FLOATS,
     HELPERS,
     MAX_REGIONS,
+    MISSES,
     PAGE_MASK,
     RAM,
     TLB,
@@ -46,11 +49,10 @@ from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.expr import Branch, FloatLoad, FloatStore, Helper, Jump, Load, SetFrd, SetRd, Store
 
 
-def _memory(op: Op, names: Mapping[str, str]) -> str:
-    """Return the handler of a load or store, and what it does on a TLB miss."""
-    effect, name = op.insn.effect, f"op_{op.number}"
+def _memory(f: Handler, op: Op) -> None:
+    """Load or store; `miss_` and the op's number is for when the TLB does not know the page."""
+    effect = op.insn.effect
     assert isinstance(effect, Load | Store | FloatLoad | FloatStore)
-    f = Handler(name)
     write, floats = isinstance(effect, Store | FloatStore), isinstance(effect, FloatLoad | FloatStore)
     if floats:
         # where FS is not Dirty yet, a load makes it so only if it succeeds
@@ -95,6 +97,13 @@ def _memory(op: Op, names: Mapping[str, str]) -> str:
     f.next(f.behind(op.length))
     f.label("miss")
     f.tail(f"@miss_{op.number}", "%ip", "%n", "%w")
+
+
+def _miss(op: Op, names: Mapping[str, str]) -> str:
+    """Return what a load or store does on a TLB miss."""
+    effect = op.insn.effect
+    assert isinstance(effect, Load | Store | FloatLoad | FloatStore)
+    write, floats = isinstance(effect, Store | FloatStore), isinstance(effect, FloatLoad | FloatStore)
     slow = Handler(f"miss_{op.number}", "noinline cold")
     args = ["%w", slow.value(effect.addr), str(effect.size)]
     if floats:
@@ -103,12 +112,11 @@ def _memory(op: Op, names: Mapping[str, str]) -> str:
         args.append(str(int(effect.signed)))
     called = f"{'float' if floats else 'slow'}_{'store' if write else 'load'}"
     slow.finish(slow.helper(names, called, [*args, "%n"]), op.length)
-    return f.text() + slow.text()
+    return slow.text()
 
 
-def _handler(op: Op, names: Mapping[str, str]) -> str:
-    """Return the function, or functions, of an op."""
-    f = Handler(f"op_{op.number}")
+def emit_op(f: Handler, op: Op) -> None:
+    """Write what an op does, all but those of helpers."""
     match op.insn.effect:
         case SetRd(value):
             if op.insn.floats:
@@ -120,7 +128,7 @@ def _handler(op: Op, names: Mapping[str, str]) -> str:
             f.do(f"store i64 {f.value(value)}, ptr {f.float_register(8)}")
             f.next(f.behind(op.length))
         case Load() | Store() | FloatLoad() | FloatStore():
-            return _memory(op, names)
+            _memory(f, op)
         case Branch(taken):
             condition = f.let(f"icmp ne i64 {f.value(taken)}, 0")
             f.do(f"br i1 {condition}, label %taken, label %not")
@@ -140,20 +148,30 @@ def _handler(op: Op, names: Mapping[str, str]) -> str:
             f.next(f.behind(op.length))
         case Helper("float_op") if op.insn.name in DONE_BY_HOST:
             float_handler(f, op)
-        case Helper(name):
+
+
+def _handler(op: Op, names: Mapping[str, str]) -> str:
+    """Return the function, or functions, of an op."""
+    f = Handler(f"op_{op.number}")
+    match op.insn.effect:
+        case Helper(name) if name != "nop" and op.insn.name not in DONE_BY_HOST:
             called = "atomic" if name in ("lr", "sc", "amo") else name
             args = [f.pc("%ip") if arg == "pc" else f"%{arg}" for arg in HELPERS[called][1]]
             f.finish(f.helper(names, called, args), op.length)
+        case Load() | Store() | FloatLoad() | FloatStore():
+            emit_op(f, op)
+            return f.text() + _miss(op, names)
+        case _:
+            emit_op(f, op)
     return f.text()
 
 
 def _jump(f: Handler, op: Op) -> None:
     """Go to pc + imm: within the page if the op says so."""
-    imm = f.operand("imm")
     if op.near:
-        f.next(f.let(f"getelementptr i8, ptr %ip, i64 {f.let(f'shl i64 {imm}, 2')}"))
+        f.next(f.near())
     else:
-        f.go(f.let(f"add i64 {f.pc('%ip')}, {imm}"))
+        f.go(f.let(f"add i64 {f.pc('%ip')}, {f.operand('imm')}"))
 
 
 def _special(names: Mapping[str, str]) -> str:
@@ -182,6 +200,17 @@ def _special(names: Mapping[str, str]) -> str:
     beside.helper(names, "beside_region", [beside.pc("%ip"), _slot_index(beside)])
     _run_real_slot(beside)
 
+    block = Handler("block")
+    block.tail(block.code_of("%w"), "%ip", "%n", "%w")
+    passed_over = Handler("block_beside", "noinline cold")
+    real = passed_over.let(f"getelementptr i8, ptr {passed_over.code_of('%w')}, i64 {-BLOCK_HEAD_BYTES}")
+    passed_over.dispatch(passed_over.let(f"load i64, ptr {real}"))
+    counted, asleep = Handler("block_counted", "cold"), Handler("block_asleep", "cold")
+    for f, helper in ((counted, "count_block"), (asleep, "wake_block")):
+        f.helper(names, helper, ["%w", f.pc("%ip"), _slot_index(f)])
+        _run_real_slot(f)
+    blocks = block, passed_over, counted, asleep
+
     illegal = Handler("op_3", "cold")
     illegal.tail("@leave", "%ip", "%n", illegal.helper(names, "illegal", [illegal.pc("%ip")]))
 
@@ -204,7 +233,9 @@ def _special(names: Mapping[str, str]) -> str:
     leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
     leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
     leave.do("ret i64 %w")
-    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, beside, illegal, refetch, resume, leave))
+    return "\n".join(
+        f.text() for f in (undecoded, fetch, stop, armed, beside, *blocks, illegal, refetch, resume, leave)
+    )
 
 
 def _slot_index(f: Handler) -> str:
@@ -216,7 +247,7 @@ def _slot_index(f: Handler) -> str:
 
 def _run_real_slot(f: Handler) -> None:
     """Go on with the slot in REAL_SLOT, as if it stood at %ip: this step is still to be made."""
-    f.again(f.let(f"load i64, ptr {f.word(L.REAL_SLOT)}"))
+    f.dispatch(f.let(f"load i64, ptr {f.word(L.REAL_SLOT)}"))
 
 
 def _or_leave(f: Handler, names: Mapping[str, str], helper: str, args: list[str]) -> None:
@@ -285,12 +316,19 @@ def dispatch_source(names: Mapping[str, str]) -> str:
     floats = [op for op in OPS if op.insn.effect == FLOAT_HELPER]
     parts += [computing(op, names) for op in floats]
     handlers = [f"op_{number}" for number in range(ARMED_OP)] + ["armed"] * (REGION_OP - ARMED_OP) + ["region"]
+    handlers += ["block", "block_counted", "block_asleep"]
     handlers += [f"op_{op.number}" for op in OPS]
     handlers += ["op_3"] * (256 - len(handlers))
     handlers += ["region_go", "region_leave", "region_resolve", "region_reach", "region_miss"]
+    handlers += ["leave", "refetch", "block_beside"]
     handlers += ["op_3"] * (FIRST_REGION - len(handlers))
     for op in floats:
         handlers[FLOATS + op.number] = f"float_{op.number}"
+    for number, name in enumerate(FLOAT_PATHS):
+        handlers[MISSES + number] = name
+    for op in OPS:
+        if isinstance(op.insn.effect, Load | Store | FloatLoad | FloatStore):
+            handlers[MISSES + op.number] = f"miss_{op.number}"
     handlers += ["op_3"] * MAX_REGIONS
     table = ", ".join(f"ptr @{name}" for name in handlers)
     return "".join(parts) + f"@{HANDLERS} = global [{len(handlers)} x ptr] [{table}]\n" + _ENTRY

@@ -83,7 +83,7 @@ def float_paths(names: Mapping[str, str]) -> str:
     off.label("out")
     off.tail("@leave", "%ip", "%n", status)
     off.label("again")
-    off.again("%w")
+    off.dispatch("%w")
 
     slow = Handler("float_slow", "noinline")
     slow.finish(slow.helper(names, "float_op", ["%w", slow.pc("%ip")]), 4)

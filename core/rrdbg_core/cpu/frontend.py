@@ -16,15 +16,30 @@ from typing import Any
 import numpy as np
 
 from rrdbg_core.cpu import layout
-from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, VARIANTS, Progress
+from rrdbg_core.cpu.build import DECODE, DISPATCH, ENTRIES, HANDLERS, RVC, STENCILS, VARIANTS, Progress
 from rrdbg_core.cpu.dispatch import dispatch_source
 from rrdbg_core.cpu.handler import HELPERS
 from rrdbg_core.cpu.ops import decode_table, variants
+from rrdbg_core.cpu.stencils import stencil_table
 from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
-    *("names", "floats", "devices", "pmp", "caches", "gates", "seen", "paging", "traps", "decode", "watch", "access"),
+    *(
+        "names",
+        "floats",
+        "devices",
+        "pmp",
+        "blocks",
+        "caches",
+        "gates",
+        "seen",
+        "paging",
+        "traps",
+        "decode",
+        "watch",
+        "access",
+    ),
     *("atomics", "float_ops", "csr", "loop", "collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
@@ -135,6 +150,7 @@ def _tables() -> str:
         (RVC, "i32", expansions().tolist()),
         (DECODE, "i64", decode_table()),
         (VARIANTS, "i8", variants()),
+        (STENCILS, "i64", stencil_table()),
     ):
         items = ", ".join(f"{kind} {value}" for value in values)
         parts.append(f"@{name} = constant [{len(values)} x {kind}] [{items}]\n")
@@ -160,7 +176,14 @@ def compile_kernel(progress: Progress | None = None) -> bytes:
     for result in results.values():
         module.link_in(llvm.parse_assembly(result.library.get_llvm_str()))
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name not in (*ENTRIES.values(), RVC, DECODE, VARIANTS, HANDLERS):
+        if not value.is_declaration and value.name not in (
+            *ENTRIES.values(),
+            RVC,
+            DECODE,
+            VARIANTS,
+            STENCILS,
+            HANDLERS,
+        ):
             value.linkage = llvm.Linkage.internal
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

@@ -53,13 +53,28 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "at_break": (2, ()),
     "started": (3, ()),
     "beside_region": (2, ()),
+    "count_block": (3, ()),
+    "wake_block": (3, ()),
     "region_fits": (2, ()),
     "resolve": (2, ()),
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 # in the table of handlers, behind the ops' handlers
-GO, LEAVE, RESOLVE, REACH, MISS, FLOATS, FIRST_REGION = 256, 257, 258, 259, 260, 264, 520
-"""Places in the table of handlers, behind those of the ops. From FLOATS on one for each op, see `computing`."""
+GO, LEAVE, RESOLVE, REACH, MISS, LEAVE_LOOP, REFETCH, BESIDE, FLOATS, MISSES, FIRST_REGION = (
+    *range(256, 264),
+    *(264, 520, 776),
+)
+"""Places in the table of handlers, behind those of the ops.
+
+From FLOATS on there is one for each op, see `computing`; from MISSES on likewise, for loads and stores that the TLB
+does not help. What no op needs there are the `FLOAT_PATHS`.
+"""
+FLOAT_PATHS = ("float_off", "float_slow", "float_look")
+"""See `float_paths`."""
+ENTER, END, OUT, ROWS = 256, 257, 258, 259
+"""Rows of the table of stencils (cpu/stencils.py) behind those of the ops, and how many there are."""
+BLOCK_HEAD_BYTES = 16
+"""In front of a block's code: the slot that stands for its first instruction, and how many slots it has."""
 MAX_REGIONS = 8192
 """Regions that a process may hold."""
 
@@ -68,9 +83,15 @@ class Handler(Emitter):
     """The text of one handler."""
 
     def __init__(
-        self, name: str, attributes: str = "", *, convention: str = "preserve_nonecc", args: str = ARGS
+        self,
+        name: str,
+        attributes: str = "",
+        *,
+        linkage: str = "internal",
+        convention: str = "preserve_nonecc",
+        args: str = ARGS,
     ) -> None:
-        super().__init__(f"define internal {convention} i64 @{name}({args}) {attributes}")
+        super().__init__(f"define {linkage} {convention} i64 @{name}({args}) {attributes}")
 
     # ---- operands --------------------------------------------------------------------------------------------------
     def word(self, offset: int) -> str:
@@ -162,15 +183,23 @@ class Handler(Emitter):
         none = self.let(f"extractvalue {{i64, i1}} {both}, 1")
         self.do(f"br i1 {none}, label %{out}, label %{more}, !prof !0")
         self.label(more)
-        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
-        function = self.let(f"load ptr, ptr {entry}")
-        self.tail(function, ip, left, slot, pcb)
+        self.dispatch(slot, ip, left, pcb)
         self.label(out)
         self.tail("@leave", ip, "0", str(DONE), pcb)
+
+    def dispatch(self, slot: str, ip: str = "%ip", n: str = "%n", pcb: str = "%pcb") -> None:
+        """Go on with a slot that has been loaded, as if it stood at `ip`: this step is still to be made."""
+        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
+        self.tail(self.let(f"load ptr, ptr {entry}"), ip, n, slot, pcb)
 
     def behind(self, length: int) -> str:
         """Return the address of the next slot."""
         return self.let(f"getelementptr i8, ptr %ip, i64 {4 * length}")
+
+    def near(self) -> str:
+        """Return the address of the slot that a jump within the page leads to."""
+        distance = self.let(f"shl i64 {self.operand('imm')}, 2")
+        return self.let(f"getelementptr i8, ptr %ip, i64 {distance}")
 
     def go(self, target: str, n: str = "%n") -> None:
         """Go on at address `target`, in whatever page."""
@@ -194,10 +223,9 @@ class Handler(Emitter):
         ip = self.let(f"inttoptr i64 {self.let(f'add i64 {base}, {offset}')} to ptr")
         return ip, self.let(f"sub i64 {page}, {self.let(f'lshr i64 {base}, 2')}")
 
-    def again(self, slot: str) -> None:
-        """Go on with a slot, as if it stood at %ip: this step is still to be made."""
-        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
-        self.tail(self.let(f"load ptr, ptr {entry}"), "%ip", "%n", slot)
+    def code_of(self, slot: str) -> str:
+        """Return a pointer to the code of the block in a slot."""
+        return self.let(f"inttoptr i64 {self.let(f'lshr i64 {slot}, 8')} to ptr")
 
     def helper(self, names: Mapping[str, str], name: str, args: list[str]) -> str:
         """Call a numba function: its result goes through a pointer, and nothing in it raises."""

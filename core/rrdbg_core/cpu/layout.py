@@ -76,6 +76,7 @@ PAGING = 273  # while fetches are translated, the number of what is known of tra
 DELTA = 274  # in regions: virtual address less the physical one, of all of their code
 REGION_MISSES = 275  # how often a region was left because the TLB did not know a page, and where: the last eight places
 MISSED_AT, MISSED = 276, 8
+BLOCK_STEPS = 284  # statistics: steps made in blocks
 
 # ---- machine --------------------------------------------------------------------------------------------------------
 ICOUNT = 0
@@ -160,6 +161,11 @@ ALONE = 96  # 1 wanted, 2 in force: the next step is made by itself, see `wants_
 AGED = 97  # PTEs in which the fetch of this step has set the bit A, at most two, and their offsets in RAM
 AGED_AT = 98
 NEWS = 103  # 1: there is something to take from who compiles regions, see regions/supply.py
+BLOCK_BYTES = 104  # of code of blocks that fits; 0: none are made
+BLOCK_USED = 105  # of code that there is
+BLOCK_AFTER = 106  # executions of its first instruction after which a block is made
+BLOCK_OUT = 107  # where the next way out of a block goes, while it is made
+BLOCKS = 108  # statistics: blocks made
 HIT_MORE = 100  # 1: this step hit something besides what HIT_INDEX says
 PLACE = 92  # physical address of an access; of one that lies in two pages which are no neighbours in RAM:
 FIRST_BYTES = 93  # how many of its bytes lie there

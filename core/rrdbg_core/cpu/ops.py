@@ -21,8 +21,11 @@ ARMED_OP = 4
 """The first of four ops of slots that tell when they are run, see `arm` in native/collect.py."""
 REGION_OP = 8
 """What stands where a region can be entered, see cpu/regions."""
-FIRST_OP = 9
-"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, four times OP_ARMED, and OP_REGION, see native/names.py."""
+BLOCK_OP = 9
+"""What stands where a block can be entered, see native/blocks.py."""
+FIRST_OP = 12
+"""Before it: OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL, four times OP_ARMED, OP_REGION, OP_BLOCK, OP_COUNTED and
+OP_ASLEEP, see native/names.py."""
 FORMATS = ("R", "I", "SH6", "SH5", "S", "B", "U", "J", "CSR", "CSRI", "AMO", "N", "F", "RF", "RM", "R4")
 """Formats, in the order in which the decoder numbers them."""
 

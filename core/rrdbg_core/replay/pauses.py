@@ -161,9 +161,12 @@ def arm(walker: Walker, limit: int, rng: random.Random) -> None:
 
 
 def switch_tiers(walker: Walker, limit: int, rng: random.Random) -> None:
-    """Run what comes without compiled regions, or with them again."""
-    supply = walker.machine.core.supply
-    supply.suspended = not supply.suspended
+    """Run what comes without compiled regions or without blocks, or with them again."""
+    core = walker.machine.core
+    if rng.random() < 0.5:
+        core.supply.suspended = not core.supply.suspended
+    else:
+        core.blocks = not core.blocks
 
 
 def single_steps(walker: Walker, limit: int, rng: random.Random) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.intrinsics import bytes_at, load1, u32_at, words_at
+from rrdbg_core.cpu.intrinsics import bytes_at, load1, store1, u32_at, words_at
+from rrdbg_core.cpu.native.blocks import forget_block, forget_blocks
 from rrdbg_core.cpu.native.names import (
     BANK,
+    BLOCK_OF,
     CODE,
     DEC,
     DMAP,
@@ -74,6 +76,7 @@ def flush_decoded(c):
         flags[page] = np.uint8(U(flags[page]) & ~CODE)
         lines[page] = U(0)
         i += U(1)
+    forget_blocks(c, used)
     i = U(0)
     while i < U(2) * STRIDE:
         dec[i] = OP_FETCH
@@ -93,10 +96,14 @@ def code_stored(c, page, offset, size):
     dec = words_at(c, DEC)
     base = U(u32_at(c, DMAP)[page]) * STRIDE
     regions = bytes_at(c, REGION_CODE)
+    block_of = bytes_at(c, BLOCK_OF)
     slot = offset >> U(1)
     if slot > U(0) and load1(bytes_at(c, RAM), (page << U(12)) + (slot << U(1)) - U(2)) & U(3) == U(3):
+        forget_block(c, base + slot - U(1))
         dec[base + slot - U(1)] = OP_UNDECODED  # four bytes long
     while slot <= (offset + size - U(1)) >> U(1):
+        forget_block(c, base + slot)
+        store1(block_of, base + slot, U(0))
         dec[base + slot] = OP_UNDECODED
         if load1(regions, (page << U(11)) + slot) != U(0):
             words_at(c, MACH)[L.STALE] = page + U(1)

@@ -17,6 +17,8 @@ from rrdbg_core.cpu.native.names import (
     GEN,
     MACH,
     OP_ARMED,
+    OP_ASLEEP,
+    OP_BLOCK,
     OP_FIRST,
     OP_ILLEGAL,
     RGEN,
@@ -147,6 +149,8 @@ def arm(dec, slot):
     if op >= OP_FIRST or op == OP_ILLEGAL:
         free = (op & U(3)) << U(14) | (op >> U(2) & U(3)) << U(22) | (op >> U(4) & U(3)) << U(30)
         dec[slot] = content & ~U(0xFF) | free | op >> U(6) | OP_ARMED
+    elif op == OP_BLOCK:
+        dec[slot] = content & ~U(0xFF) | OP_ASLEEP
 
 
 @njit

@@ -6,10 +6,13 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, quotient, sar, store1, u32_at, words_at
+from rrdbg_core.cpu.native.blocks import counted, find_begins, is_armed, make_block
 from rrdbg_core.cpu.native.caches import flush_decoded
 from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
     BANK,
+    BLOCK_CODE,
+    BLOCK_HEAD,
     BREAKS,
     CODE,
     DEC,
@@ -39,6 +42,7 @@ from rrdbg_core.cpu.native.names import (
     NO_TAG,
     NOWHERE,
     OFFSET,
+    OP_BLOCK,
     OP_BREAK,
     OP_FETCH,
     OP_ILLEGAL,
@@ -136,6 +140,15 @@ def decode_word(c, word):
 def decode_at(c, offset):
     """Return the slot of the instruction at RAM offset `offset`, which lies in RAM as a whole."""
     return decode_word(c, load4(bytes_at(c, RAM), offset))
+
+
+@njit
+def slot_at(c, offset):
+    """Return the same, where a jump to within the page is one."""
+    slot = decode_at(c, offset)
+    if (offset & OFFSET) + sar(slot, U(32)) < PAGE:
+        slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
+    return slot
 
 
 @njit
@@ -276,14 +289,13 @@ def decode_slot(c, pc, ip):
     half = load2(bytes_at(c, RAM), offset)
     if pc & OFFSET == U(4094) and half & U(3) == U(3):
         return decode_uncached(c, pc)
-    slot = decode_at(c, offset)
-    if (pc & OFFSET) + sar(slot, U(32)) < PAGE:
-        # a jump to within the page
-        slot = slot & ~U(0xFF) | load1(bytes_at(c, VARIANTS), (slot & U(0xFF)) << U(1) | U(1))
+    slot = slot_at(c, offset)
     if may_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)
     else:
         store1(bytes_at(c, RUN), offset >> U(1), U(1))
+        find_begins(c, ip, slot)
+        slot = counted(c, ip, slot)
     words_at(c, DEC)[ip] = slot
     page = offset >> U(12)
     line = (offset & OFFSET) >> U(6)
@@ -306,6 +318,38 @@ def decode_slot(c, pc, ip):
     h[L.CUR_PAGE] = pc & PAGE_MASK
     h[L.CUR_DB] = U(u32_at(c, DMAP)[page]) * STRIDE
     h[L.CUR_IP] = ip
+    return DONE
+
+
+@njit
+def count_block(c, slot, pc, ip):
+    """Make the block that begins at `pc` if it has been run often enough; REAL_SLOT is what stands there."""
+    offset = offset_of_slot(c, pc, ip)
+    insn = slot_at(c, offset)
+    store1(bytes_at(c, RUN), offset >> U(1), U(1))
+    words_at(c, HART)[L.REAL_SLOT] = insn
+    dec = words_at(c, DEC)
+    if slot >> U(8) & U(0xFF) < words_at(c, MACH)[L.BLOCK_AFTER]:
+        dec[ip] = slot + U(1 << 8)
+    elif make_block(c, ip, insn) == U(0):
+        dec[ip] = insn
+    return DONE
+
+
+@njit
+def wake_block(c, slot, pc, ip):
+    """Let the block that begins at `pc` be entered again if all of it has been run; REAL_SLOT is what stands there."""
+    store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
+    head = ((slot >> U(8)) - c[BLOCK_CODE] - BLOCK_HEAD) >> U(3)
+    words_at(c, HART)[L.REAL_SLOT] = words_at(c, BLOCK_CODE)[head]
+    end = ip + words_at(c, BLOCK_CODE)[head + U(1)]
+    dec = words_at(c, DEC)
+    at = ip + U(1)
+    while at < end:
+        if is_armed(dec[at]):
+            return DONE
+        at += U(1)
+    dec[ip] = slot & ~U(0xFF) | OP_BLOCK
     return DONE
 
 
@@ -352,7 +396,7 @@ def started(c, slot, pc, ip):
     """Note that the instruction at `pc`, in an armed slot, is run; REAL_SLOT is what stands there from now on."""
     op = (slot & U(3)) << U(6) | (slot >> U(30) & U(3)) << U(4) | (slot >> U(22) & U(3)) << U(2) | slot >> U(14) & U(3)
     slot = slot & ~U(0xC0C0C0FF) | op
-    words_at(c, DEC)[ip] = slot
+    words_at(c, DEC)[ip] = counted(c, ip, slot)
     words_at(c, HART)[L.REAL_SLOT] = slot
     store1(bytes_at(c, RUN), offset_of_slot(c, pc, ip) >> U(1), U(1))
     return DONE

@@ -28,6 +28,7 @@ BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in ra
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
 TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS, UNSAVED = (U(_i) for _i in range(30, 34))
 PTE_LINES, PTE_LIST, REGION_PAGES, REGION_PLACES = (U(_i) for _i in range(34, 38))
+STENCILS, BLOCK_CODE, BLOCK_OF = (U(_i) for _i in range(38, 41))
 
 # the table of pointers of a digest, and numbers of words there, see digest.py; the first eight are accumulators
 D_WORDS, D_HASHES, D_SUMS, D_SECRET, D_WRITTEN, D_RAM, D_PARTS = (U(_i) for _i in range(7))
@@ -64,9 +65,24 @@ NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))
 OP_ARMED = U(4)  # four of them, see `arm` in collect.py
-OP_FIRST = U(9)  # the first that is an instruction
 OP_REGION = U(8)  # op | number of a function in the table of handlers << 8 | number of the entry << 32
+OP_BLOCK = U(9)  # op | address of its code << 8
+OP_COUNTED = U(10)  # where a block may begin: op | executions so far << 8 | halfwords of the instruction << 16 | ENDS
+OP_ASLEEP = U(11)  # as OP_BLOCK, while instructions of it have to tell when they are run
+OP_FIRST = U(12)  # the first that is an instruction
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
+
+# blocks, see blocks.py and cpu/stencils.py
+HOLE_RD, HOLE_RS1, HOLE_RS2, HOLE_FRD, HOLE_FS1, HOLE_FS2, HOLE_FS3, HOLE_IMM = (U(_i) for _i in range(8))
+HOLE_SLOT, HOLE_HERE, HOLE_BEHIND, HOLE_TARGET, HOLE_LEFT, HOLE_TABLE = (U(_i) for _i in range(8, 14))
+WAY_OUT = U(16)
+ABSOLUTE_64, RELATIVE = U(1), U(2)
+STENCIL_ENTER, STENCIL_END, STENCIL_OUT = U(256), U(257), U(258)
+ENDS, NEAR = U(1 << 40), U(1 << 41)
+BEGINS = U(255)  # in BLOCK_OF: a block may begin here
+BLOCK_HEAD = U(16)
+BLOCK_SLOTS = U(128)  # of a block at most, or one more
+BLOCK_ROOM = U(1 << 16)  # bytes that one may need
 
 CODE, WATCHED_R, WATCHED_W, PTE = U(1), U(2), U(4), U(8)  # flags of a RAM page
 
