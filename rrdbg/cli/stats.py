@@ -68,7 +68,8 @@ def values(stats: RunStats) -> dict[str, Any]:
 
     run: dict[str, Any] = asdict(stats)
     machine, written = run.pop("machine"), run.pop("written")
-    derived = {"mips": round(stats.machine.mips, 1), "region_share": round(stats.machine.region_share, 4)}
+    shares = {"region_share": stats.machine.region_share, "block_share": stats.machine.block_share}
+    derived = {"mips": round(stats.machine.mips, 1), **{name: round(share, 4) for name, share in shares.items()}}
     return {**derived, **machine, "costs": run, "written": written}
 
 
@@ -82,7 +83,11 @@ def lines(stats: RunStats) -> list[str]:
             f"{count(machine.steps)} steps in {_seconds(machine.host_ns)}, {_seconds(machine.cpu_ns)} of it CPU time: "
             f"{machine.mips:.1f} MIPS",
         ),
-        ("steps", f"{machine.region_share:.1%} in compiled regions, {1 - machine.region_share:.1%} interpreted"),
+        (
+            "steps",
+            f"{machine.region_share:.1%} in compiled regions, {machine.block_share:.1%} in blocks, "
+            f"{1 - machine.region_share - machine.block_share:.1%} interpreted",
+        ),
         (
             "regions",
             f"{count(regions.stored)} from the disk, {count(regions.compiled)} compiled in "
@@ -100,7 +105,11 @@ def lines(stats: RunStats) -> list[str]:
             f"{count(machine.tlb_misses)} TLB misses ({count(machine.tlb_resolved)} resolved in regions), "
             f"{count(machine.fetch_misses)} of fetches",
         ),
-        ("", f"{count(machine.decoded)} instructions decoded, code forgotten {_times(machine.flushes)}"),
+        (
+            "",
+            f"{count(machine.decoded)} instructions decoded, {count(machine.blocks)} blocks made, code forgotten "
+            f"{_times(machine.flushes)}",
+        ),
         ("events", f"{count(machine.events)}; idle time skipped {_times(machine.warps)}"),
     ]
     text = [f"{label:<10}{harmless(row)}".rstrip() for label, row in rows]

@@ -55,10 +55,10 @@ def devices(stats: Stats) -> dict[str, DeviceStats]:
 
 def test_nothing_was_done_by_a_new_machine() -> None:
     stats = boot("stay: j stay").stats()
-    assert (stats.steps, stats.region_steps, stats.events, stats.warps) == (0, 0, 0, 0)
+    assert (stats.steps, stats.region_steps, stats.block_steps, stats.events, stats.warps) == (0, 0, 0, 0, 0)
     assert set(stats.exits) == {cause.name.lower() for cause in Exit}
     assert not any(stats.exits.values())
-    assert (stats.mips, stats.region_share) == (0, 0)
+    assert (stats.mips, stats.region_share, stats.block_share) == (0, 0, 0)
     assert not any(device.accesses.count for device in stats.devices)
 
 
@@ -164,6 +164,12 @@ def test_no_regions_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     stats = machine.stats()
     assert stats.steps == 40_000_000
     assert (stats.region_steps, stats.region_share, stats.regions.linked, stats.regions.starts) == (0, 0, 0, 0)
+    assert stats.blocks == 1
+    assert 39_900_000 < stats.block_steps < 40_000_000
+    assert stats.block_share == stats.block_steps / 40_000_000
+    machine.core.blocks = False
+    machine.run(50_000_000)
+    assert machine.stats().block_steps == stats.block_steps
 
 
 def test_regions_come_and_go() -> None:

@@ -144,7 +144,9 @@ class Stats(Frozen):
     steps: int
     """Steps made."""
     region_steps: int
-    """Those of them that were made in compiled regions; all others were made by the interpreter."""
+    """Those of them that were made in compiled regions."""
+    block_steps: int
+    """Those of them that were made in blocks; all others were made by the interpreter."""
     host_ns: int
     """Host time in `Machine.run`, in ns, waiting included."""
     cpu_ns: int
@@ -161,6 +163,8 @@ class Stats(Frozen):
     """Instructions decoded."""
     flushes: int
     """How often all decoded code was forgotten because there was no room."""
+    blocks: int
+    """Blocks that were put together."""
     warps: int
     """Times that an idle machine jumped to its next deadline."""
     events: int
@@ -174,6 +178,11 @@ class Stats(Frozen):
     def region_share(self) -> float:
         """Share of the steps that was made in compiled regions, from 0 to 1."""
         return self.region_steps / self.steps if self.steps else 0.0
+
+    @property
+    def block_share(self) -> float:
+        """Share of the steps that was made in blocks, from 0 to 1."""
+        return self.block_steps / self.steps if self.steps else 0.0
 
     @property
     def mips(self) -> float:
@@ -214,6 +223,7 @@ class Meters:
         return Stats(
             steps=core.steps,
             region_steps=int(harts[:, L.REGION_STEPS].sum()),
+            block_steps=int(harts[:, L.BLOCK_STEPS].sum()),
             host_ns=self.host_ns,
             cpu_ns=self.cpu_ns,
             exits={cause.name.lower(): core.exits[cause] for cause in Exit},
@@ -222,6 +232,7 @@ class Meters:
             fetch_misses=int(mach[L.FETCHES]),
             decoded=int(mach[L.DECODED]),
             flushes=int(mach[L.FLUSHES]),
+            blocks=int(mach[L.BLOCKS]),
             warps=self.warps + int(mach[L.WARPS]),
             events=self.events,
             regions=RegionStats(
