@@ -1,4 +1,4 @@
-"""What programs do in regions, as one line: `python -m tests.cpu.region_digest [GENERIC]`.
+"""What programs do in regions and blocks, as one line: `python -m tests.cpu.region_digest [GENERIC]`.
 
 With an argument, kernel and regions are compiled for a CPU without extensions.
 """
@@ -23,6 +23,7 @@ def digest() -> str:
     """Return a hash of all that differs when anything of a guest does, and how many steps were made in regions."""
     subject = ForcedSubject()
     core = subject.core
+    core.mach[L.BLOCK_AFTER] = 1
     whole = xxhash.xxh3_128()
     inside = 0
     for seed in range(PROGRAMS):

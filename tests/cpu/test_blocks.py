@@ -17,7 +17,7 @@ from rrdbg_core.cpu.block_memory import BEGINS, BLOCK_AFTER, BLOCK_BYTES, block_
 from rrdbg_core.cpu.core import Core, Exit
 from rrdbg_core.cpu.handler import BLOCK_HEAD_BYTES, END, ENTER, OUT
 from rrdbg_core.cpu.native import names
-from rrdbg_core.cpu.ops import BLOCK_OP, OPS
+from rrdbg_core.cpu.ops import BLOCK_OP, OPS, slot_of
 from rrdbg_core.cpu.stencils import ENDS, HOLES, NEAR, WAY_OUT, is_copied, stencil_table
 from rrdbg_core.cpu.stops import Gate, Watch, WatchKind
 from rrdbg_core.isa.csr import MSTATUS_FS
@@ -152,7 +152,52 @@ def test_twenty_million_steps(kind: str) -> None:
         run(pair, Flow(seed).case(str(seed), 100_000), random.Random(seed))
         seed += 1
     print(f"{pair.steps:_} steps of {seed - 3000} programs, {pair.made:_} blocks")
-    assert pair.made > 10_000
+    assert pair.made > 5_000
+
+
+def check_tables(core: Core) -> None:
+    """Check what is known of blocks: a slot is marked if it is in a block that can be entered, and it is in one."""
+    used = int(core.mach[L.POOL_USED]) * names.STRIDE
+    slots, block_of = core._dec[:used], core._block_of.copy()
+    assert not block_of[used:].any()
+    block_of[block_of == BEGINS] = 0
+    for first in np.isin(slots & np.uint64(255), (names.OP_BLOCK, names.OP_ASLEEP)).nonzero()[0].tolist():
+        head = (int(slots[first]) >> 8) - core._block_code.ctypes.data - BLOCK_HEAD_BYTES
+        assert 0 <= head < core.mach[L.BLOCK_USED]
+        length = int(core._block_code.view(np.uint64)[head // 8 + 1])
+        assert block_of[first : first + length].tolist() == [*range(1, length + 1)]
+        block_of[first : first + length] = 0
+    assert not block_of.any()
+
+
+def test_what_is_known_of_blocks_is_true(pair: BlockPair) -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        pair.load(Flow(seed).case(str(seed), 10_000))
+        check_tables(pair.forced.core)
+        for slice_ in range(20):
+            pair.step(500)
+            pair.check(f"program {seed}, slice {slice_}")
+            check_tables(pair.forced.core)
+            pair.disturb(rng)
+            check_tables(pair.forced.core)
+        pair.calm()
+
+
+def test_pages_that_do_not_fit(pair: BlockPair) -> None:
+    """Decoded pages are thrown away, and the blocks in them, whenever a third one is run."""
+    core = pair.forced.core
+    pages, before, flushes = int(core.mach[L.POOL_PAGES]), pair.made, int(core.mach[L.FLUSHES])
+    for seed in range(4):
+        pair.load(Flow(seed).case(str(seed), 20_000))
+        core.mach[L.POOL_PAGES] = 4
+        for slice_ in range(40):
+            pair.step(500)
+            pair.check(f"program {seed}, slice {slice_}")
+            check_tables(core)
+        core.mach[L.POOL_PAGES] = pages
+    assert core.mach[L.FLUSHES] - flushes > 10
+    assert pair.made > before + 50
 
 
 # ---- every instruction -----------------------------------------------------------------------------------------------
@@ -303,6 +348,16 @@ def test_a_block_sleeps_until_all_of_it_has_told_that_it_is_run(loop: Loop) -> N
     assert loop.core.hart[L.BLOCK_STEPS] == inside + 20
 
 
+def test_a_block_whose_second_half_has_not_told_sleeps_on(loop: Loop) -> None:
+    told = []
+    for each in (loop, Loop(blocks=False)):
+        for icount in (205, 210, 220):  # half a round twice, and a whole one
+            each.core.hart[L.PC] = CODE
+            each.core.run(icount)
+        told.append(each.core.take_run()[2].tolist())
+    assert told[0] == told[1] == [0b0101_0101_0101_0101_0101]
+
+
 def test_it_stops_anywhere(loop: Loop) -> None:
     other = Loop(blocks=False)
     rng = random.Random(1)
@@ -377,21 +432,46 @@ def test_code_that_writes_itself(index: int) -> None:
 
 
 def test_a_jump_into_the_middle_parts_it(loop: Loop) -> None:
-    loop.core.run(300)
-    before = int(loop.core.mach[L.BLOCKS])
     jump = CODE + 0x100
-    loop.core.write(jump, struct.pack("<I", asm("jal", imm=CODE + 16 - jump)))
-    loop.core.hart[L.PC] = jump
     other = Loop(blocks=False)
-    other.core.run(300)
-    other.core.write(jump, struct.pack("<I", asm("jal", imm=CODE + 16 - jump)))
-    other.core.hart[L.PC] = jump
     for each in (loop, other):
+        each.core.write(jump, struct.pack("<I", asm("jal", imm=CODE + 16 - jump)))
+        each.core.run(300)
+    assert loop.in_block
+    before = int(loop.core.mach[L.BLOCKS])
+    for each in (loop, other):
+        each.core.hart[L.PC] = jump
         each.core.run(1000)
     assert loop.state() == other.state()
     assert loop.core.mach[L.BLOCKS] == before + 2
     block_of = loop.core._block_of[2 * names.STRIDE + CODE % 4096 // 2 :][:20].tolist()
     assert block_of == [*range(1, 9), *range(1, 13)]
+
+
+def test_a_break_where_a_jump_leads_into_the_middle(loop: Loop) -> None:
+    jump = CODE + 0x100
+    loop.core.write(jump, struct.pack("<I", asm("jal", imm=CODE + 16 - jump)))
+    loop.core.run(300)
+    assert loop.in_block
+    loop.core.hart[L.PC] = jump
+    loop.core.run(304)
+    loop.core.set_breakpoints([CODE + 16])
+    assert loop.core.run(1000) == Exit.BREAK
+    assert (loop.core.hart[L.PC], loop.core.icount) == (CODE + 16, 311)
+
+
+@pytest.mark.parametrize("index", range(len(Loop.WORDS)))
+def test_a_slot_that_somebody_puts_there(loop: Loop, index: int) -> None:
+    loop.core.run(300)
+    assert loop.in_block
+    other = Loop(blocks=False)
+    other.core.run(300)
+    pc, decoded = CODE + 4 * index, decode(asm("addi", A0, A0, imm=100))
+    assert decoded is not None
+    for each in (loop, other):
+        each.core.put_slot(pc, slot_of(decoded, pc))
+        each.core.run(320)
+    assert loop.state() == other.state()
 
 
 @pytest.mark.parametrize("seed", range(4))

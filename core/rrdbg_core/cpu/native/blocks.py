@@ -257,6 +257,8 @@ def make_block(c, first, slot):
     if m[L.BLOCK_USED] + BLOCK_ROOM > m[L.BLOCK_BYTES]:
         forget_blocks(c, m[L.POOL_USED])
         return U(1)
+    if load1(block_of, first) != U(0) and load1(block_of, first) != BEGINS:
+        return U(0)  # it is the middle of an instruction of another one
     at = first
     steps = U(0)
     size = stencils[stencils[STENCIL_ENTER]] & U(0xFFFF)
@@ -270,9 +272,12 @@ def make_block(c, first, slot):
         row = stencils[insn & U(0xFF)]
         if row == U(0) or (steps != U(0) and load1(block_of, at) != U(0)):
             break
+        behind = at + (stencils[row] >> U(32) & U(0xFF))
+        if load1(block_of, behind - U(1)) != U(0) and behind - U(1) != first:
+            break  # another one begins in the middle of this instruction
         size += stencils[row] & U(0xFFFF)
         ends = stencils[row] & ENDS
-        at += stencils[row] >> U(32) & U(0xFF)
+        at = behind
         steps += U(1)
     if steps < U(2):
         return U(0)
