@@ -116,7 +116,7 @@ def _miss(op: Op, names: Mapping[str, str]) -> str:
 
 
 def emit_op(f: Handler, op: Op) -> None:
-    """Write what an op does, all but those of helpers."""
+    """Write what an op does that does not just call a helper."""
     match op.insn.effect:
         case SetRd(value):
             if op.insn.floats:
@@ -200,17 +200,6 @@ def _special(names: Mapping[str, str]) -> str:
     beside.helper(names, "beside_region", [beside.pc("%ip"), _slot_index(beside)])
     _run_real_slot(beside)
 
-    block = Handler("block")
-    block.tail(block.code_of("%w"), "%ip", "%n", "%w")
-    passed_over = Handler("block_beside", "noinline cold")
-    real = passed_over.let(f"getelementptr i8, ptr {passed_over.code_of('%w')}, i64 {-BLOCK_HEAD_BYTES}")
-    passed_over.dispatch(passed_over.let(f"load i64, ptr {real}"))
-    counted, asleep = Handler("block_counted", "cold"), Handler("block_asleep", "cold")
-    for f, helper in ((counted, "count_block"), (asleep, "wake_block")):
-        f.helper(names, helper, ["%w", f.pc("%ip"), _slot_index(f)])
-        _run_real_slot(f)
-    blocks = block, passed_over, counted, asleep
-
     illegal = Handler("op_3", "cold")
     illegal.tail("@leave", "%ip", "%n", illegal.helper(names, "illegal", [illegal.pc("%ip")]))
 
@@ -233,9 +222,21 @@ def _special(names: Mapping[str, str]) -> str:
     leave.do(f"store i64 {leave.pc('%ip')}, ptr {leave.word(L.STOP_PC)}")
     leave.do(f"store i64 %n, ptr {leave.word(L.LEFT)}")
     leave.do("ret i64 %w")
-    return "\n".join(
-        f.text() for f in (undecoded, fetch, stop, armed, beside, *blocks, illegal, refetch, resume, leave)
-    )
+    return "\n".join(f.text() for f in (undecoded, fetch, stop, armed, beside, illegal, refetch, resume, leave))
+
+
+def _blocks(names: Mapping[str, str]) -> str:
+    """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what passes over a block: see native/blocks.py."""
+    enter = Handler("block")
+    enter.tail(enter.code_of("%w"), "%ip", "%n", "%w")
+    beside = Handler("block_beside", "noinline cold")
+    slot = beside.let(f"getelementptr i8, ptr {beside.code_of('%w')}, i64 {-BLOCK_HEAD_BYTES}")
+    beside.dispatch(beside.let(f"load i64, ptr {slot}"))
+    counted, asleep = Handler("block_counted", "cold"), Handler("block_asleep", "cold")
+    for f, helper in ((counted, "count_block"), (asleep, "wake_block")):
+        f.helper(names, helper, ["%w", f.pc("%ip"), _slot_index(f)])
+        _run_real_slot(f)
+    return "\n".join(f.text() for f in (enter, beside, counted, asleep))
 
 
 def _slot_index(f: Handler) -> str:
@@ -311,7 +312,7 @@ def dispatch_source(names: Mapping[str, str]) -> str:
         names: Symbols of the numba functions in `HELPERS`.
     """
     parts = [f"declare i32 @{names[name]}(ptr, ptr, ptr{', i64' * count})\n" for name, (count, _) in HELPERS.items()]
-    parts += [TEST, _special(names), float_paths(names), region_entries(names)]
+    parts += [TEST, _special(names), _blocks(names), float_paths(names), region_entries(names)]
     parts += [_handler(op, names) for op in OPS]
     floats = [op for op in OPS if op.insn.effect == FLOAT_HELPER]
     parts += [computing(op, names) for op in floats]

@@ -25,22 +25,8 @@ from rrdbg_core.isa.csr import MISA, MISA_FD, MISA_S
 from rrdbg_core.isa.rvc import expansions
 
 SOURCES = (
-    *(
-        "names",
-        "floats",
-        "devices",
-        "pmp",
-        "blocks",
-        "caches",
-        "gates",
-        "seen",
-        "paging",
-        "traps",
-        "decode",
-        "watch",
-        "access",
-    ),
-    *("atomics", "float_ops", "csr", "loop", "collect", "digest"),
+    *("names", "floats", "devices", "pmp", "blocks", "caches", "gates", "seen", "paging", "traps", "decode", "watch"),
+    *("access", "atomics", "float_ops", "csr", "loop", "collect", "digest"),
 )
 """Modules of cpu/native, each after those that it uses."""
 _NATIVE = Path(__file__).parent / "native"
@@ -175,15 +161,9 @@ def compile_kernel(progress: Progress | None = None) -> bytes:
     module = llvm.parse_assembly("".join((dispatch_source(names), *wrappers, _tables())))
     for result in results.values():
         module.link_in(llvm.parse_assembly(result.library.get_llvm_str()))
+    found_by_name = (*ENTRIES.values(), RVC, DECODE, VARIANTS, STENCILS, HANDLERS)
     for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name not in (
-            *ENTRIES.values(),
-            RVC,
-            DECODE,
-            VARIANTS,
-            STENCILS,
-            HANDLERS,
-        ):
+        if not value.is_declaration and value.name not in found_by_name:
             value.linkage = llvm.Linkage.internal
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),

@@ -38,7 +38,7 @@ from rrdbg_core.isa.expr import Branch, Helper, Jump
 
 HOLES = (
     *("rd", "rs1", "rs2", "frd", "fs1", "fs2", "fs3"),  # bytes from h to a register
-    *("imm", "slot"),
+    *("imm", "slot"),  # the immediate; all of the slot
     *("here", "behind", "target"),  # bytes from ip to slots: this one, the next one, where a jump leads
     *("left", "table"),  # steps of the block behind this one; bytes from ops to a function
     "continue",  # the next stencil
@@ -201,22 +201,22 @@ def stencil_table() -> list[int]:
     relocations, place in the code | kind << 16 | hole << 20 | addend << 32; the code.
     """
     words = [0] * ROWS
-    if platform.machine().lower() not in ("x86_64", "amd64") or sys.platform == "win32" or sys.platform == "darwin":
+    if platform.machine().lower() not in ("x86_64", "amd64") or sys.platform in ("win32", "darwin"):
         return words
     ops = {op.number: op for op in OPS}
     for number, code, holes in _compile():
-        if (
-            holes
-            and holes[-1] & 0xFFFFF == len(code) - 4 | RELATIVE << 16
-            and holes[-1] >> 20 & 0xFFF == HOLES.index("continue")
-        ):
+        to_the_next = len(code) - 4 | RELATIVE << 16 | HOLES.index("continue") << 20
+        if holes and holes[-1] & 0xFFFF_FFFF == to_the_next:
             code, holes = code[:-5], holes[:-1]  # the jump to what stands there anyway
         words[number] = len(words)
-        op = ops.get(number)
-        kind = 0 if op is None else op.length // 2 << 32 | (ENDS if _jumps(op) else 0) | (NEAR if op.near else 0)
-        words += [len(code) | len(holes) << 16 | kind, *holes]
-        words += struct.unpack(f"<{(len(code) + 7) // 8}Q", code.ljust((len(code) + 7) // 8 * 8, b"\0"))
+        words += [len(code) | len(holes) << 16 | (_kind(ops[number]) if number in ops else 0), *holes]
+        words += struct.unpack(f"<{(len(code) + 7) // 8}Q", code + bytes(-len(code) % 8))
     return words
+
+
+def _kind(op: Op) -> int:
+    """Return the halfwords and flags of an op, as the table has them."""
+    return op.length // 2 << 32 | (ENDS if _jumps(op) else 0) | (NEAR if op.near else 0)
 
 
 def _compile() -> Iterator[tuple[int, bytes, list[int]]]:
@@ -236,7 +236,8 @@ def _compile() -> Iterator[tuple[int, bytes, list[int]]]:
     yield from _functions(target.emit_object(module))
 
 
-_PROGBITS, _SYMTAB, _RELA = 1, 2, 4
+_SYMTAB, _RELA = 2, 4
+"""Types of sections."""
 
 
 def _functions(elf: bytes) -> Iterator[tuple[int, bytes, list[int]]]:
