@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -207,3 +208,19 @@ def types_of_the_table() -> Any:
     from numba import types
 
     return types.CPointer(types.uint64)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_front_end_leaves_things_as_they_were(collects: bool) -> None:
+    from numba.core import config
+    from rrdbg_core.cpu.pipeline import front_end_alone
+
+    before = gc.isenabled(), config.OPT
+    (gc.enable if collects else gc.disable)()
+    try:
+        with pytest.raises(ZeroDivisionError), front_end_alone():
+            assert not gc.isenabled()
+            _ = 1 // 0
+        assert (gc.isenabled(), config.OPT) == (collects, before[1])
+    finally:
+        (gc.enable if before[0] else gc.disable)()

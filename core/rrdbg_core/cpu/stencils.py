@@ -231,8 +231,10 @@ def _compile() -> Iterator[tuple[int, bytes, list[int]]]:
         codemodel="small",
     )
     module = llvm.parse_assembly(_source())
-    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
-    builder.getModulePassManager().run(module, builder)
+    manager = llvm.create_new_module_pass_manager()
+    manager.add_instruction_combine_pass()
+    manager.add_simplify_cfg_pass()
+    manager.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
     yield from _functions(target.emit_object(module))
 
 
