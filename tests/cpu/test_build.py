@@ -218,8 +218,9 @@ def test_the_front_end_leaves_things_as_they_were(collects: bool) -> None:
     before = gc.isenabled(), config.OPT
     (gc.enable if collects else gc.disable)()
     try:
-        with pytest.raises(ZeroDivisionError), front_end_alone():
+        with front_end_alone():
             assert not gc.isenabled()
+        with pytest.raises(ZeroDivisionError), front_end_alone():
             _ = 1 // 0
         assert (gc.isenabled(), config.OPT) == (collects, before[1])
     finally:
