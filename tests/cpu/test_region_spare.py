@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rrdbg_core.cpu.regions import client, spare
 from rrdbg_core.cpu.regions.client import Client
 from rrdbg_core.cpu.regions.link import Result
+from rrdbg_core.cpu.regions.store import Store
 
 from tests.cpu import test_region_helper
 from tests.cpu.guest import asm
@@ -109,6 +111,22 @@ def test_none_waits_where_none_is_wanted(value: str | None, cores: int, monkeypa
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     client.prepare()
     assert not spare.waits()
+
+
+def test_none_waits_where_the_regions_are_on_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(client.SWITCH, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(spare, "possible", lambda own: True)
+    path = Store(b"p")._path
+    assert path is not None
+    assert path.parent == cache
+    path.write_bytes(b"")
+    client.prepare(b"p")
+    assert not spare.waits()
+    path.unlink()
+    client.prepare(b"p")
+    assert spare.waits()
+    spare.drop()
 
 
 def test_the_bell_rings_when_something_comes() -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rrdbg_core.machine.base import program_of
 from rrdbg_core.machine.events import EventKind
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.replay.replayer import Replayer
@@ -398,3 +399,18 @@ def test_a_trace_without_snapshots_replays(tmp_path: Path) -> None:
         again.seek(8000)
         again.seek(again.end)
         assert again.machine.digest() == expected
+
+
+def test_a_compiler_gets_ready_for_long_traces(
+    shell_trace: Path, replayer: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs: list[bytes] = []
+    monkeypatch.setattr("rrdbg_core.replay.replayer.prepare", programs.append)
+    here = replayer(shell_trace)
+    assert not programs
+    monkeypatch.setattr("rrdbg_core.replay.replayer.LONG_STEPS", here.end - here.start - 1)
+    replayer(shell_trace)
+    assert programs == [program_of(here.trace.manifest.config)]
+    monkeypatch.setattr("rrdbg_core.replay.replayer.LONG_STEPS", here.end - here.start)
+    replayer(shell_trace)
+    assert len(programs) == 1

@@ -14,7 +14,9 @@ import numpy.typing as npt
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.addresses import PHYSICAL, read_virtual, space_of
 from rrdbg_core.cpu.memory import RAM_BASE
+from rrdbg_core.cpu.regions.client import prepare
 from rrdbg_core.cpu.stops import GateCount
+from rrdbg_core.machine.base import program_of
 from rrdbg_core.machine.machine import Machine, StopReason
 from rrdbg_core.machine.source import Divergence
 from rrdbg_core.machine.stats import Meter
@@ -48,6 +50,8 @@ RESTORE_STEPS = 1 << 18
 """Steps that take as long as going back to a rung: if the target is that near, run on."""
 ALONE_S = 0.1
 """Host time that a search takes before other processes help with what is left."""
+LONG_STEPS = 1 << 26
+"""Steps of a trace that are worth it to let a compiler get ready before the machine is built."""
 SHARED_STEPS = 1 << 26
 """Steps that are worth it: to copy this process takes 20 ms."""
 
@@ -71,6 +75,8 @@ class Replayer:
     def __init__(
         self, trace: Trace, *, progress: Callable[[str], None] | None = None, ladder_bytes: int = 192 << 20
     ) -> None:
+        if trace.end_icount - trace.start_icount > LONG_STEPS:
+            prepare(program_of(trace.manifest.config))
         self.trace = trace
         """The trace."""
         self.source = source_of(trace)

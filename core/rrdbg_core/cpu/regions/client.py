@@ -21,6 +21,8 @@ SWITCH = "RRDBG_TIER2"
 """Environment variable; 0 runs every guest without compiled regions."""
 SAMPLES_BYTES = 1 << 19
 """Longest message with samples; of more the last are sent."""
+KEY_BYTES = 64
+"""Most bytes that stand for a program."""
 FORGOTTEN_AT_ONCE = 16
 """Plans of a message."""
 
@@ -30,10 +32,21 @@ def enabled() -> bool:
     return os.environ.get(SWITCH, "").strip().lower() not in ("0", "off", "no", "false")
 
 
-def prepare() -> None:
-    """Get ready to compile for a guest that is about to run: a compiler that waits costs the guest nothing to start."""
-    if enabled():
+def prepare(program: bytes = b"") -> None:
+    """Get ready to compile for a guest that is about to run: a compiler that waits costs the guest nothing to start.
+
+    Args:
+        program: What stands for it among the regions on disk, if it begins with those, and there may be all that it
+            needs: then nothing is done if there are any.
+    """
+    if enabled() and not (program and _kept(program)):
         spare.start()
+
+
+def _kept(program: bytes) -> bool:
+    from rrdbg_core.cpu.regions.store import Store  # not before a recording's compiler is on its way
+
+    return Store(program[:KEY_BYTES]).exists()
 
 
 class Client:
@@ -51,13 +64,13 @@ class Client:
         """Begin to read the program's regions from the disk. The compiler starts with the first samples.
 
         Args:
-            program: What stands for the guest program among those on disk: a hash of its images, 64 bytes at most.
+            program: What stands for the guest program among those on disk: a hash of its images, `KEY_BYTES` at most.
             store: False: neither read regions nor keep them. (They are never kept without `program`.)
             command: What starts the compiler.
             stderr: Descriptor of the file to which the compiler writes what goes wrong with it.
             bell: Called by another thread when there is something to take or to send. It should not lead to the client.
         """
-        self._link = Link(program[:64] if store else b"", tuple(command), stderr, bell)
+        self._link = Link(program[:KEY_BYTES] if store else b"", tuple(command), stderr, bell)
         self._finalizer = weakref.finalize(self, self._link.abandon)
         self._link.begin()
 

@@ -82,6 +82,10 @@ class Store:
                 name = hashlib.sha256(program).hexdigest()[:32]
                 self._path = where / f"{self._version.hex()}-{name}{SUFFIX}"
 
+    def exists(self) -> bool:
+        """Return whether there is a file; what it holds is not looked at."""
+        return self._path is not None and self._path.exists()
+
     def load(self) -> list[Record]:
         """Return all records there are, and remember that they were used."""
         file = self._open(os.O_RDONLY)
