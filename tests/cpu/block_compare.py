@@ -88,6 +88,7 @@ def tables() -> Iterator[tuple[str, Check]]:
     for pair in (BlockPair(), BlockPair(Paged)):
         yield "tables", partial(test_blocks.test_what_is_known_of_blocks_is_true, pair)
     yield "no slot in two", test_block_overlap.test_no_slot_is_in_two_blocks
+    yield "none in another", test_block_overlap.test_no_block_begins_in_another_ones_instruction
     yield "pages that do not fit", lambda: test_blocks.test_pages_that_do_not_fit(BlockPair())
 
 

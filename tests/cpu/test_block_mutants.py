@@ -71,7 +71,11 @@ MUTANTS = {
     # what is in which block
     "second halves are in no block": (BLOCKS, "U(2):\n            store1(block_of, at, at - first + U(1))", "U(2):\n            store1(block_of, at, U(0))"),
     "every instruction is the first": (BLOCKS, "        store1(block_of, at, at - first + U(1))\n        at += U(1)\n        if", "        store1(block_of, at, U(1))\n        at += U(1)\n        if"),
-    "slots are in two blocks": (BLOCKS, "if row == U(0) or (steps != U(0) and load1(block_of, at) != U(0)):", "if row == U(0):"),
+    "slots are in two blocks": (
+        BLOCKS,
+        "        if row == U(0) or (steps != U(0) and load1(block_of, at) != U(0)):\n            break\n        behind = at + (stencils[row] >> U(32) & U(0xFF))\n        if load1(block_of, behind - U(1)) != U(0) and behind - U(1) != first:\n",
+        "        if row == U(0):\n            break\n        behind = at + (stencils[row] >> U(32) & U(0xFF))\n        if False:\n",
+    ),
     "a block begins in another's instruction": (BLOCKS, "            break  # another one begins in the middle of this instruction\n", "            pass\n"),
     "the middle of an instruction is a block": (BLOCKS, "    if load1(block_of, first) != U(0) and load1(block_of, first) != BEGINS:\n", "    if False:\n"),
     "where a jump leads to a block goes on": (BLOCKS, "            forget_block(c, target)\n", ""),

@@ -115,6 +115,22 @@ def test_no_slot_is_in_two_blocks() -> None:
     check_tables(core)
 
 
+def test_no_block_begins_in_another_ones_instruction() -> None:
+    # one way: addi a1; lui t0. The other, from the upper half of that on: lui a0; addi a2
+    words = [asm("addi", A1, A1, imm=1), 0x37 | T0 << 7 | 0x0537 << 16]
+    core = core_with(struct.pack("<2IHI", *words, 1, asm("addi", A2, A2, imm=1)))
+    go(core, CODE + 6, 2)
+    core.blocks = False  # it is forgotten that a block may begin there, but not that it is counted
+    core.blocks = True
+    for _ in range(4):
+        go(core, CODE, 2)
+    assert core.mach[L.BLOCKS] == 1
+    for _ in range(4):
+        go(core, CODE + 6, 2)
+    assert core.mach[L.BLOCKS] == 1
+    check_tables(core)
+
+
 @pytest.mark.parametrize("ways", [(0, 6), (6, 0)])
 @pytest.mark.parametrize("place", [4, 8, 12])
 def test_code_that_is_read_in_two_ways(ways: tuple[int, int], place: int) -> None:
