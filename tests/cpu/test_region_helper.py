@@ -52,13 +52,20 @@ def nothing_stays() -> Iterator[None]:
     def open_files() -> int:
         return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
 
-    before = open_files()
+    before, had = open_files(), children()
     yield
     await_true(lambda: not threads())
     assert open_files() <= before
-    if hasattr(os, "waitpid"):
+    assert children() <= had
+    if hasattr(os, "waitpid") and not had:
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+
+
+def children() -> set[int]:
+    """Return the processes that this one has started, those included that ended and were not waited for."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in lists for pid in path.read_text().split()}
 
 
 def await_true(condition: Callable[[], bool]) -> None:
