@@ -14,8 +14,6 @@ BLOCK_BYTES = 16 << 20
 """Code that a core keeps. When it is full, all of it is thrown away; no more of it is touched than was ever needed."""
 BLOCK_AFTER = 4
 """Executions of its first instruction after which a block is made: to make it takes as long as a hundred steps."""
-BEGINS = 255
-"""What the table of blocks says of a slot where one may begin, see native/names.py."""
 
 
 def block_memory(stencils: int) -> npt.NDArray[np.uint8]:

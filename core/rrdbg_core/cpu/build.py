@@ -40,7 +40,7 @@ _KEPT_SECONDS = 90 * 24 * 3600
 """Age at which a kernel is dropped when another is written."""
 ENTRIES = {
     name: f"rrdbg_{name}"
-    for name in ("kernel", "dirty", "take_written", "take_run", "take_touched", "take_unsaved", "digest")
+    for name in ("kernel", "dirty", "take_written", "take_run", "take_touched", "take_unsaved", "digest", "forget")
 }
 """Symbols of the functions of cpu/native that are called from outside: u64 (table of pointers, u64)."""
 HANDLERS = "rrdbg_handlers"
@@ -219,6 +219,8 @@ class Kernel:
     """Take the lines that no snapshot has, likewise."""
     digest: Entry
     """Hash the state of a machine, see cpu/digest.py: this one has another table of pointers."""
+    forget: Entry
+    """Forget the block that a slot belongs to, see cpu/native/blocks.py."""
     rvc: int
     """Address of the expansions of compressed instructions."""
     decode: int
@@ -252,9 +254,9 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         addresses = map(engine.get_function_address, ENTRIES.values())
-        run, dirty, take_written, take_run, take_touched, take_unsaved, digest = map(prototype, addresses)
+        run, dirty, take_written, take_run, take_touched, take_unsaved, digest, forget = map(prototype, addresses)
         takers = take_written, take_run, take_touched, take_unsaved
         names = RVC, DECODE, VARIANTS, STENCILS, HANDLERS
         rvc, decode, variants, stencils, handlers = map(engine.get_global_value_address, names)
-        _loaded.append(Kernel(run, dirty, *takers, digest, rvc, decode, variants, stencils, handlers, engine))
+        _loaded.append(Kernel(run, dirty, *takers, digest, forget, rvc, decode, variants, stencils, handlers, engine))
     return _loaded[0]

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.base import STRIDE, CoreBase
-from rrdbg_core.cpu.block_memory import BEGINS
 from rrdbg_core.cpu.memory import HALVES_PER_PAGE, PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.ops import FETCH_OP, UNDECODED_OP
 
@@ -55,14 +54,8 @@ class Slots(CoreBase):
         self.mach[L.BLOCK_USED] = 0
 
     def _forget_block(self, at: int) -> None:
-        """Let the block that a slot belongs to, if there is one, not be entered any more; see native/blocks.py."""
-        distance = int(self._block_of[at])
-        if distance not in (0, BEGINS):
-            first = at + 1 - distance
-            self._dec[first] = UNDECODED_OP
-            slots = self._block_of[first : first + BEGINS]
-            slots[slots == np.arange(1, len(slots) + 1)] = 0
-            slots[0] = BEGINS
+        """Let the block that a slot belongs to, if there is one, not be entered any more."""
+        self._kernel.forget(self._table, at)
 
     def _forget_code(self, numbers: npt.NDArray[np.int64]) -> None:
         """Drop the decoded code of some pages; their place in the pool stays theirs."""

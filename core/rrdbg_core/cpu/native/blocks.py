@@ -79,6 +79,13 @@ def forget_block(c, at):
 
 
 @njit
+def forget(c, at):
+    """Do that for who calls from outside; return 0."""
+    forget_block(c, at)
+    return U(0)
+
+
+@njit
 def forget_blocks(c, pages):
     """Forget all blocks, and where some may begin, of the first `pages` decoded pages: of all that there are."""
     dec = words_at(c, DEC)
