@@ -46,7 +46,8 @@ class Run:
         """Let all messages that are under way be handled.
 
         Pilot's own waiting sleeps until the process is idle, which takes long on a busy machine and promises nothing:
-        the engine works in a thread of its own.
+        the engine works in a thread of its own. Textual lays a screen out by a timer, while its queues may be empty: here
+        that is done at once.
         """
         quiet = 0
         deadline = time.monotonic() + PATIENCE
@@ -55,6 +56,9 @@ class Run:
                 raise AssertionError("the application is stuck") from self.app._exception
             nodes = [self.app, *self.app.screen.walk_children(with_self=True)]
             quiet = quiet + 1 if not any(node.message_queue_size for node in nodes) else 0
+            if quiet and self.app.screen._layout_required:
+                self.app.screen._on_timer_update()
+                quiet = 0
             await asyncio.sleep(0)
 
     async def until(self, condition: Callable[[], object]) -> None:
