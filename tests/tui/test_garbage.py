@@ -8,7 +8,7 @@ import weakref
 
 from rrdbg.tui.garbage import YOUNG, Collector, loading
 from tests.tui.fake import FakeSession
-from tests.tui.helpers import PATIENCE, fake_app, running
+from tests.tui.helpers import PATIENCE, Run, fake_app, running
 
 
 class Counting(Collector):
@@ -56,9 +56,7 @@ async def test_what_was_opened_is_kept() -> None:
     app = fake_app()
     app.collector = collector = Counting()
     async with app.run_test() as pilot:
-        while not app.engine.idle:
-            await pilot.pause()
-        assert "keep" in collector.said
+        await Run(app, pilot).until(lambda: "keep" in collector.said)
 
 
 def test_all_objects_are_searched_only_when_it_is_said() -> None:

@@ -135,6 +135,7 @@ async def test_watch_expressions_follow_and_lead_to_their_changes() -> None:
         assert [watch.expression for watch in run.app.watches] == ["flags"]
         await run.press("a")
         await run.type("fast")
+        await known(run)
         await run.press("W")
         await run.sees("fast has no address here")
         await run.press("a")
