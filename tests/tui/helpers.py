@@ -46,8 +46,8 @@ class Run:
         """Let all messages that are under way be handled.
 
         Pilot's own waiting sleeps until the process is idle, which takes long on a busy machine and promises nothing:
-        the engine works in a thread of its own. Textual lays a screen out by a timer, while its queues may be empty: here
-        that is done at once.
+        the engine works in a thread of its own. Textual lays a screen out by a timer, while its queues may be
+        empty: here that is done at once.
         """
         quiet = 0
         deadline = time.monotonic() + PATIENCE
