@@ -23,20 +23,25 @@ import rrdbg_core
 from tests.cpu.block_compare import DIFFERS, SECONDS
 
 PACKAGE = Path(rrdbg_core.__file__).parent
-STENCILS, BLOCKS, DECODE, COLLECT, CACHES, SLOTS, BASE = (
-    *("cpu/stencils.py", "cpu/native/blocks.py", "cpu/native/decode.py", "cpu/native/collect.py"),
+STENCILS, DISPATCH, BLOCKS, DECODE, COLLECT, CACHES, SLOTS, BASE = (
+    *("cpu/stencils.py", "cpu/dispatch.py", "cpu/native/blocks.py", "cpu/native/decode.py", "cpu/native/collect.py"),
     *("cpu/native/caches.py", "cpu/slots.py", "cpu/base.py"),
 )
-KERNEL = (STENCILS, BLOCKS, DECODE, COLLECT, CACHES)
+KERNEL = (STENCILS, DISPATCH, BLOCKS, DECODE, COLLECT, CACHES)
 """Sources that the kernel is compiled from."""
 MUTANTS = {
     # what goes into the holes
     "rs2 is rs1": (STENCILS, '(24, False): "rs2"', '(24, False): "rs1"'),
     "rs1 is rs2": (STENCILS, '(16, False): "rs1"', '(16, False): "rs2"'),
-    "rd is its neighbour": (BLOCKS, "return (slot >> U(8) & U(0xFF)) << U(3)", "return (slot >> U(8) & U(0xFF) ^ U(1)) << U(3)"),
+    "rd is its neighbour": (BLOCKS, "return ((slot >> U(8) & U(0xFF)) - MIDDLE) << U(3)", "return ((slot >> U(8) & U(0xFF) ^ U(1)) - MIDDLE) << U(3)"),
+    "x0 is written": (BLOCKS, "    return number + TO_NOBODY if slot >> U(8) & U(0xFF) == U(L.XD) else number\n", "    return number\n"),
+    "loads to x0 write": (STENCILS, "        if not self._to_nobody:\n", "        if True:\n"),
+    "loads to x0 do nothing": (STENCILS, "    return isinstance(op.insn.effect, SetRd) and not op.insn.floats\n", "    return isinstance(op.insn.effect, SetRd | Load)\n"),
+    "rs1 is elsewhere": (STENCILS, "HOLES.index(name) << 20", 'HOLES.index("rs2" if name == "rs1" else name) << 20'),
+    "a byte is where a word is": (BLOCKS, "                store1(code, place + (entry & U(0xFFFF)), value)\n", "                store4(code, place + (entry & U(0xFFFF)), value)\n"),
     "fs1 and fs2 are mixed up": (STENCILS, '(16, True): "fs1", (24, True): "fs2"', '(16, True): "fs2", (24, True): "fs1"'),
     "fs3 is fs2": (STENCILS, '(59, True): "fs3"', '(59, True): "fs2"'),
-    "frd is an x register": (BLOCKS, "return (U(L.F) + (slot >> U(8) & U(31))) << U(3)", "return (slot >> U(8) & U(31)) << U(3)"),
+    "frd is an x register": (BLOCKS, "return (U(L.F) - MIDDLE + (slot >> U(8) & U(31))) << U(3)", "return ((slot >> U(8) & U(31)) - MIDDLE) << U(3)"),
     "immediates are unsigned": (STENCILS, "!3 = !{i64 -2147483648, i64 2147483648}", "!3 = !{i64 0, i64 4294967296}"),
     "negative immediates are large": (BLOCKS, "        return sar(slot, U(32))\n", "        return slot >> U(32)\n"),
     "addends are forgotten": (BLOCKS, "value += sar(entry, U(32))", "value += U(0)"),
@@ -49,15 +54,18 @@ MUTANTS = {
     # steps
     "a step too many": (BLOCKS, "    left = steps - U(1)\n", "    left = steps\n"),
     "a step too few": (BLOCKS, "    left = steps - U(1)\n", "    left = steps - U(2)\n"),
-    "the steps of a block are not counted": (STENCILS, 'f.next("", n=f.let(f"extractvalue {{i64, i1}} {both}, 0"))', 'f.next("")'),
-    "a way out counts the steps behind it": (STENCILS, """f.let(f"add i64 %n, {f.hole('left')}")""", '"%n"'),
+    "the steps of a block are not counted": (STENCILS, 'f.next("", n=left)', 'f.next("")'),
+    "a way out counts the steps behind it": (DISPATCH, """n, slot = out.let(f"add i64 %n, {left}"),""", 'n, slot = "%n",'),
     "all ways out are the first instruction's": (BLOCKS, "        left -= U(1)\n", ""),
     "entered however few steps are left": (STENCILS, 'f"br i1 {few}, label %beside, label %enter, !prof !0"', '"br label %enter"'),
     # ways out and ends
-    "a way out leads to the next instruction": (BLOCKS, "    if hole == HOLE_HERE:\n        return here\n", "    if hole == HOLE_HERE:\n        return here + size\n"),
-    "a way out leads to the first instruction": (BLOCKS, "put_stencil(c, STENCIL_OUT, target, slot, here, left,", "put_stencil(c, STENCIL_OUT, target, slot, U(0), left,"),
-    "a way out leads to another's function": (BLOCKS, "(hole - WAY_OUT) << U(3)", "(hole - WAY_OUT + U(1)) << U(3)"),
-    "a way out tells nothing of its instruction": (STENCILS, 'f.tail(function, here, n, "%w")', 'f.tail(function, here, n, "%given")'),
+    "a way out leads to the next instruction": (BLOCKS, "way = here >> U(3) | left", "way = (here >> U(3)) + U(1) | left"),
+    "a way out leads to the first instruction": (BLOCKS, "way = here >> U(3) | left", "way = left"),
+    "a way out leads to another's function": (BLOCKS, "(hole - WAY_OUT) << U(16)", "(hole - WAY_OUT + U(1)) << U(16)"),
+    "a way out tells nothing of its instruction": (DISPATCH, "out.tail(function, here, n, slot)", 'out.tail(function, here, n, "%w")'),
+    "a way out of the first instruction tells of the block": (DISPATCH, "    out.tail(function, here, n, out.let(f\"load i64, ptr {kept}\"))\n", "    out.tail(function, here, n, slot)\n"),
+    "a way out counts steps that were not made": (DISPATCH, """out.let(f"sub i64 -1, {left}")""", '"0"'),
+    "passed over as the block": (DISPATCH, '    beside.dispatch("%w")\n', '    beside.next("%ip")\n'),
     "all ways out of floating point are the last": (STENCILS, "MISSES + FLOAT_PATHS.index(function[1:])", "MISSES + 2"),
     "jumps to an unknown page leave": (STENCILS, '"@refetch": REFETCH', '"@refetch": LEAVE_LOOP'),
     "ways out lie in the code": (BLOCKS, "begin + size + U(7)", "begin + size"),

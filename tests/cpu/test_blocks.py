@@ -15,10 +15,10 @@ import pytest
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.block_memory import BLOCK_AFTER, BLOCK_BYTES, block_memory
 from rrdbg_core.cpu.core import Core, Exit
-from rrdbg_core.cpu.handler import BLOCK_HEAD_BYTES, END, ENTER, OUT
+from rrdbg_core.cpu.handler import BLOCK_HEAD_BYTES, END, ENTER, MIDDLE, OUT, TO_NOBODY
 from rrdbg_core.cpu.native import names
 from rrdbg_core.cpu.ops import BLOCK_OP, OPS, slot_of
-from rrdbg_core.cpu.stencils import ENDS, HOLES, NEAR, WAY_OUT, is_copied, stencil_table
+from rrdbg_core.cpu.stencils import ABSOLUTE_8, ENDS, FIRST_WAY, HOLES, NEAR, is_copied, stencil_table
 from rrdbg_core.cpu.stops import Gate, Watch, WatchKind
 from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.expr import Branch, Jump
@@ -506,8 +506,9 @@ def test_watches_of_some_words(pair: BlockPair, seed: int) -> None:
 def test_holes_have_the_same_numbers_everywhere() -> None:
     for number, hole in enumerate(HOLES[:-1]):
         assert int(getattr(names, f"HOLE_{hole.upper()}")) == number
-    assert int(names.WAY_OUT) == WAY_OUT > len(HOLES)
+    assert int(names.WAY_OUT) == FIRST_WAY > len(HOLES)
     assert (int(names.STENCIL_ENTER), int(names.STENCIL_END), int(names.STENCIL_OUT)) == (ENTER, END, OUT)
+    assert (int(names.TO_NOBODY), int(names.MIDDLE), int(names.ABSOLUTE_8)) == (TO_NOBODY, MIDDLE, ABSOLUTE_8)
     assert (int(names.ENDS), int(names.NEAR)) == (ENDS, NEAR)
     assert (int(names.OP_BLOCK), int(names.BLOCK_HEAD)) == (BLOCK_OP, BLOCK_HEAD_BYTES)
 
@@ -531,7 +532,7 @@ def test_the_largest_block_finds_room() -> None:
     found = rows()
     way_out = found[OUT][0] + 7
     costs = [
-        (size + sum(entry >> 20 & 0xFFF >= WAY_OUT for entry in relocations) * way_out) / max(halves, 1)
+        (size + sum(entry >> 20 & 0xFFF >= FIRST_WAY for entry in relocations) * way_out) / max(halves, 1)
         for size, relocations, halves in found.values()
     ]
     assert max(costs) * (int(names.BLOCK_SLOTS) + 1) + found[ENTER][0] + found[END][0] + 64 < int(names.BLOCK_ROOM)

@@ -4,7 +4,7 @@ One small function per op; each ends in a tail call of the next op's function, f
 loaded (numba can express neither that nor a computed jump, and one big loop over all handlers ran at half the speed
 and took five seconds longer to compile). What the functions pass on lies in registers:
 
-    h    the hart's words               ip   address of the slot, 8 bytes per halfword of code
+    h    in the hart's words, see MIDDLE ip   address of the slot, 8 bytes per halfword of code
     n    steps left, this one excluded  w    the slot: op | rd << 8 | rs1 << 16 | rs2 << 24 | imm << 32
     tlb  the TLB bank in force          ram  RAM
     pcb  pc - ip / 4 within a page      ops  the table of handlers
@@ -34,6 +34,7 @@ from rrdbg_core.cpu.handler import (
     FLOATS,
     HELPERS,
     MAX_REGIONS,
+    MIDDLE,
     MISSES,
     PAGE_MASK,
     RAM,
@@ -43,7 +44,7 @@ from rrdbg_core.cpu.handler import (
     Handler,
 )
 from rrdbg_core.cpu.host_floats import DONE_BY_HOST, TEST
-from rrdbg_core.cpu.ops import ARMED_OP, OPS, REGION_OP, Op
+from rrdbg_core.cpu.ops import ARMED_OP, BLOCK_OP, OPS, REGION_OP, Op
 from rrdbg_core.cpu.region_entries import region_entries
 from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.expr import Branch, FloatLoad, FloatStore, Helper, Jump, Load, SetFrd, SetRd, Store
@@ -229,14 +230,30 @@ def _blocks(names: Mapping[str, str]) -> str:
     """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what passes over a block: see native/blocks.py."""
     enter = Handler("block")
     enter.tail(enter.code_of("%w"), "%ip", "%n", "%w")
+
+    # w says how many slots are in front of this one, how many steps of the block behind it, and what is next
+    out = Handler("block_out", "noinline")
+    here = out.let(f"getelementptr i64, ptr %ip, i64 {out.let('and i64 %w, 255')}")
+    left = out.let(f"and i64 {out.let('lshr i64 %w, 8')}, 255")
+    out.count(L.BLOCK_STEPS, out.let(f"sub i64 -1, {left}"))
+    n, slot = out.let(f"add i64 %n, {left}"), out.let(f"load i64, ptr {here}")
+    handler = out.let(f"getelementptr ptr, ptr %ops, i64 {out.let('lshr i64 %w, 16')}")
+    function = out.let(f"load ptr, ptr {handler}")
+    is_first = out.let(f"icmp eq i64 {out.let(f'and i64 {slot}, 255')}, {BLOCK_OP}")
+    out.do(f"br i1 {is_first}, label %first, label %other")
+    out.label("first")
+    kept = out.let(f"getelementptr i8, ptr {out.code_of(slot)}, i64 {-BLOCK_HEAD_BYTES}")
+    out.tail(function, here, n, out.let(f"load i64, ptr {kept}"))
+    out.label("other")
+    out.tail(function, here, n, slot)
+
     beside = Handler("block_beside", "noinline cold")
-    slot = beside.let(f"getelementptr i8, ptr {beside.code_of('%w')}, i64 {-BLOCK_HEAD_BYTES}")
-    beside.dispatch(beside.let(f"load i64, ptr {slot}"))
+    beside.dispatch("%w")
     counted, asleep = Handler("block_counted", "cold"), Handler("block_asleep", "cold")
     for f, helper in ((counted, "count_block"), (asleep, "wake_block")):
         f.helper(names, helper, ["%w", f.pc("%ip"), _slot_index(f)])
         _run_real_slot(f)
-    return "\n".join(f.text() for f in (enter, beside, counted, asleep))
+    return "\n".join(f.text() for f in (enter, out, beside, counted, asleep))
 
 
 def _slot_index(f: Handler) -> str:
@@ -292,9 +309,10 @@ define i64 @{DISPATCH}(ptr %c, i64 %n, i64 %bank, i64 %xbank) {{
   %ip_word = ptrtoint ptr %ip to i64
   %quarter = lshr i64 %ip_word, 2
   %pcb = sub i64 %pc, %quarter
+  %middle = getelementptr i64, ptr %h, i64 {MIDDLE}
   %left = sub i64 %n, 1
   %status = call preserve_nonecc i64 @op_1(
-    ptr %ip, i64 %left, i64 0, ptr %ram, ptr %h, i64 %pcb, ptr @{HANDLERS}, ptr %tlb)
+    ptr %ip, i64 %left, i64 0, ptr %ram, ptr %middle, i64 %pcb, ptr @{HANDLERS}, ptr %tlb)
   ret i64 %status
 }}
 
@@ -321,7 +339,7 @@ def dispatch_source(names: Mapping[str, str]) -> str:
     handlers += [f"op_{op.number}" for op in OPS]
     handlers += ["op_3"] * (256 - len(handlers))
     handlers += ["region_go", "region_leave", "region_resolve", "region_reach", "region_miss"]
-    handlers += ["leave", "refetch", "block_beside"]
+    handlers += ["leave", "refetch", "block_beside", "block_out"]
     handlers += ["op_3"] * (FIRST_REGION - len(handlers))
     for op in floats:
         handlers[FLOATS + op.number] = f"float_{op.number}"

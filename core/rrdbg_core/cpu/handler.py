@@ -12,6 +12,8 @@ from rrdbg_core.isa.expr import Ex, Helper
 ARGS = "ptr %ip, i64 %n, i64 %w, ptr %ram, ptr %h, i64 %pcb, ptr %ops, ptr %tlb"
 """In this order h lies where C functions expect their first argument, and what a region has little use for lies where
 they expect their next ones: on x86-64, where these are r12 to r15, rdi, rsi, rdx and rcx."""
+MIDDLE = 16
+"""Word of the hart that h points to: all x registers are so near that x86-64 has a byte for how far they are."""
 
 
 def passed(ip: str, n: str, w: str, pcb: str = "%pcb") -> str:
@@ -60,9 +62,9 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 # in the table of handlers, behind the ops' handlers
-GO, LEAVE, RESOLVE, REACH, MISS, LEAVE_LOOP, REFETCH, BESIDE, FLOATS, MISSES, FIRST_REGION = (
-    *range(256, 264),
-    *(264, 520, 776),
+GO, LEAVE, RESOLVE, REACH, MISS, LEAVE_LOOP, REFETCH, BESIDE, WAY_OUT, FLOATS, MISSES, FIRST_REGION = (
+    *range(256, 265),
+    *(265, 521, 777),
 )
 """Places in the table of handlers, behind those of the ops.
 
@@ -71,8 +73,11 @@ does not help. What no op needs there are the `FLOAT_PATHS`.
 """
 FLOAT_PATHS = ("float_off", "float_slow", "float_look")
 """See `float_paths`."""
-ENTER, END, OUT, ROWS = 256, 257, 258, 259
-"""Rows of the table of stencils (cpu/stencils.py) behind those of the ops, and how many there are."""
+ENTER, END, OUT, TO_NOBODY, ROWS = 256, 257, 258, 259, 515
+"""Rows of the table of stencils (cpu/stencils.py) behind those of the ops, and how many there are.
+
+From TO_NOBODY on there is again one for each op: what it does where rd is x0.
+"""
 BLOCK_HEAD_BYTES = 16
 """In front of a block's code: the slot that stands for its first instruction, and how many slots it has."""
 MAX_REGIONS = 8192
@@ -96,7 +101,7 @@ class Handler(Emitter):
     # ---- operands --------------------------------------------------------------------------------------------------
     def word(self, offset: int) -> str:
         """Return a pointer to word `offset` of the hart."""
-        return self.let(f"getelementptr i64, ptr %h, i64 {offset}")
+        return self.let(f"getelementptr i64, ptr %h, i64 {offset - MIDDLE}")
 
     def table(self, index: int) -> str:
         """Return entry `index` of the table of pointers."""
@@ -116,12 +121,12 @@ class Handler(Emitter):
     def register(self, shift: int) -> str:
         """Return a pointer to the register that the slot names at bit `shift`."""
         field = self.let(f"and i64 {self.let(f'lshr i64 %w, {shift}')}, 255")
-        return self.let(f"getelementptr i64, ptr %h, i64 {field}")
+        return self.let(f"getelementptr i64, ptr {self.word(0)}, i64 {field}")
 
     def float_register(self, shift: int) -> str:
         """Return a pointer to the f register that the slot names at bit `shift`; where there is none it says XD."""
         field = self.let(f"and i64 {self.let(f'lshr i64 %w, {shift}')}, 31")
-        return self.let(f"getelementptr i64, ptr %h, i64 {self.let(f'add i64 {field}, {L.F}')}")
+        return self.let(f"getelementptr i64, ptr {self.word(L.F)}, i64 {field}")
 
     def float_on(self, *, dirty: bool) -> None:
         """Go on if mstatus.FS is not Off, or is Dirty already; else see what has to be done first."""

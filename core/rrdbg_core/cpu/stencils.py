@@ -12,9 +12,12 @@ first: see `_enter`. w is anything. What must know better is a way out, see `_wa
 from __future__ import annotations
 
 import platform
+import re
 import struct
 import sys
 from collections.abc import Iterator
+
+import llvmlite.binding as llvm
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.dispatch import emit_op
@@ -30,23 +33,25 @@ from rrdbg_core.cpu.handler import (
     OUT,
     REFETCH,
     ROWS,
+    TO_NOBODY,
+    WAY_OUT,
     Handler,
 )
 from rrdbg_core.cpu.host_floats import DONE_BY_HOST, HostFloat
 from rrdbg_core.cpu.ops import BLOCK_OP, OPS, Op
-from rrdbg_core.isa.expr import Branch, Helper, Jump
+from rrdbg_core.isa.expr import Branch, Helper, Jump, Load, SetRd
 
 HOLES = (
     *("rd", "rs1", "rs2", "frd", "fs1", "fs2", "fs3"),  # bytes from h to a register
     *("imm", "slot"),  # the immediate; all of the slot
     *("here", "behind", "target"),  # bytes from ip to slots: this one, the next one, where a jump leads
-    *("left", "table"),  # steps of the block behind this one; bytes from ops to a function
+    *("left", "way"),  # steps of the block behind this one; what the handler `block_out` wants to know
     "continue",  # the next stencil
 )
-WAY_OUT = 16
+FIRST_WAY = 16
 """From here on a hole is a way out of the block, and says which function of the table of handlers is next."""
-ABSOLUTE_32, ABSOLUTE_64, RELATIVE = range(3)
-"""How a hole is filled: with 32 or 64 bits of a value, or with the distance to a place in the block."""
+ABSOLUTE_32, ABSOLUTE_64, RELATIVE, ABSOLUTE_8 = range(4)
+"""How a hole is filled: with 32, 64 or 8 bits of a value, or with the distance to a place in the block."""
 ENDS, NEAR = 1 << 40, 1 << 41
 """Flags of an op: it jumps; and that within its page."""
 _SHIFTS = {(8, False): "rd", (16, False): "rs1", (24, False): "rs2"}
@@ -68,11 +73,12 @@ class Stencil(Handler):
     Args:
         name: Of its function.
         ends: Whether nothing follows it in a block.
+        to_nobody: Whether rd is x0.
     """
 
-    def __init__(self, name: str, *, ends: bool = False) -> None:
+    def __init__(self, name: str, *, ends: bool = False, to_nobody: bool = False) -> None:
         super().__init__(name, "optsize", linkage="dso_local", args=ARGS.replace("%w", "%given"))
-        self._ends = ends
+        self._ends, self._to_nobody = ends, to_nobody
         self.do(f"%w = add i64 {self.hole('slot')}, 0")
 
     @staticmethod
@@ -94,6 +100,11 @@ class Stencil(Handler):
     def operand(self, name: str) -> str:
         """Return the value of an operand."""
         return self.hole("imm") if name == "imm" else super().operand(name)
+
+    def set_rd(self, value: str) -> None:
+        """Write the destination register."""
+        if not self._to_nobody:
+            super().set_rd(value)
 
     def pc(self, ip: str) -> str:
         """Return the address of the instruction whose slot is at `ip`."""
@@ -126,29 +137,33 @@ class Stencil(Handler):
 
     def tail(self, function: str, ip: str, n: str, w: str, pcb: str = "%pcb") -> None:
         """End in a call of a function of the kernel, which can be found by way of the table of handlers alone."""
-        place = {"@leave": LEAVE_LOOP, "@refetch": REFETCH, "@beside": BESIDE}.get(function)
+        place = {"@leave": LEAVE_LOOP, "@refetch": REFETCH, "@block_out": WAY_OUT}.get(function)
         if function.startswith("%"):
             super().tail(function, ip, n, w, pcb)
         elif place is None:
             kind, _, number = function[1:].partition("_")
             out = MISSES + int(number) if kind == "miss" else MISSES + FLOAT_PATHS.index(function[1:])
-            super().tail(f"@out_{out}", "%ip", "%n", "%given", pcb)
+            self.leave(out)
         else:
             entry = self.let(f"getelementptr ptr, ptr %ops, i64 {place}")
             super().tail(self.let(f"load ptr, ptr {entry}"), ip, n, w, pcb)
+
+    def leave(self, place: int, n: str = "%n") -> None:
+        """End in a way out of the block, to a function in the table of handlers."""
+        super().tail(f"@out_{place}", "%ip", n, "%given")
 
 
 def _enter() -> str:
     """Return what a block begins with: it is entered only if all of its steps can be made."""
     f = Stencil(f"s_{ENTER}")
+    f.count(L.BLOCK_STEPS, f.let(f"add i64 {f.hole('left')}, 1"))
     both = f.let(f"call {{i64, i1}} @llvm.usub.with.overflow.i64(i64 %n, i64 {f.hole('left')})")
-    few = f.let(f"extractvalue {{i64, i1}} {both}, 1")
+    few, left = f.let(f"extractvalue {{i64, i1}} {both}, 1"), f.let(f"extractvalue {{i64, i1}} {both}, 0")
     f.do(f"br i1 {few}, label %beside, label %enter, !prof !0")
     f.label("enter")
-    f.count(L.BLOCK_STEPS, f.let(f"add i64 {f.hole('left')}, 1"))
-    f.next("", n=f.let(f"extractvalue {{i64, i1}} {both}, 0"))
+    f.next("", n=left)
     f.label("beside")
-    f.tail("@beside", "%ip", "%n", "%given")
+    f.leave(BESIDE, left)
     return f.text()
 
 
@@ -160,12 +175,16 @@ def _end() -> str:
 
 
 def _way_out() -> str:
-    """Return the way from an instruction in the middle to what its handler would go on with."""
+    """Return the way from an instruction in the middle to what its handler would go on with: `block_out` finds it."""
     f = Stencil(f"s_{OUT}")
-    here, n = f._at("%ip", "here"), f.let(f"add i64 %n, {f.hole('left')}")
-    f.count(L.BLOCK_STEPS, f.let(f"sub i64 -1, {f.hole('left')}"))
-    function = f.let(f"load ptr, ptr {f._at('%ops', 'table')}")
-    f.tail(function, here, n, "%w")
+    f.tail("@block_out", "%ip", "%n", f.hole("way"))
+    return f.text()
+
+
+def _stencil(op: Op, *, to_nobody: bool = False) -> str:
+    """Return what an op does."""
+    f = Stencil(f"s_{op.number + to_nobody * TO_NOBODY}", ends=_jumps(op), to_nobody=to_nobody)
+    emit_op(f, op)
     return f.text()
 
 
@@ -174,13 +193,13 @@ def _source() -> str:
     parts = [_enter(), _end(), _way_out()]
     for op in OPS:
         if is_copied(op):
-            f = Stencil(f"s_{op.number}", ends=_jumps(op))
-            emit_op(f, op)
-            parts.append(f.text())
+            parts.append(_stencil(op))
+            if _writes(op) and not _only_writes(op):
+                parts.append(_stencil(op, to_nobody=True))
     for name in HOLES[:-1]:
         kind = 1 if name.startswith(("r", "f")) else 3 if name == "slot" else 2
         parts.append(f"@hole_{name} = external dso_local global i8, !absolute_symbol !{kind + 1}\n")
-    outs = [*range(MISSES, MISSES + len(FLOAT_PATHS)), *(MISSES + op.number for op in OPS)]
+    outs = [BESIDE, *range(MISSES, MISSES + len(FLOAT_PATHS)), *(MISSES + op.number for op in OPS)]
     for name in ("hole_continue", *(f"out_{out}" for out in outs)):
         parts.append(f"declare dso_local preserve_nonecc i64 @{name}({ARGS})\n")
     parts.append(
@@ -188,6 +207,18 @@ def _source() -> str:
         "!2 = !{i64 0, i64 4096}\n!3 = !{i64 -2147483648, i64 2147483648}\n!4 = !{i64 -1, i64 -1}\n"
     )
     return "".join(parts)
+
+
+def _writes(op: Op) -> bool:
+    """Return whether an op has an rd that is an x register."""
+    insn = op.insn
+    computes = isinstance(insn.effect, Helper) and bool(insn.floats) and "rd" not in insn.floats
+    return computes or isinstance(insn.effect, SetRd | Load | Jump)
+
+
+def _only_writes(op: Op) -> bool:
+    """Return whether all that an op does is to write to it."""
+    return isinstance(op.insn.effect, SetRd) and not op.insn.floats
 
 
 def _jumps(op: Op) -> bool:
@@ -203,14 +234,18 @@ def stencil_table() -> list[int]:
     words = [0] * ROWS
     if platform.machine().lower() not in ("x86_64", "amd64") or sys.platform in ("win32", "darwin"):
         return words
-    ops = {op.number: op for op in OPS}
+    kinds = {op.number + place: _kind(op) for op in OPS for place in (0, TO_NOBODY)}
     for number, code, holes in _compile():
         to_the_next = len(code) - 4 | RELATIVE << 16 | HOLES.index("continue") << 20
         if holes and holes[-1] & 0xFFFF_FFFF == to_the_next:
             code, holes = code[:-5], holes[:-1]  # the jump to what stands there anyway
         words[number] = len(words)
-        words += [len(code) | len(holes) << 16 | (_kind(ops[number]) if number in ops else 0), *holes]
+        words += [len(code) | len(holes) << 16 | kinds.get(number, 0), *holes]
         words += struct.unpack(f"<{(len(code) + 7) // 8}Q", code + bytes(-len(code) % 8))
+    for op in OPS:
+        if words[op.number] and not words[TO_NOBODY + op.number]:
+            words[TO_NOBODY + op.number] = len(words) if _only_writes(op) else words[op.number]
+            words += [_kind(op)] * _only_writes(op)  # no code
     return words
 
 
@@ -221,8 +256,7 @@ def _kind(op: Op) -> int:
 
 def _compile() -> Iterator[tuple[int, bytes, list[int]]]:
     """Return number, code, and relocations in ascending order, of each stencil."""
-    import llvmlite.binding as llvm
-
+    llvm.initialize_native_asmparser()
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
@@ -235,7 +269,33 @@ def _compile() -> Iterator[tuple[int, bytes, list[int]]]:
     manager.add_instruction_combine_pass()
     manager.add_simplify_cfg_pass()
     manager.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
-    yield from _functions(target.emit_object(module))
+    text = _MOVE.sub(r"movq\1", target.emit_assembly(module))
+    modules = (target.emit_object(_assembled(text, place)) for place in (0, _STEP))
+    for (number, code, holes), (_, other, _) in zip(*map(_functions, modules), strict=True):
+        pairs = enumerate(zip(code, other, strict=True))
+        near = [_near_hole(place, one) for place, (one, another) in pairs if one != another]
+        yield number, code, sorted((*holes, *near), key=lambda hole: hole & 0xFFFF)
+
+
+_MOVE = re.compile(r"movabsq(\s+\$hole_(?!slot))")
+"""LLVM takes eight bytes for an immediate of four, as it could be an address."""
+_NEAR = re.compile(r"\bhole_(rd|rs1|rs2)(\+\d+)?\(%rdi\)")
+"""Where a register is read or written: LLVM takes four bytes for how far from h that is. One will do, see `MIDDLE`."""
+_PLACES, _STEP = {"rd": 16, "rs1": 32, "rs2": 48}, 64
+"""Distances that stand for those of registers, and what is added to see where they are."""
+
+
+def _assembled(text: str, step: int) -> llvm.ModuleRef:
+    """Return a module of assembly text with a byte for each distance of a register: that of `_PLACES` and a step."""
+    near = _NEAR.sub(lambda found: f"{_PLACES[found[1]] + int(found[2] or 0) + step}(%rdi)", text)
+    quoted = near.replace("\\", "\\5C").replace('"', "\\22").replace("\n", "\\0A")
+    return llvm.parse_assembly(f'module asm "{quoted}"')
+
+
+def _near_hole(place: int, distance: int) -> int:
+    """Return the hole that a distance stands for."""
+    name, addend = {at // 16: name for name, at in _PLACES.items()}[distance // 16], distance % 16
+    return place | ABSOLUTE_8 << 16 | HOLES.index(name) << 20 | addend << 32
 
 
 _SYMTAB, _RELA = 2, 4
@@ -273,5 +333,5 @@ def _hole(place: int, kind: int, name: str, addend: int) -> int | None:
     what, _, which = name.partition("_")
     if kind not in _RELOCATIONS or what not in ("hole", "out"):
         return None
-    hole = HOLES.index(which) if what == "hole" else WAY_OUT + int(which)
+    hole = HOLES.index(which) if what == "hole" else FIRST_WAY + int(which)
     return place | _RELOCATIONS[kind] << 16 | hole << 20 | (addend & 0xFFFF_FFFF) << 32

@@ -14,6 +14,7 @@ from __future__ import annotations
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, load8, sar, store1, store4, store8, words_at
 from rrdbg_core.cpu.native.names import (
+    ABSOLUTE_8,
     ABSOLUTE_64,
     BEGINS,
     BLOCK_CODE,
@@ -34,9 +35,10 @@ from rrdbg_core.cpu.native.names import (
     HOLE_RS1,
     HOLE_RS2,
     HOLE_SLOT,
-    HOLE_TABLE,
     HOLE_TARGET,
+    HOLE_WAY,
     MACH,
+    MIDDLE,
     NEAR,
     OP_ARMED,
     OP_BLOCK,
@@ -48,6 +50,7 @@ from rrdbg_core.cpu.native.names import (
     STENCIL_OUT,
     STENCILS,
     STRIDE,
+    TO_NOBODY,
     WAY_OUT,
     U,
 )
@@ -105,12 +108,19 @@ def forget_blocks(c, pages):
 
 
 @njit
+def stencil_of(slot):
+    """Return the number of the stencil of what is in a slot, whether there is one or not."""
+    number = slot & U(0xFF)
+    return number + TO_NOBODY if slot >> U(8) & U(0xFF) == U(L.XD) else number
+
+
+@njit
 def leads_on(c, slot, halves):
     """Return True if an instruction of so many halfwords stands in a slot, and the next one follows it in a block."""
     if slot & U(0xFF) == OP_COUNTED:
         return (slot >> U(16)) & U(0xFF) == halves and slot & ENDS == U(0)
     stencils = words_at(c, STENCILS)
-    row = stencils[slot & U(0xFF)]
+    row = stencils[stencil_of(slot)]
     return row != U(0) and (stencils[row] >> U(32)) & U(0xFF) == halves and stencils[row] & ENDS == U(0)
 
 
@@ -118,7 +128,7 @@ def leads_on(c, slot, halves):
 def counted(c, at, slot):
     """Return what to put into slot number `at` for an instruction: it is counted where a block may begin."""
     stencils = words_at(c, STENCILS)
-    row = stencils[slot & U(0xFF)]
+    row = stencils[stencil_of(slot)]
     if row == U(0) or load1(bytes_at(c, BLOCK_OF), at) != BEGINS:
         return slot
     return OP_COUNTED | (stencils[row] >> U(32) & U(0xFF)) << U(16) | stencils[row] & ENDS
@@ -138,7 +148,7 @@ def find_begins(c, at, slot):
     if not leads_on(c, dec[at - U(1)], U(1)) and not leads_on(c, dec[at - U(2)], U(2)):
         forget_block(c, at)  # of which it is in the middle of an instruction
         store1(block_of, at, BEGINS)
-    row = stencils[slot & U(0xFF)]
+    row = stencils[stencil_of(slot)]
     if row != U(0) and stencils[row] & NEAR != U(0):
         target = at + sar(slot, U(33))
         if load1(block_of, target) != U(1):
@@ -160,11 +170,11 @@ def value_of(hole, slot, here, size, left):
         left: Steps of the block behind this one; where it is entered, all but the first.
     """
     if hole == HOLE_RD:
-        return (slot >> U(8) & U(0xFF)) << U(3)
+        return ((slot >> U(8) & U(0xFF)) - MIDDLE) << U(3)
     if hole == HOLE_RS1:
-        return (slot >> U(16) & U(0xFF)) << U(3)
+        return ((slot >> U(16) & U(0xFF)) - MIDDLE) << U(3)
     if hole == HOLE_RS2:
-        return (slot >> U(24) & U(0xFF)) << U(3)
+        return ((slot >> U(24) & U(0xFF)) - MIDDLE) << U(3)
     if hole == HOLE_IMM:
         return sar(slot, U(32))
     if hole == HOLE_HERE:
@@ -178,16 +188,16 @@ def value_of(hole, slot, here, size, left):
     if hole == HOLE_SLOT:
         return slot
     if hole == HOLE_FRD:
-        return (U(L.F) + (slot >> U(8) & U(31))) << U(3)
+        return (U(L.F) - MIDDLE + (slot >> U(8) & U(31))) << U(3)
     if hole == HOLE_FS1:
-        return (U(L.F) + (slot >> U(16) & U(31))) << U(3)
+        return (U(L.F) - MIDDLE + (slot >> U(16) & U(31))) << U(3)
     if hole == HOLE_FS2:
-        return (U(L.F) + (slot >> U(24) & U(31))) << U(3)
-    return (U(L.F) + (slot >> U(59))) << U(3)
+        return (U(L.F) - MIDDLE + (slot >> U(24) & U(31))) << U(3)
+    return (U(L.F) - MIDDLE + (slot >> U(59))) << U(3)
 
 
 @njit
-def put_stencil(c, number, place, slot, here, left, table):
+def put_stencil(c, number, place, slot, here, left, way):
     """Put a stencil at `place` in the code of blocks, with all of its values; return the place behind it.
 
     Args:
@@ -196,7 +206,7 @@ def put_stencil(c, number, place, slot, here, left, table):
         slot: See `value_of`, as for `here` and `left`.
         here: The same.
         left: The same.
-        table: What goes into HOLE_TABLE.
+        way: What goes into HOLE_WAY.
     """
     stencils = words_at(c, STENCILS)
     code = bytes_at(c, BLOCK_CODE)
@@ -214,10 +224,12 @@ def put_stencil(c, number, place, slot, here, left, table):
         if kind != RELATIVE:
             hole = entry >> U(20) & U(0xFFF)
             length = (stencils[stencils[number]] >> U(32) & U(0xFF)) << U(3)
-            value = table if hole == HOLE_TABLE else value_of(hole, slot, here, length, left)
+            value = way if hole == HOLE_WAY else value_of(hole, slot, here, length, left)
             value += sar(entry, U(32))
             if kind == ABSOLUTE_64:
                 store8(code, place + (entry & U(0xFFFF)), value)
+            elif kind == ABSOLUTE_8:
+                store1(code, place + (entry & U(0xFFFF)), value)
             else:
                 store4(code, place + (entry & U(0xFFFF)), value)
     return place + size
@@ -244,7 +256,8 @@ def put_insn(c, number, place, slot, here, left):
             target = behind
             if hole >= WAY_OUT:
                 target = m[L.BLOCK_OUT]
-                m[L.BLOCK_OUT] = put_stencil(c, STENCIL_OUT, target, slot, here, left, (hole - WAY_OUT) << U(3))
+                way = here >> U(3) | left << U(8) | (hole - WAY_OUT) << U(16)
+                m[L.BLOCK_OUT] = put_stencil(c, STENCIL_OUT, target, slot, here, left, way)
             store4(code, at, target + sar(entry, U(32)) - at)
     return behind
 
@@ -276,7 +289,7 @@ def make_block(c, first, slot):
             insn = dec[at]
             if is_armed(insn):
                 return U(1)
-        row = stencils[insn & U(0xFF)]
+        row = stencils[stencil_of(insn)]
         if row == U(0) or (steps != U(0) and load1(block_of, at) != U(0)):
             break
         behind = at + (stencils[row] >> U(32) & U(0xFF))
@@ -302,8 +315,8 @@ def make_block(c, first, slot):
     while at < end:
         if at != first:
             insn = dec[at]
-        place = put_insn(c, insn & U(0xFF), place, insn, (at - first) << U(3), left)
-        row = stencils[insn & U(0xFF)]
+        place = put_insn(c, stencil_of(insn), place, insn, (at - first) << U(3), left)
+        row = stencils[stencil_of(insn)]
         store1(block_of, at, at - first + U(1))
         at += U(1)
         if stencils[row] >> U(32) & U(0xFF) == U(2):

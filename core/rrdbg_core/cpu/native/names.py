@@ -74,10 +74,11 @@ FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 
 # blocks, see blocks.py and cpu/stencils.py
 HOLE_RD, HOLE_RS1, HOLE_RS2, HOLE_FRD, HOLE_FS1, HOLE_FS2, HOLE_FS3, HOLE_IMM = (U(_i) for _i in range(8))
-HOLE_SLOT, HOLE_HERE, HOLE_BEHIND, HOLE_TARGET, HOLE_LEFT, HOLE_TABLE = (U(_i) for _i in range(8, 14))
+HOLE_SLOT, HOLE_HERE, HOLE_BEHIND, HOLE_TARGET, HOLE_LEFT, HOLE_WAY = (U(_i) for _i in range(8, 14))
 WAY_OUT = U(16)
-ABSOLUTE_64, RELATIVE = U(1), U(2)
-STENCIL_ENTER, STENCIL_END, STENCIL_OUT = U(256), U(257), U(258)
+ABSOLUTE_64, RELATIVE, ABSOLUTE_8 = U(1), U(2), U(3)
+STENCIL_ENTER, STENCIL_END, STENCIL_OUT, TO_NOBODY = (U(_i) for _i in range(256, 260))
+MIDDLE = U(16)  # word of the hart that h points to
 ENDS, NEAR = U(1 << 40), U(1 << 41)
 BEGINS = U(255)  # in BLOCK_OF: a block may begin here
 BLOCK_HEAD = U(16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from rrdbg_core.cpu.emitter import Emitter
+from rrdbg_core.cpu.handler import MIDDLE
 from rrdbg_core.cpu.regions.flow import Step
 from rrdbg_core.cpu.regions.registers import hart_word, kind_of
 from rrdbg_core.isa.expr import Ex, lift
@@ -30,7 +31,7 @@ class RegionText(Emitter):
 
     def word(self, offset: int) -> str:
         """Return a pointer to word `offset` of the hart."""
-        return self.let(f"getelementptr i64, ptr %h, i64 {offset}")
+        return self.let(f"getelementptr i64, ptr %h, i64 {offset - MIDDLE}")
 
     def handler(self, number: int) -> str:
         """Return an entry of the table of handlers."""
