@@ -204,7 +204,7 @@ def _source() -> str:
         parts.append(f"declare dso_local preserve_nonecc i64 @{name}({ARGS})\n")
     parts.append(
         '!0 = !{!"branch_weights", i32 1, i32 4000}\n!1 = !{!"branch_weights", i32 4000, i32 1}\n'
-        "!2 = !{i64 0, i64 4096}\n!3 = !{i64 -2147483648, i64 2147483648}\n!4 = !{i64 -1, i64 -1}\n"
+        "!2 = !{i64 -128, i64 4096}\n!3 = !{i64 -2147483648, i64 2147483648}\n!4 = !{i64 -1, i64 -1}\n"
     )
     return "".join(parts)
 
