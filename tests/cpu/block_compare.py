@@ -54,6 +54,7 @@ def loops() -> Iterator[tuple[str, Check]]:
     """Return what may come in the middle of a loop."""
     yield "sleep", lambda: test_blocks.test_a_block_sleeps_until_all_of_it_has_told_that_it_is_run(Loop())
     yield "half asleep", lambda: test_blocks.test_a_block_whose_second_half_has_not_told_sleeps_on(Loop())
+    yield "steps", lambda: test_blocks.test_steps_behind_the_way_out_are_not_made_in_a_block(Loop())
     yield "stops", lambda: test_blocks.test_it_stops_anywhere(Loop())
     yield "watches of a loop", lambda: test_blocks.test_watches(Loop())
     yield "parts", lambda: test_blocks.test_a_jump_into_the_middle_parts_it(Loop())
@@ -80,6 +81,7 @@ def instructions() -> Iterator[tuple[str, Check]]:
     """Return single instructions."""
     ones = One(blocks=False), One(blocks=True)
     yield "rows", partial(test_blocks.test_every_row, ones)
+    yield "loads to x0", partial(test_blocks.test_loads_whose_value_nobody_wants_are_made, ones)
     yield "compressed", partial(test_blocks.test_all_compressed, ones)
 
 

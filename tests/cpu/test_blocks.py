@@ -21,7 +21,7 @@ from rrdbg_core.cpu.ops import BLOCK_OP, OPS, slot_of
 from rrdbg_core.cpu.stencils import ABSOLUTE_8, ENDS, FIRST_WAY, HOLES, NEAR, is_copied, stencil_table
 from rrdbg_core.cpu.stops import Gate, Watch, WatchKind
 from rrdbg_core.isa.csr import MSTATUS_FS
-from rrdbg_core.isa.expr import Branch, Jump
+from rrdbg_core.isa.expr import Branch, Jump, Load
 from rrdbg_core.isa.rvc import expansions
 from rrdbg_core.isa.table import INSNS, decode, encode
 
@@ -256,7 +256,8 @@ def test_every_row(ones: tuple[One, One]) -> None:
     copied = {op.insn.name for op in OPS if is_copied(op)}
     for insn in INSNS:
         for number in range(20):
-            word = encode(insn, *(rng.randrange(32) for _ in range(3)), (rng.getrandbits(21) - (1 << 20)) & ~1)
+            rd = rng.randrange(32) if number % 4 else 0
+            word = encode(insn, rd, rng.randrange(32), rng.randrange(32), (rng.getrandbits(21) - (1 << 20)) & ~1)
             if insn.fmt in ("AMO", "RM", "R4", "RF"):
                 word = insn.match | rng.getrandbits(32) & ~insn.mask & 0xFFFF_FFFF
             if isinstance(insn.effect, Branch | Jump) and number % 2:  # stay in the page
@@ -274,6 +275,13 @@ def test_every_row(ones: tuple[One, One]) -> None:
             )
             if insn.name in copied and decode(word) is not None:
                 assert made, f"{insn.name} 0x{word:08x} is in no block"
+
+
+def test_loads_whose_value_nobody_wants_are_made(ones: tuple[One, One]) -> None:
+    for insn in INSNS:
+        if isinstance(insn.effect, Load):
+            assert same(ones, struct.pack("<I", encode(insn, 0, A2, 0, 0)), [0] * 31, insn.name)
+            assert ones[1].core.hart[L.MEPC] == VECTOR  # there is nothing at 0, nor where the trap leads
 
 
 def test_all_compressed(ones: tuple[One, One]) -> None:
@@ -346,6 +354,17 @@ def test_a_block_sleeps_until_all_of_it_has_told_that_it_is_run(loop: Loop) -> N
     assert loop.core.hart[L.BLOCK_STEPS] == inside
     loop.core.run(260)
     assert loop.core.hart[L.BLOCK_STEPS] == inside + 20
+
+
+def test_steps_behind_the_way_out_are_not_made_in_a_block(loop: Loop) -> None:
+    loop.core.run(240)
+    assert loop.in_block
+    inside = int(loop.core.hart[L.BLOCK_STEPS])
+    loop.core.flush_tlb()
+    loop.core.run(250)
+    assert loop.core.hart[L.BLOCK_STEPS] == inside + 1  # the first instruction; the second one is a load
+    loop.core.run(260)
+    assert loop.core.hart[L.BLOCK_STEPS] == inside + 11
 
 
 def test_a_block_whose_second_half_has_not_told_sleeps_on(loop: Loop) -> None:
