@@ -227,7 +227,7 @@ def _special(names: Mapping[str, str]) -> str:
 
 
 def _blocks(names: Mapping[str, str]) -> str:
-    """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what passes over a block: see native/blocks.py."""
+    """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what leaves a block: see native/blocks.py."""
     enter = Handler("block")
     enter.tail(enter.code_of("%w"), "%ip", "%n", "%w")
 

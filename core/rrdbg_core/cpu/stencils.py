@@ -243,9 +243,11 @@ def stencil_table() -> list[int]:
         words += [len(code) | len(holes) << 16 | kinds.get(number, 0), *holes]
         words += struct.unpack(f"<{(len(code) + 7) // 8}Q", code + bytes(-len(code) % 8))
     for op in OPS:
-        if words[op.number] and not words[TO_NOBODY + op.number]:
-            words[TO_NOBODY + op.number] = len(words) if _only_writes(op) else words[op.number]
-            words += [_kind(op)] * _only_writes(op)  # no code
+        if words[op.number] and _only_writes(op):
+            words[TO_NOBODY + op.number] = len(words)
+            words.append(_kind(op))  # no code
+        elif not _writes(op):
+            words[TO_NOBODY + op.number] = words[op.number]
     return words
 
 
