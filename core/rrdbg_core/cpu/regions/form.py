@@ -327,8 +327,9 @@ class Profile:
                 break
             tries += 1
             region = self._grow(graph, root)
-            tried.update(node.pc for node in region.nodes)
-            if self._pays(region):
+            tried.add(root.pc)
+            if self._pays(region):  # else a part of it may
+                tried.update(node.pc for node in region.nodes)
                 found.append(region)
         return sorted(found, key=lambda region: (-region.density, region.nodes[0].pc))
 
