@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.reference import ReferenceCore
-from rrdbg_core.cpu.regions.form import MAX_MISSING, MAX_SITES, Profile
+from rrdbg_core.cpu.regions.form import MAX_MISSING, MAX_SITES, Profile, Region
 from rrdbg_core.cpu.regions.plan import MAX_INSNS, Block, Plan
 from rrdbg_core.isa.expr import Branch, Helper, Jump
 from rrdbg_core.isa.table import decode
@@ -333,6 +333,24 @@ def test_an_interpreter_becomes_one_region() -> None:
     (dispatch,) = [block for block in plan.blocks if len(block.targets) > 1]
     counts = [pcs.count(target) for target in dispatch.targets]
     assert counts[0] >= 0.8 * max(counts)
+
+
+def test_what_does_not_pay_hides_no_part_of_it_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    pcs = trip(FIB, 30_000)
+    windows = cut(pcs, random.Random(1), 400)
+    pays, refused = Profile._pays, set[int]()
+
+    def first_refused(self: Profile, region: Region) -> bool:
+        root = region.nodes[0].pc
+        if not refused and len(region.nodes) > 1:
+            refused.add(root)
+        return root not in refused and pays(self, region)
+
+    monkeypatch.setattr(Profile, "_pays", first_refused)
+    fed = Fed(pages=page_of(FIB))
+    fed.feed(windows)
+    assert refused
+    assert fed.share([pcs[15_000:]]) >= 0.9
 
 
 def test_long_straight_code_is_cut_into_pieces_that_follow_each_other() -> None:
