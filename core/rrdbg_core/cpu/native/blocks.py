@@ -176,7 +176,7 @@ def value_of(hole, slot, here, size, left):
     if hole == HOLE_RS2:
         return ((slot >> U(24) & U(0xFF)) - MIDDLE) << U(3)
     if hole == HOLE_IMM:
-        return slot >> U(32)
+        return sar(slot, U(32))
     if hole == HOLE_HERE:
         return here
     if hole == HOLE_BEHIND:
