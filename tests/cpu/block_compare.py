@@ -17,7 +17,7 @@ from pathlib import Path
 import rrdbg_core
 from rrdbg_core.cpu import build
 
-from tests.cpu import test_block_overlap, test_blocks
+from tests.cpu import test_block_begins, test_block_overlap, test_blocks
 from tests.cpu.oracle.close import atomics, close
 from tests.cpu.oracle.floating import FloatFlow, floating
 from tests.cpu.oracle.flows import Flow
@@ -74,6 +74,9 @@ def loops() -> Iterator[tuple[str, Check]]:
             yield f"ways {ways}, {place}", partial(test_block_overlap.test_code_that_is_read_in_two_ways, ways, place)
     for how in ("switched", "full"):
         yield how, partial(test_block_overlap.test_a_block_that_begins_in_a_second_half_is_forgotten_with_all, how)
+    for code in test_block_begins.CODES.args[1]:
+        yield f"{code.__name__} code", partial(test_block_begins.test_all_hot_code_is_in_blocks, code)
+        yield f"{code.__name__} code that tells", partial(test_block_begins.test_it_tells_what_is_run, code)
     yield "in common", test_block_overlap.test_a_store_into_what_two_blocks_have_in_common
 
 

@@ -85,7 +85,7 @@ MUTANTS = {
     ),
     "a block begins in another's instruction": (BLOCKS, "            break  # another one begins in the middle of this instruction\n", "            pass\n"),
     "the middle of an instruction is a block": (BLOCKS, "    if load1(block_of, first) != U(0) and load1(block_of, first) != BEGINS:\n", "    if False:\n"),
-    "where a jump leads to a block goes on": (BLOCKS, "            forget_block(c, target)\n", ""),
+    "where a jump leads to a block goes on": (BLOCKS, "        forget_block(c, at)\n        store1(block_of, at, BEGINS)\n        dec = words_at(c, DEC)\n", "        store1(block_of, at, BEGINS)\n        dec = words_at(c, DEC)\n"),
     "what does not lead on is in a block": (BLOCKS, "        forget_block(c, at)  # of which it is in the middle of an instruction\n", ""),
     # forgetting
     "the slot before a block is forgotten": (BLOCKS, "    at = at + U(1) - distance\n", "    at = at - distance\n"),
@@ -103,6 +103,10 @@ MUTANTS = {
     "blocks that are not made any more are entered": (SLOTS, "        self._dec[: len(block_of)][block_of == 1] = UNDECODED_OP\n", ""),
     "blocks that are not made any more are marked": (SLOTS, "        block_of[:] = 0\n", ""),
     "dropped caches are marked": (BASE, "        self._block_of[: int(self.mach[L.POOL_USED]) * STRIDE] = 0\n", ""),
+    # where blocks begin
+    "what is come to begins no block": (DECODE, "    begin(c, ip)\n", "    pass\n"),
+    "one instruction is no block": (BLOCKS, "    if steps == U(0):\n", "    if steps < U(2):\n"),
+    "what is come to is another": (DECODE, "[L.REAL_SLOT] = slot\n    begin", "[L.REAL_SLOT] = slot ^ U(1 << 8)\n    begin"),
     # what was run
     "blocks do not sleep": (COLLECT, "        dec[slot] = content & ~U(0xFF) | OP_ASLEEP\n", "        pass\n"),
     "blocks wake at once": (DECODE, "    while at < end:\n", "    while at < at:\n"),

@@ -47,6 +47,13 @@ def core_with(code: bytes, *, blocks: bool = True) -> Core:
     return core
 
 
+def state_of(core: Core) -> list[int]:
+    """Return what a hart's registers hold; what is written to x0 goes where nobody reads it."""
+    state: list[int] = core.hart[: L.PRIV].tolist()
+    state[L.XD] = 0
+    return state
+
+
 def go(core: Core, pc: int, steps: int) -> None:
     """Make some steps from an address on."""
     core.hart[L.PC] = pc
@@ -78,7 +85,7 @@ def test_a_block_that_begins_in_a_second_half_is_forgotten_with_all(how: str) ->
         for _ in range(6):
             go(core, other, 4)  # a block of another loop, in the same place
         go(core, CODE + 6, 3)
-        states.append(core.hart[: L.PRIV].tolist())
+        states.append(state_of(core))
     assert states[0] == states[1]
 
 
@@ -100,7 +107,7 @@ def test_a_store_into_what_two_blocks_have_in_common() -> None:
         core.hart[A0], core.hart[T0] = CODE + 8, c_j(128)
         go(core, CODE + 0x200, 1)
         go(core, CODE, 4)
-        states.append(core.hart[: L.PRIV].tolist())
+        states.append(state_of(core))
     assert states[0] == states[1]
 
 
@@ -149,7 +156,7 @@ def test_code_that_is_read_in_two_ways(ways: tuple[int, int], place: int) -> Non
                 hart[A1], hart[A2] = CODE + place, asm("addi", A0, A0, imm=16)
             hart[L.PC], hart[T1] = pc, CODE + 0x104
             core.run(core.icount + 8)
-        outcomes.append(hart[: L.PRIV].tolist())
+        outcomes.append(state_of(core))
         # the second way parts the block of the first one; the other way round it need not
         assert core.mach[L.BLOCKS] >= (2 if ways == (0, 6) else 1) * blocks
     assert outcomes[0] == outcomes[1]

@@ -22,6 +22,7 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.build import DISPATCH, HANDLERS
 from rrdbg_core.cpu.float_handlers import computing, float_handler, float_paths
 from rrdbg_core.cpu.handler import (
+    ARRIVALS,
     BLOCK_HEAD_BYTES,
     BOX,
     DEC,
@@ -44,7 +45,7 @@ from rrdbg_core.cpu.handler import (
     Handler,
 )
 from rrdbg_core.cpu.host_floats import DONE_BY_HOST, TEST
-from rrdbg_core.cpu.ops import ARMED_OP, BLOCK_OP, OPS, REGION_OP, Op
+from rrdbg_core.cpu.ops import ARMED_OP, BLOCK_OP, OPS, REGION_OP, Op, is_copied
 from rrdbg_core.cpu.region_entries import region_entries
 from rrdbg_core.isa.csr import MSTATUS_FS
 from rrdbg_core.isa.expr import Branch, FloatLoad, FloatStore, Helper, Jump, Load, SetFrd, SetRd, Store
@@ -227,7 +228,7 @@ def _special(names: Mapping[str, str]) -> str:
 
 
 def _blocks(names: Mapping[str, str]) -> str:
-    """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what leaves a block: see native/blocks.py."""
+    """Return the handlers of OP_BLOCK, OP_COUNTED and OP_ASLEEP, and what blocks go on with: see native/blocks.py."""
     enter = Handler("block")
     enter.tail(enter.code_of("%w"), "%ip", "%n", "%w")
 
@@ -249,11 +250,11 @@ def _blocks(names: Mapping[str, str]) -> str:
 
     beside = Handler("block_beside", "noinline cold")
     beside.dispatch("%w")
-    counted, asleep = Handler("block_counted", "cold"), Handler("block_asleep", "cold")
-    for f, helper in ((counted, "count_block"), (asleep, "wake_block")):
+    counted, asleep, arrived = (Handler(f"block_{name}", "cold") for name in ("counted", "asleep", "arrived"))
+    for f, helper in ((counted, "count_block"), (asleep, "wake_block"), (arrived, "arrive")):
         f.helper(names, helper, ["%w", f.pc("%ip"), _slot_index(f)])
         _run_real_slot(f)
-    return "\n".join(f.text() for f in (enter, out, beside, counted, asleep))
+    return "\n".join(f.text() for f in (enter, out, beside, counted, asleep, arrived))
 
 
 def _slot_index(f: Handler) -> str:
@@ -343,6 +344,10 @@ def dispatch_source(names: Mapping[str, str]) -> str:
     handlers += ["op_3"] * (FIRST_REGION - len(handlers))
     for op in floats:
         handlers[FLOATS + op.number] = f"float_{op.number}"
+    handlers[ARRIVALS : ARRIVALS + 256] = handlers[:256]
+    for op in OPS:
+        if is_copied(op):
+            handlers[ARRIVALS + op.number] = "block_arrived"
     for number, name in enumerate(FLOAT_PATHS):
         handlers[MISSES + number] = name
     for op in OPS:

@@ -55,6 +55,7 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "at_break": (2, ()),
     "started": (3, ()),
     "beside_region": (2, ()),
+    "arrive": (3, ()),
     "count_block": (3, ()),
     "wake_block": (3, ()),
     "region_fits": (2, ()),
@@ -62,14 +63,15 @@ HELPERS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 """numba functions that handlers call: how many u64 follow `c`, and which, where every caller passes the same."""
 # in the table of handlers, behind the ops' handlers
-GO, LEAVE, RESOLVE, REACH, MISS, LEAVE_LOOP, REFETCH, BESIDE, WAY_OUT, FLOATS, MISSES, FIRST_REGION = (
+GO, LEAVE, RESOLVE, REACH, MISS, LEAVE_LOOP, REFETCH, BESIDE, WAY_OUT, FLOATS, MISSES, ARRIVALS, FIRST_REGION = (
     *range(256, 265),
-    *(265, 521, 777),
+    *(265, 521, 777, 1033),
 )
 """Places in the table of handlers, behind those of the ops.
 
 From FLOATS on there is one for each op, see `computing`; from MISSES on likewise, for loads and stores that the TLB
-does not help. What no op needs there are the `FLOAT_PATHS`.
+does not help. What no op needs there are the `FLOAT_PATHS`. From ARRIVALS on there is one for each op, and for what
+else slots hold: what a block goes on with where no other one begins.
 """
 FLOAT_PATHS = ("float_off", "float_slow", "float_look")
 """See `float_paths`."""
@@ -192,9 +194,20 @@ class Handler(Emitter):
         self.label(out)
         self.tail("@leave", ip, "0", str(DONE), pcb)
 
-    def dispatch(self, slot: str, ip: str = "%ip", n: str = "%n", pcb: str = "%pcb") -> None:
-        """Go on with a slot that has been loaded, as if it stood at `ip`: this step is still to be made."""
-        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {self.let(f'and i64 {slot}, 255')}")
+    def dispatch(self, slot: str, ip: str = "%ip", n: str = "%n", pcb: str = "%pcb", first: int = 0) -> None:
+        """Go on with a slot that has been loaded, as if it stood at `ip`: this step is still to be made.
+
+        Args:
+            slot: Its value.
+            ip: As for `next`.
+            n: The same.
+            pcb: The same.
+            first: Where the handlers begin in their table.
+        """
+        number = self.let(f"and i64 {slot}, 255")
+        if first:
+            number = self.let(f"add i64 {number}, {first}")
+        entry = self.let(f"getelementptr ptr, ptr %ops, i64 {number}")
         self.tail(self.let(f"load ptr, ptr {entry}"), ip, n, slot, pcb)
 
     def behind(self, length: int) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrdbg_core.cpu.host_floats import DONE_BY_HOST
+from rrdbg_core.cpu.emitter import Emitter
+from rrdbg_core.cpu.host_floats import DONE_BY_HOST, HostFloat
 from rrdbg_core.cpu.layout import XD
 from rrdbg_core.cpu.memory import PAGE_BYTES
 from rrdbg_core.isa.expr import Branch, Helper
@@ -76,6 +77,13 @@ def _number() -> tuple[tuple[Op, ...], dict[tuple[str, int, bool], int]]:
 
 
 OPS, _NUMBERS = _number()
+
+
+def is_copied(op: Op) -> bool:
+    """Return whether an op has code that blocks can be made of: it is not just the call of a helper."""
+    if op.insn.name in DONE_BY_HOST:
+        return HostFloat(Emitter(""), op.insn.name, "", "").works
+    return not isinstance(op.insn.effect, Helper) or op.insn.effect.name == "nop"
 
 
 def decode_table() -> list[int]:

@@ -21,9 +21,9 @@ import llvmlite.binding as llvm
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.dispatch import emit_op
-from rrdbg_core.cpu.emitter import Emitter
 from rrdbg_core.cpu.handler import (
     ARGS,
+    ARRIVALS,
     BESIDE,
     END,
     ENTER,
@@ -37,8 +37,7 @@ from rrdbg_core.cpu.handler import (
     WAY_OUT,
     Handler,
 )
-from rrdbg_core.cpu.host_floats import DONE_BY_HOST, HostFloat
-from rrdbg_core.cpu.ops import BLOCK_OP, OPS, Op
+from rrdbg_core.cpu.ops import BLOCK_OP, OPS, Op, is_copied
 from rrdbg_core.isa.expr import Branch, Helper, Jump, Load, SetRd
 
 HOLES = (
@@ -58,13 +57,6 @@ _SHIFTS = {(8, False): "rd", (16, False): "rs1", (24, False): "rs2"}
 _SHIFTS |= {(8, True): "frd", (16, True): "fs1", (24, True): "fs2", (59, True): "fs3"}
 _RELOCATIONS = {1: ABSOLUTE_64, 2: RELATIVE, 4: RELATIVE, 10: ABSOLUTE_32, 11: ABSOLUTE_32}
 """Of x86-64: R_X86_64_64, _PC32, _PLT32, _32 and _32S."""
-
-
-def is_copied(op: Op) -> bool:
-    """Return whether an op has code that can be copied: it is not just the call of a helper."""
-    if op.insn.name in DONE_BY_HOST:
-        return HostFloat(Emitter(""), op.insn.name, "", "").works
-    return not isinstance(op.insn.effect, Helper) or op.insn.effect.name == "nop"
 
 
 class Stencil(Handler):
@@ -125,7 +117,7 @@ class Stencil(Handler):
         else:
             super().tail("@hole_continue", "%ip", n, "%given")
 
-    def dispatch(self, slot: str, ip: str = "%ip", n: str = "%n", pcb: str = "%pcb") -> None:
+    def dispatch(self, slot: str, ip: str = "%ip", n: str = "%n", pcb: str = "%pcb", first: int = 0) -> None:
         """Go on with a slot that has been loaded: most likely a block begins there."""
         block, other = self.fresh("block"), self.fresh("other")
         is_block = self.let(f"icmp eq i64 {self.let(f'and i64 {slot}, 255')}, {BLOCK_OP}")
@@ -133,7 +125,7 @@ class Stencil(Handler):
         self.label(block)
         self.tail(self.code_of(slot), ip, n, slot, pcb)
         self.label(other)
-        super().dispatch(slot, ip, n, pcb)
+        super().dispatch(slot, ip, n, pcb, ARRIVALS)
 
     def tail(self, function: str, ip: str, n: str, w: str, pcb: str = "%pcb") -> None:
         """End in a call of a function of the kernel, which can be found by way of the table of handlers alone."""

@@ -46,7 +46,7 @@ class LogRow:
     cause: int | None
     """mcause of the trap that the step took, or None."""
     rd_value: int
-    """Value of the destination register after the step."""
+    """Value of the destination register after the step; 0 where that is x0."""
     accesses: tuple[Access, ...]
     """Memory accesses, in order."""
 

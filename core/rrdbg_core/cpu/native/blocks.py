@@ -135,10 +135,21 @@ def counted(c, at, slot):
 
 
 @njit
+def begin(c, at):
+    """Let a block begin at slot number `at`."""
+    block_of = bytes_at(c, BLOCK_OF)
+    if load1(block_of, at) != U(1) and load1(block_of, at) != BEGINS:
+        forget_block(c, at)
+        store1(block_of, at, BEGINS)
+        dec = words_at(c, DEC)
+        dec[at] = counted(c, at, dec[at])
+
+
+@njit
 def find_begins(c, at, slot):
     """Note where blocks may begin, now that slot number `at` is decoded.
 
-    That is where a jump leads to, and where no instruction leads on to.
+    That is where a jump leads to, and where no instruction leads on to. What else blocks come to is seen when they do.
     """
     if words_at(c, MACH)[L.BLOCK_BYTES] == U(0):
         return
@@ -150,12 +161,7 @@ def find_begins(c, at, slot):
         store1(block_of, at, BEGINS)
     row = stencils[stencil_of(slot)]
     if row != U(0) and stencils[row] & NEAR != U(0):
-        target = at + sar(slot, U(33))
-        if load1(block_of, target) != U(1):
-            forget_block(c, target)
-            store1(block_of, target, BEGINS)
-            if target != at:
-                dec[target] = counted(c, target, dec[target])
+        begin(c, at + sar(slot, U(33)))
 
 
 @njit
@@ -266,7 +272,7 @@ def put_insn(c, number, place, slot, here, left):
 def make_block(c, first, slot):
     """Make a block of what begins at slot number `first`, which is not what stands there now: `slot`.
 
-    Returns 0 if that is only one instruction, else 1: it is done, or cannot be done yet.
+    Returns 0 if that is no whole instruction, else 1: it is done, or cannot be done yet.
     """
     m = words_at(c, MACH)
     if m[L.BLOCK_BYTES] == U(0):
@@ -299,7 +305,7 @@ def make_block(c, first, slot):
         ends = stencils[row] & ENDS
         at = behind
         steps += U(1)
-    if steps < U(2):
+    if steps == U(0):
         return U(0)
     if ends == U(0):
         size += stencils[stencils[STENCIL_END]] & U(0xFFFF)

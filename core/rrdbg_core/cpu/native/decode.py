@@ -6,7 +6,7 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, quotient, sar, store1, u32_at, words_at
-from rrdbg_core.cpu.native.blocks import counted, find_begins, is_armed, make_block
+from rrdbg_core.cpu.native.blocks import begin, counted, find_begins, is_armed, make_block
 from rrdbg_core.cpu.native.caches import flush_decoded
 from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
@@ -333,6 +333,14 @@ def count_block(c, slot, pc, ip):
         dec[ip] = slot + U(1 << 8)
     elif make_block(c, ip, insn) == U(0):
         dec[ip] = insn
+    return DONE
+
+
+@njit
+def arrive(c, slot, pc, ip):
+    """Let a block begin at `pc`, which another one leads to; REAL_SLOT is what stands there."""
+    words_at(c, HART)[L.REAL_SLOT] = slot
+    begin(c, ip)
     return DONE
 
 

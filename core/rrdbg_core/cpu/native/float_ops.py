@@ -48,13 +48,11 @@ def float_load(c, slot, address, size, pc, left):
     h = words_at(c, HART)
     if h[L.MSTATUS] & FS == U(0):
         return illegal(c, pc)
-    kept = h[L.XD]  # which the step log shows
     status = slow_load(c, slot & ~U(0xFF00) | U(L.XD << 8), address, size, U(0), left)
     if status == DONE or status == DONE_OUT:  # noqa: SIM109  (numba has no tuples here)
         value = h[L.XD]
         h[U(L.F) + ((slot >> U(8)) & U(31))] = value if size == U(8) else value | BOX
         h[L.MSTATUS] |= FS
-    h[L.XD] = kept
     return status
 
 
@@ -64,11 +62,8 @@ def float_store(c, slot, address, size, pc, left):
     h = words_at(c, HART)
     if h[L.MSTATUS] & FS == U(0):
         return illegal(c, pc)
-    kept = h[L.XD]
     h[L.XD] = h[U(L.F) + ((slot >> U(24)) & U(31))]
-    status = slow_store(c, slot & ~U(0xFF000000) | U(L.XD << 24), address, size, left)
-    h[L.XD] = kept
-    return status
+    return slow_store(c, slot & ~U(0xFF000000) | U(L.XD << 24), address, size, left)
 
 
 @njit

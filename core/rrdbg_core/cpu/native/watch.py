@@ -85,9 +85,9 @@ def before_step(c):
     if word != NOWHERE:
         h[STEP_INSN] = word
         slot = decode_word(c, word)
-        h[STEP_RD] = (slot >> U(8)) & U(63)
+        h[STEP_RD] = (slot >> U(8)) & U(31)  # XD is x0
         if slot & U(0xFF) != OP_ILLEGAL and writes_float(word):
-            h[STEP_RD] = U(L.F) + (h[STEP_RD] & U(31))
+            h[STEP_RD] += U(L.F)
 
 
 @njit

@@ -34,7 +34,7 @@ class Observed(Words):
             expanded = word if word & 3 == 3 else expand(word)
             decoded = decode(expanded)
             if decoded is not None:
-                place = expanded >> 7 & 31 or L.XD
+                place = expanded >> 7 & 31
                 if "rd" in decoded.insn.floats:
                     place = L.F + decoded.rd
         return [self._m[L.ICOUNT], pc, word or 0, h[L.PRIV], place]
