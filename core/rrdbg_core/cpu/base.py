@@ -29,7 +29,9 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-POINTERS = 41
+ALL_BANKS = (1 << L.TLB_BANKS + L.XTLB_BANKS) - 1
+"""All banks of the TLBs, as bits."""
+POINTERS = 42
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
 """Decoded pages that are kept: 64 MiB of slots, touched only as far as they are used."""
@@ -140,8 +142,8 @@ class CoreBase:
         self._dec = np.zeros(pool * STRIDE, np.uint64)
         self._dmap = np.zeros(pages + 1, np.uint32)
         self._drev = np.zeros(pool + 1, np.uint32)
-        self._tlb = np.zeros(8192, np.uint64)
-        self._xtlb = np.zeros(2048, np.uint64)
+        self._tlb = np.full((L.TLB_BANKS + L.XTLB_BANKS) * (2 << L.TLB_BITS), NO_TAG, np.uint64)
+        self._tlb_lists = np.zeros(L.TLB_BANKS + L.XTLB_BANKS << L.TLB_LIST_BITS, np.uint64)
         self._block_of = np.zeros(pool * STRIDE, np.uint8)
         self._block_code = block_memory(self._kernel.stencils)
         self.mach[L.BLOCK_BYTES], self.mach[L.BLOCK_AFTER] = len(self._block_code), BLOCK_AFTER
@@ -165,15 +167,16 @@ class CoreBase:
     def _point(self) -> None:
         """Fill the table of pointers, in the order of cpu/native/names.py."""
         memory, kernel = self.memory, self._kernel
+        exec_tlb = self._tlb[L.TLB_BANKS * (2 << L.TLB_BITS) :]
         places: tuple[Any, ...] = (
-            *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, self._xtlb),
+            *(self.hart, self.mach, memory.ram, self._dec, self._dmap, self._drev, self._tlb, exec_tlb),
             *(memory.flags, memory.written, memory.read_, memory.executed, self.lines, kernel.rvc, kernel.decode),
             *(self._checks, self._traps, self._log, memory.dirty_words, kernel.variants),
             *(self._break_rows, self._watch_rows, self._gate_rows, self._watched, memory.run),
             *(self.samples, self.region_code, self._clint, self._uart, self._output),
             *(self._taken_pages, self._taken_lines, self._taken_parts, self._unsaved),
             *(self._pte_lines, self._pte_list, self.region_pages, self.region_places),
-            *(kernel.stencils, self._block_code, self._block_of),
+            *(kernel.stencils, self._block_code, self._block_of, self._tlb_lists),
         )
         for index, place in enumerate(places):
             self._pointers[index] = place if isinstance(place, int) else place.ctypes.data
@@ -200,9 +203,7 @@ class CoreBase:
 
     def flush_tlb(self) -> None:
         """Forget the TLBs."""
-        self._tlb[::2] = NO_TAG
-        self._xtlb[::2] = NO_TAG
-        self._words[L.TRANSLATIONS] += 1
+        self._kernel.flush_banks(self._table, ALL_BANKS)
 
     @property
     def generation(self) -> int:

@@ -38,10 +38,8 @@ _MAGIC = b"rrdbg-kernel-2\n"
 _DIGEST_BYTES = 16
 _KEPT_SECONDS = 90 * 24 * 3600
 """Age at which a kernel is dropped when another is written."""
-ENTRIES = {
-    name: f"rrdbg_{name}"
-    for name in ("kernel", "dirty", "take_written", "take_run", "take_touched", "take_unsaved", "digest", "forget")
-}
+_TAKERS = ("take_written", "take_run", "take_touched", "take_unsaved")
+ENTRIES = {name: f"rrdbg_{name}" for name in ("kernel", "dirty", *_TAKERS, "digest", "forget", "flush_banks")}
 """Symbols of the functions of cpu/native that are called from outside: u64 (table of pointers, u64)."""
 HANDLERS = "rrdbg_handlers"
 """Symbol of the table of handlers, see cpu/dispatch.py."""
@@ -221,6 +219,8 @@ class Kernel:
     """Hash the state of a machine, see cpu/digest.py: this one has another table of pointers."""
     forget: Entry
     """Forget the block that a slot belongs to, see cpu/native/blocks.py."""
+    flush_banks: Entry
+    """Forget what banks of the TLBs hold, see cpu/native/caches.py."""
     rvc: int
     """Address of the expansions of compressed instructions."""
     decode: int
@@ -254,9 +254,10 @@ def load(progress: Progress | None = None) -> Kernel:
         engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         addresses = map(engine.get_function_address, ENTRIES.values())
-        run, dirty, take_written, take_run, take_touched, take_unsaved, digest, forget = map(prototype, addresses)
-        takers = take_written, take_run, take_touched, take_unsaved
+        run, dirty, *takers, digest, forget, flush_banks = map(prototype, addresses)
+        written, ran, touched, unsaved = takers
         names = RVC, DECODE, VARIANTS, STENCILS, HANDLERS
         rvc, decode, variants, stencils, handlers = map(engine.get_global_value_address, names)
-        _loaded.append(Kernel(run, dirty, *takers, digest, forget, rvc, decode, variants, stencils, handlers, engine))
+        entries = run, dirty, written, ran, touched, unsaved, digest, forget, flush_banks
+        _loaded.append(Kernel(*entries, rvc, decode, variants, stencils, handlers, engine))
     return _loaded[0]

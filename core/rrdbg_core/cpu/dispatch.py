@@ -40,6 +40,7 @@ from rrdbg_core.cpu.handler import (
     PAGE_MASK,
     RAM,
     TLB,
+    TLB_MASK,
     WRITE_TLB_BYTES,
     XTLB,
     Handler,
@@ -63,7 +64,7 @@ def _memory(f: Handler, op: Op) -> None:
         f.do(f"br i1 {ready}, label %on, label %miss, !prof !1")
         f.label("on")
     address = f.value(effect.addr)
-    entry = f.let(f"and i64 {f.let(f'lshr i64 {address}, 8')}, {255 << 4}")
+    entry = f.let(f"and i64 {f.let(f'lshr i64 {address}, 8')}, {TLB_MASK}")
     if write:
         entry = f.let(f"add i64 {entry}, {WRITE_TLB_BYTES}")
     tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {entry}")

@@ -91,7 +91,7 @@ def functions() -> dict[str, Any]:
     body = [fold.visit(node) if isinstance(node, ast.FunctionDef) else node for node in body]
     namespace = {name: value for name, value in vars(intrinsics).items() if not name.startswith("_")}
     namespace |= {name: np.uint64(value) for name, value in fold.used.items()}
-    namespace |= {"np": np, "njit": njit, "__name__": "rrdbg_kernel"}
+    namespace |= {"np": np, "L": layout, "njit": njit, "__name__": "rrdbg_kernel"}
     exec(compile(ast.fix_missing_locations(ast.Module(body, [])), "<kernel>", "exec"), namespace)
     names = [node.name for node in body if isinstance(node, ast.FunctionDef)]
     return {name: namespace[name] for name in names}

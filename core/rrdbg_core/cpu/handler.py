@@ -30,7 +30,10 @@ DONE, DONE_OUT = 0, 1
 HART, MACH, RAM, DEC, TLB, XTLB, FLAGS, LINES, DIRTY, WATCHED, RUN, PTE_LINES, REGION_PLACES = (
     *(0, 1, 2, 3, 6, 7, 8, 12, 18, 23, 24, 34, 37),
 )
-WRITE_TLB_BYTES, WATCHED_TLB_BYTES = 8 * 1024, 8 * 2048
+TLB_MASK = (1 << L.TLB_BITS) - 1 << 4
+"""Of bytes from a TLB bank to an entry: what is left of an address's bits from bit 8 on."""
+WRITE_TLB_BYTES, WATCHED_TLB_BYTES = 32 << L.TLB_BITS, 64 << L.TLB_BITS
+"""From the bank for loads to that for stores, and to those of pages of which some lines are watched."""
 FETCH_PAGE_BYTES = 8 * 2056
 SIZE_BITS, FOR_READ, FOR_WRITE, ALIGNED = 15, 1 << 4, 1 << 5, 1 << 6  # what `resolve` is asked for, see there too
 
@@ -226,7 +229,7 @@ class Handler(Emitter):
 
     def lookup(self, target: str, n: str = "%n") -> tuple[str, str]:
         """Return ip and pcb of address `target`; if the TLB does not know them, go on there without coming back."""
-        entry = self.let(f"and i64 {self.let(f'lshr i64 {target}, 8')}, {255 << 4}")
+        entry = self.let(f"and i64 {self.let(f'lshr i64 {target}, 8')}, {TLB_MASK}")
         xtlb = self.let(f"load ptr, ptr {self.word(L.XTLB_AT)}")
         tag_at = self.let(f"getelementptr i8, ptr {xtlb}, i64 {entry}")
         page = self.let(f"and i64 {target}, {PAGE_MASK}")

@@ -12,6 +12,11 @@ from rrdbg_core.isa.csr import PMP_ENTRIES
 
 HART_WORDS = 512
 MACH_WORDS = 512
+TLB_BITS = 12
+"""Of the number of entries of a TLB bank, each a tag and an addend; bit 12 of an address on choose one."""
+TLB_BANKS, XTLB_BANKS = 16, 4
+TLB_LIST_BITS = 7
+"""Of the words of the list that says which entries of a bank are in use: their number, and where they are."""
 
 # ---- hart: architectural state ------------------------------------------------------------------------------------
 X = 0  # x0 to x31; x0 is never written
@@ -156,7 +161,7 @@ WALKS = 90  # statistics: page walks; stores to PTEs after which something in th
 PTE_FLUSHES = 91
 TRANSLATIONS = 101  # how often something in the TLBs was forgotten
 SAMPLE_DELTA = 102  # virtual address less the physical one, of the newest sample
-TLB_USED = 95  # bit i: part i of the TLBs may hold something; from bit 16 on the exec TLB's banks
+TLB_USED = 95  # bit i: bank i of the TLBs may hold something; from bit 16 on the exec TLB's
 ALONE = 96  # 1 wanted, 2 in force: the next step is made by itself, see `wants_alone` in native/paging.py
 AGED = 97  # PTEs in which the fetch of this step has set the bit A, at most two, and their offsets in RAM
 AGED_AT = 98

@@ -17,6 +17,7 @@ from rrdbg_core.cpu.handler import (
     REGION_PLACES,
     RUN,
     SIZE_BITS,
+    TLB_MASK,
     WATCHED,
     WATCHED_TLB_BYTES,
     WRITE_TLB_BYTES,
@@ -140,7 +141,7 @@ def _resolve(names: Mapping[str, str]) -> str:
     f.label("plain")
     rest = f.let(f"sub i64 {f.let(f'and i64 %what, {SIZE_BITS}')}, 1")
     bank = f.let(f"select i1 {write}, i64 {WRITE_TLB_BYTES}, i64 0")
-    entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {255 << 4}")
+    entry = f.let(f"and i64 {f.let('lshr i64 %address, 8')}, {TLB_MASK}")
     tag_at = f.let(f"getelementptr i8, ptr %tlb, i64 {f.let(f'add i64 {entry}, {bank}')}")
     of_load = f.let(f"and i64 {f.let(f'add i64 %address, {rest}')}, {PAGE_MASK}")
     of_aligned = f.let(f"and i64 %address, {f.let(f'or i64 {rest}, {PAGE_MASK}')}")
@@ -182,7 +183,7 @@ def _reach() -> str:
     odd = f.let(f"icmp ne i64 {f.let(f'and i64 %what, {SIZE_BITS}')}, 0")
     f.do(f"br i1 {f.let(f'or i1 {other}, {odd}')}, label %miss, label %plain")
     f.label("plain")
-    index = f.let(f"and i64 {f.let('lshr i64 %low, 8')}, {255 << 4}")
+    index = f.let(f"and i64 {f.let('lshr i64 %low, 8')}, {TLB_MASK}")
     unknown, addends = "", []
     for kind, bank in ((FOR_READ, 0), (FOR_WRITE, WRITE_TLB_BYTES)):
         banks = [f.let(f"add i64 {index}, {bank + part}") for part in (0, WATCHED_TLB_BYTES)]

@@ -21,7 +21,7 @@ from rrdbg_core.cpu.intrinsics import (
     u32_at,
     words_at,
 )
-from rrdbg_core.cpu.native.caches import code_stored
+from rrdbg_core.cpu.native.caches import code_stored, list_entry, tlb_entry
 from rrdbg_core.cpu.native.devices import load_device, store_device
 from rrdbg_core.cpu.native.names import (
     ALIGNED,
@@ -204,7 +204,7 @@ def watched_tlb_offset(c, address, size, kind):
     NOWHERE, if it is not known to be one. `kind` is 0 or WRITE_TLB.
     """
     tlb = words_at(c, TLB)
-    entry = WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))
+    entry = WATCHED_TLB + kind + tlb_bank(words_at(c, HART)) + tlb_entry(address)
     if tlb[entry] != address & (PAGE_MASK | (size - U(1))):
         return NOWHERE
     return address + tlb[entry + U(1)]
@@ -214,7 +214,7 @@ def watched_tlb_offset(c, address, size, kind):
 def write_tlb_offset(c, address):
     """Return where in RAM `address` is, if stores to its page may pass by the TLB; else NOWHERE."""
     tlb = words_at(c, TLB)
-    entry = WRITE_TLB + tlb_bank(words_at(c, HART)) + (((address >> U(12)) & U(255)) << U(1))
+    entry = WRITE_TLB + tlb_bank(words_at(c, HART)) + tlb_entry(address)
     return address + tlb[entry + U(1)] if tlb[entry] == address & PAGE_MASK else NOWHERE
 
 
@@ -250,14 +250,14 @@ def fill_tlb(c, address, place, kind, partly):
     if m[L.STEPPING] != U(0) or pmp(c, place & PAGE_MASK, PAGE, kind, data_priv(h)) != U(1):
         return
     tlb = words_at(c, TLB)
-    entry = tlb_bank(h) + (((address >> U(12)) & U(255)) << U(1))
+    entry = tlb_bank(h) + tlb_entry(address)
     if kind == WRITE:
         entry += WRITE_TLB
     if U(bytes_at(c, FLAGS)[(place - m[L.RAM_BASE]) >> U(12)]) & partly != U(0):
         entry += WATCHED_TLB
     tlb[entry] = address & PAGE_MASK
     tlb[entry + U(1)] = place - m[L.RAM_BASE] - address
-    m[L.TLB_USED] |= U(1) << (entry >> U(9))
+    list_entry(c, entry)
 
 
 @njit

@@ -8,7 +8,8 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, store1, u32_at, words_at
 from rrdbg_core.cpu.native.blocks import forget_block, forget_blocks
 from rrdbg_core.cpu.native.names import (
-    BANK,
+    ALL_BANKS,
+    BANK_BITS,
     BLOCK_OF,
     CODE,
     DEC,
@@ -18,44 +19,77 @@ from rrdbg_core.cpu.native.names import (
     LINES,
     MACH,
     NO_TAG,
+    NOWHERE,
     OP_FETCH,
     OP_UNDECODED,
     RAM,
     REGION_CODE,
     STRIDE,
     TLB,
-    XTLB,
+    TLB_LISTED,
+    TLB_LISTS,
     U,
 )
 from rrdbg_core.cpu.pipeline import njit
 
 
 @njit
-def flush_parts(c, parts):
-    """Forget what some parts of the TLBs hold, 256 entries each; `parts` as TLB_USED in cpu/layout.py."""
+def tlb_entry(address):
+    """Return the first word, in a bank of a TLB, of the entry that may know the page of `address`."""
+    return ((address >> U(12)) & U((1 << L.TLB_BITS) - 1)) << U(1)
+
+
+@njit
+def list_entry(c, entry):
+    """Note that an entry of the TLBs is in use, given as its first word; those of a bank that fit into its list."""
+    bank = entry >> BANK_BITS
+    listed = words_at(c, TLB_LISTS)
+    row = bank << U(L.TLB_LIST_BITS)
+    count = listed[row]
+    if count < TLB_LISTED:
+        listed[row + count + U(1)] = entry
+    if count <= TLB_LISTED:
+        listed[row] = count + U(1)
+    words_at(c, MACH)[L.TLB_USED] |= U(1) << bank
+
+
+@njit
+def forget_in_bank(c, bank, page):
+    """Forget what a bank of the TLB knows of a page of RAM, given by its number; NOWHERE: all that a bank holds."""
+    tlb = words_at(c, TLB)
+    listed = words_at(c, TLB_LISTS)
+    row = bank << U(L.TLB_LIST_BITS)
+    count = listed[row]
+    i = U(0)
+    if count > TLB_LISTED:
+        count = U(1 << L.TLB_BITS)
+    while i < count:
+        entry = (bank << BANK_BITS) + (i << U(1)) if count > TLB_LISTED else listed[row + i + U(1)]
+        if page == NOWHERE or (tlb[entry] + tlb[entry + U(1)]) >> U(12) == page:
+            tlb[entry] = NO_TAG
+        i += U(1)
+
+
+@njit
+def flush_banks(c, banks):
+    """Forget what some banks of the TLBs hold; `banks` as TLB_USED in cpu/layout.py. Returns 0."""
     m = words_at(c, MACH)
     m[L.TRANSLATIONS] += U(1)
-    parts &= m[L.TLB_USED]
-    m[L.TLB_USED] ^= parts
-    tlb = words_at(c, TLB)
-    first = U(0)
-    while parts != U(0):
-        if first == U(16) * BANK:
-            tlb = words_at(c, XTLB)
-            first = U(0)
-        if parts & U(1) != U(0):
-            i = first
-            while i < first + BANK:
-                tlb[i] = NO_TAG
-                i += U(2)
-        parts >>= U(1)
-        first += BANK
+    banks &= m[L.TLB_USED]
+    m[L.TLB_USED] ^= banks
+    bank = U(0)
+    while banks >> bank != U(0):
+        if (banks >> bank) & U(1) != U(0):
+            forget_in_bank(c, bank, NOWHERE)
+            words_at(c, TLB_LISTS)[bank << U(L.TLB_LIST_BITS)] = U(0)
+        bank += U(1)
+    return U(0)
 
 
 @njit
 def flush_tlb(c):
     """Forget every translation; decoded code stays."""
-    flush_parts(c, U(0xFFFFF))
+    flush_banks(c, ALL_BANKS)
 
 
 @njit

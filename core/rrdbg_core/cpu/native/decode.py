@@ -7,7 +7,7 @@ import numpy as np
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, load2, load4, quotient, sar, store1, u32_at, words_at
 from rrdbg_core.cpu.native.blocks import begin, counted, find_begins, is_armed, make_block
-from rrdbg_core.cpu.native.caches import flush_decoded
+from rrdbg_core.cpu.native.caches import flush_decoded, list_entry, tlb_entry
 from rrdbg_core.cpu.native.gates import break_stops, first_break
 from rrdbg_core.cpu.native.names import (
     BANK,
@@ -58,6 +58,7 @@ from rrdbg_core.cpu.native.names import (
     VARIANTS,
     WATCHED_TLB,
     WRITE_TLB,
+    X_BANKS,
     XGEN,
     XTLB,
     U,
@@ -270,8 +271,8 @@ def fetch(c, pc):
     u32_at(c, XGEN)[page] = np.uint32(m[L.GENERATION])
     base = U(dmap[page]) * STRIDE
     xtlb = words_at(c, XTLB)
-    m[L.TLB_USED] |= U(1) << (U(16) + (exec_bank(h) >> U(9)))
-    entry = exec_bank(h) + (((pc >> U(12)) & U(255)) << U(1))
+    entry = exec_bank(h) + tlb_entry(pc)
+    list_entry(c, X_BANKS + entry)
     xtlb[entry] = pc & PAGE_MASK
     xtlb[entry + U(1)] = c[DEC] + base * U(8)
     h[L.CUR_PAGE] = pc & PAGE_MASK
@@ -309,7 +310,7 @@ def decode_slot(c, pc, ip):
         if m[L.SUPERVISOR] != U(0):
             forget_writes(c, page)
         tlb = words_at(c, TLB)
-        entry = WRITE_TLB + (((pc >> U(12)) & U(255)) << U(1))
+        entry = WRITE_TLB + tlb_entry(pc)
         tlb[entry] = NO_TAG
         tlb[entry + BANK] = NO_TAG
         tlb[entry + WATCHED_TLB] = NO_TAG

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rrdbg_core.cpu import layout as L
+
 U = np.uint64
 
 # the table of pointers
@@ -28,7 +30,7 @@ BREAKS, WATCHES, GATES, WATCHED, RUN, SAMPLES, REGION_CODE = (U(_i) for _i in ra
 CLINT, UART, OUTPUT = (U(_i) for _i in range(27, 30))
 TAKEN_PAGES, TAKEN_LINES, TAKEN_PARTS, UNSAVED = (U(_i) for _i in range(30, 34))
 PTE_LINES, PTE_LIST, REGION_PAGES, REGION_PLACES = (U(_i) for _i in range(34, 38))
-STENCILS, BLOCK_CODE, BLOCK_OF = (U(_i) for _i in range(38, 41))
+STENCILS, BLOCK_CODE, BLOCK_OF, TLB_LISTS = (U(_i) for _i in range(38, 42))
 
 # the table of pointers of a digest, and numbers of words there, see digest.py; the first eight are accumulators
 D_WORDS, D_HASHES, D_SUMS, D_SECRET, D_WRITTEN, D_RAM, D_PARTS = (U(_i) for _i in range(7))
@@ -56,11 +58,16 @@ PAGE = U(4096)
 OFFSET = U(4095)
 PAGE_MASK = U(0xFFFF_FFFF_FFFF_F000)
 STRIDE = U(2056)  # words of a decoded page: 2048 slots and a tail of OP_FETCH
-BANK = U(512)  # words of one TLB bank: 256 entries of tag and addend
-WRITE_TLB = U(1024)  # the read TLB has two banks (U and M) in front of it
-WATCHED_TLB = U(2048)  # likewise, for pages of which some lines are watched: looked at when the others miss
-S_BANKS = U(4096)  # all of it once more, for S mode: with mstatus.SUM off, and on
-NOT_M_MODES = U(0b1101_1111_1111_0101_0101)  # parts of the TLBs, see TLB_USED in cpu/layout.py
+BANK_BITS = U(L.TLB_BITS + 1)
+BANK = U(2 << L.TLB_BITS)  # words of one TLB bank
+WRITE_TLB = U(4 << L.TLB_BITS)  # the read TLB has two banks (U and M) in front of it
+WATCHED_TLB = U(8 << L.TLB_BITS)  # likewise, for pages of which some lines are watched: looked at when the others miss
+S_BANKS = U(16 << L.TLB_BITS)  # all of it once more, for S mode: with mstatus.SUM off, and on
+X_BANKS = U(L.TLB_BANKS * (2 << L.TLB_BITS))  # the exec TLB's lie behind the others
+TLB_LISTED = U((1 << L.TLB_LIST_BITS) - 1)  # entries that fit into the list of a bank
+WRITE_BANKS = U(0b1100_0000_1100)  # those for stores to pages no line of which is watched, as bits
+ALL_BANKS = U(0xFFFFF)
+NOT_M_MODES = U(0b1101_1111_1111_0101_0101)  # banks of the TLBs, see TLB_USED in cpu/layout.py
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
 OP_UNDECODED, OP_FETCH, OP_BREAK, OP_ILLEGAL = (U(_i) for _i in range(4))

@@ -16,7 +16,7 @@ import numpy as np
 
 from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load2, load8, sar, store1, store8, u32_at, words_at
-from rrdbg_core.cpu.native.caches import code_stored, flush_parts
+from rrdbg_core.cpu.native.caches import code_stored, flush_banks, forget_in_bank, tlb_entry
 from rrdbg_core.cpu.native.names import (
     ADUE,
     BANK,
@@ -59,17 +59,14 @@ from rrdbg_core.cpu.native.names import (
     READ_PAGE_FAULT,
     REGION_PAGES,
     REGION_PLACES,
-    S_BANKS,
     SUM,
     TLB,
     TRAPPED,
-    WATCHED_TLB,
     WATCHED_W,
     WRITE,
+    WRITE_BANKS,
     WRITE_FAULT,
     WRITE_PAGE_FAULT,
-    WRITE_TLB,
-    XTLB,
     U,
 )
 from rrdbg_core.cpu.native.pmp import in_ram, pmp
@@ -101,19 +98,12 @@ def begin_translating(c):
 @njit
 def forget_writes(c, page):
     """Let no store to a page of RAM pass by the write TLB unseen, wherever the page is mapped."""
-    tlb = words_at(c, TLB)
     used = words_at(c, MACH)[L.TLB_USED]
-    bank = WRITE_TLB
-    while bank < S_BANKS + WATCHED_TLB:
-        if bank == WATCHED_TLB:
-            bank = S_BANKS + WRITE_TLB
-        if (used >> (bank >> U(9))) & U(1) != U(0):
-            i = bank
-            while i < bank + BANK:
-                if (tlb[i] + tlb[i + U(1)]) >> U(12) == page:
-                    tlb[i] = NO_TAG
-                i += U(2)
-        bank += BANK
+    bank = U(0)
+    while used >> bank != U(0):
+        if ((used & WRITE_BANKS) >> bank) & U(1) != U(0):
+            forget_in_bank(c, bank, page)
+        bank += U(1)
 
 
 @njit
@@ -149,7 +139,7 @@ def mark_pte(c, offset, owner):
 def flush_translations(c):
     """Forget all that page tables said, of which M mode knows nothing, and the marks of their PTEs."""
     m = words_at(c, MACH)
-    flush_parts(c, NOT_M_MODES)
+    flush_banks(c, NOT_M_MODES)
     flags = bytes_at(c, FLAGS)
     lines = words_at(c, PTE_LINES)
     pages = u32_at(c, PTE_LIST)
@@ -167,20 +157,14 @@ def flush_translations(c):
 
 
 @njit
-def forget_in(tlb, banks, page):
-    """Forget what some banks of a TLB know of one page."""
-    i = (page >> U(11)) & U(510)
-    while i < banks * BANK:
+def forget_page(c, page):
+    """Forget what the TLBs know of one page, in whatever mode."""
+    tlb = words_at(c, TLB)
+    i = tlb_entry(page)
+    while i < U(L.TLB_BANKS + L.XTLB_BANKS) * BANK:
         if tlb[i] == page:
             tlb[i] = NO_TAG
         i += BANK
-
-
-@njit
-def forget_page(c, page):
-    """Forget what the TLBs know of one page, in whatever mode."""
-    forget_in(words_at(c, TLB), U(16), page)
-    forget_in(words_at(c, XTLB), U(4), page)
 
 
 @njit

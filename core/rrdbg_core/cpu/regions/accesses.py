@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.handler import ALIGNED, FOR_READ, FOR_WRITE, REACH, WRITE_TLB_BYTES
+from rrdbg_core.cpu.handler import ALIGNED, FOR_READ, FOR_WRITE, REACH, TLB_MASK, WRITE_TLB_BYTES
 from rrdbg_core.cpu.host_floats import BOX
 from rrdbg_core.cpu.memory import PAGE_BYTES, RAM_BASE
 from rrdbg_core.cpu.regions.floats import Floats, singles_before
@@ -225,7 +225,7 @@ class Accesses(Floats):
 
     def _tags(self, reach: Reach, address: str, wanted: str) -> tuple[str, str]:
         """Return whether the TLB has what is wanted for each kind of access of a reach, and where it has its addend."""
-        index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {255 << 4}")
+        index = self.let(f"and i64 {self.let(f'lshr i64 {address}, 8')}, {TLB_MASK}")
         known = ""
         for asked, bank in ((reach.reads, 0), (reach.writes, WRITE_TLB_BYTES)):
             if asked:

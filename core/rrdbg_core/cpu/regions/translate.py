@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rrdbg_core.cpu import layout as L
-from rrdbg_core.cpu.handler import ARGS, GO, LEAVE, MISS, RESOLVE, passed
+from rrdbg_core.cpu.handler import ARGS, GO, LEAVE, MISS, RESOLVE, TLB_MASK, passed
 from rrdbg_core.cpu.regions.accesses import PAGE_MASK, Accesses
 from rrdbg_core.cpu.regions.floats import READY
 from rrdbg_core.cpu.regions.flow import Flow, Step, accesses_memory, is_atomic, marks, successors
@@ -244,7 +244,7 @@ class _Region(Accesses):
         # that the page may be executed, and that it is noted as such, is the exec TLB's business
         xtlb = self.let(f"load ptr, ptr {self.word(L.XTLB_AT)}{scoped('hart')}")
         wanted = self.virtual(page)
-        entry = self.let(f"and i64 {self.let(f'lshr i64 {wanted}, 8')}, {255 << 4}")
+        entry = self.let(f"and i64 {self.let(f'lshr i64 {wanted}, 8')}, {TLB_MASK}")
         tag = self.load("i64", self.let(f"getelementptr i8, ptr {xtlb}, i64 {entry}"), "tlb")
         out = self.fresh("out")
         self.do(f"br i1 {self.let(f'icmp eq i64 {tag}, {wanted}')}, label %block{target:x}, label %{out}, !prof !1")
