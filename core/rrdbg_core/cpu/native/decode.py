@@ -15,6 +15,7 @@ from rrdbg_core.cpu.native.names import (
     BLOCK_HEAD,
     BREAKS,
     CODE,
+    CROSSING,
     DEC,
     DECODE,
     DMAP,
@@ -204,8 +205,12 @@ def not_fetched(c):
 
 
 @njit
-def run_from_scratch(c, pc, slot):
-    """Let the next step be `slot`, which is not cached, at `pc`."""
+def run_from_scratch(c, pc, slot, offset):
+    """Let the next step be `slot`, which is not cached, at `pc`, RAM offset `offset`."""
+    if is_break(c, pc):
+        slot = OP_BREAK | slot & ~U(0xFF)
+    else:
+        store1(bytes_at(c, RUN), offset >> U(1), U(1))
     h = words_at(c, HART)
     words_at(c, DEC)[U(0)] = slot
     h[L.CUR_PAGE] = pc
@@ -215,7 +220,7 @@ def run_from_scratch(c, pc, slot):
 
 @njit
 def decode_uncached(c, pc):
-    """Decode the instruction at `pc` for this step only: it crosses a page end, or PMP cuts its page."""
+    """Decode the instruction at `pc` for this step only: it crosses a page end, or its page may not be cached."""
     generation = words_at(c, MACH)[L.GENERATION]
     executed = u32_at(c, XGEN)
     ram = bytes_at(c, RAM)
@@ -230,12 +235,37 @@ def decode_uncached(c, pc):
         word |= load2(ram, other) << U(16)
         executed[other >> U(12)] = np.uint32(generation)
     executed[offset >> U(12)] = np.uint32(generation)
-    slot = decode_word(c, word)
-    if is_break(c, pc):
-        slot = OP_BREAK | slot & ~U(0xFF)
-    else:
-        store1(bytes_at(c, RUN), offset >> U(1), U(1))
-    run_from_scratch(c, pc, slot)
+    run_from_scratch(c, pc, decode_word(c, word), offset)
+    return DONE
+
+
+@njit
+def known_code(c, pc):
+    """Return the first slot of the page that `pc` is executed in, if the exec TLB knows it; else 0."""
+    xtlb = words_at(c, XTLB)
+    entry = exec_bank(words_at(c, HART)) + tlb_entry(pc)
+    return (xtlb[entry + U(1)] - c[DEC]) >> U(3) if xtlb[entry] == pc & PAGE_MASK else U(0)
+
+
+@njit
+def decode_crossing(c, pc):
+    """Decode the instruction at `pc`, which crosses a page end, for this step only.
+
+    Both halves are read each time; what they make is kept behind the page's slots.
+    """
+    here = known_code(c, pc)
+    there = known_code(c, pc + U(2))
+    if here == U(0) or there == U(0):
+        return decode_uncached(c, pc)
+    ram = bytes_at(c, RAM)
+    offset = offset_of_slot(c, pc, here)
+    word = load2(ram, offset) | load2(ram, offset_of_slot(c, pc + U(2), there)) << U(16)
+    dec = words_at(c, DEC)
+    kept = here + CROSSING
+    if dec[kept] != OP_FETCH | word << U(8):
+        dec[kept] = OP_FETCH | word << U(8)
+        dec[kept + U(1)] = decode_word(c, word)
+    run_from_scratch(c, pc, dec[kept + U(1)], offset)
     return DONE
 
 
@@ -289,7 +319,7 @@ def decode_slot(c, pc, ip):
     offset = offset_of_slot(c, pc, ip)
     half = load2(bytes_at(c, RAM), offset)
     if pc & OFFSET == U(4094) and half & U(3) == U(3):
-        return decode_uncached(c, pc)
+        return decode_crossing(c, pc)
     slot = slot_at(c, offset)
     if may_break(c, pc):
         slot = OP_BREAK | slot & ~U(0xFF)

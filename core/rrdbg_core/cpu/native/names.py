@@ -77,6 +77,7 @@ OP_BLOCK = U(9)  # op | address of its code << 8
 OP_COUNTED = U(10)  # where a block may begin: op | executions so far << 8 | halfwords of the instruction << 16 | ENDS
 OP_ASLEEP = U(11)  # as OP_BLOCK, while instructions of it have to tell when they are run
 OP_FIRST = U(12)  # the first that is an instruction
+CROSSING = U(2050)  # in that tail: the last instruction decoded that goes on in another page, and its slot
 FETCH_PAGE = STRIDE  # decoded page 1: OP_FETCH only; page 0 is the scratch page
 
 # blocks, see blocks.py and cpu/stencils.py
