@@ -43,12 +43,13 @@ MAX_MISSING = 1 << 10
 """Pages asked for at a time."""
 
 # ---- what pays
-VISIT = 2.0
+VISIT = 6.0
 """What entering a region costs, in steps of the interpreter."""
 PRICE_IN_A_HURRY, PRICE = 16.0, 4.0
 """Sampled steps that must be lost for each instruction to be compiled; see `DENSE`."""
 LEAST_PRICE = 1.0
-"""The same after several looks in vain, if the program has run before: then it will again, with what is made now."""
+"""The least after looks in vain, each of which makes them cheaper, for the compiler has nothing better to do; where the
+program has not run before it is `PRICE`: it may not run again, with what is made now."""
 BLOCK_COST, REGION_COST = 2, 8
 """What a block and a region take the compiler, in instructions."""
 MIN_LOST = 24.0
@@ -64,10 +65,6 @@ COLD = 0.03
 DENSE_IN_A_HURRY, DENSE = 0.75, 0.2
 """How much less than its densest part, in time lost for what it costs to compile, a region may be; the first one while
 much is lost, and many regions are to be made."""
-INSNS_IN_A_HURRY = 100
-"""Instructions of a region that is made then."""
-GROWTH = 0.5
-"""Most instructions of another one, as a share of those of all before it: it keeps smaller ones waiting."""
 HURRY = 0.2
 """Share of time lost from which on much is lost."""
 RECENT_STEPS = 1 << 12
@@ -130,7 +127,6 @@ class Profile:
         self._holders: dict[int, Live] = {}  # newest region that an instruction is in
         self._setbacks: dict[int, int] = {}  # by page
         self._tries: dict[int, int] = {}  # by root
-        self._planned = 0  # instructions of all plans so far
         self._again = False  # the program ran before
         self._misses: set[int] = set()  # loads and stores of pages that the TLB often does not know
         self._leaky: list[Live] = []  # regions that are left there
@@ -289,7 +285,6 @@ class Profile:
             self._tries[root] = self._tries.get(root, 0) + 1
             if self._is_new(plan):
                 room -= region.insns
-                self._planned += region.insns
                 self._take_over(plan)
                 plans.append(plan)
         longer = min(self._patience * 3 // 2, MAX_STEPS_BETWEEN_LOOKS)
@@ -340,9 +335,6 @@ class Profile:
         weights: dict[int, float] = {}
         frontier: list[tuple[float, int]] = []
         cold = COLD * root.runs
-        limit = INSNS_IN_A_HURRY
-        if not self._hurry:
-            limit = min(max(limit, int(GROWTH * self._planned)), MAX_INSNS)
         misfits = 0
         node = root
         sizes = [(insns, lost, leaving)]
@@ -359,7 +351,7 @@ class Profile:
                 # others for the same block are out of date
                 if pc not in region and weight == -weights[pc]:
                     found = graph.node(pc)
-                    if found is not None and insns + len(found.pcs) <= limit:
+                    if found is not None and insns + len(found.pcs) <= MAX_INSNS:
                         added = found
                         break
                     misfits += 1
@@ -397,8 +389,7 @@ class Profile:
     def _price(self, root: Node) -> float:
         """Return how many steps must be lost for each instruction: twice as many each time at the same place."""
         price = PRICE_IN_A_HURRY if self._hurry else PRICE
-        if self._again:
-            price = max(price * STEPS_BETWEEN_LOOKS / self._patience, LEAST_PRICE)
+        price = max(price * STEPS_BETWEEN_LOOKS / self._patience, LEAST_PRICE if self._again else PRICE)
         return price * (1 << self._tries.get(root.pc, 0))
 
     def _pays(self, region: Region) -> bool:
