@@ -44,9 +44,11 @@ MAX_MISSING = 1 << 10
 
 # ---- what pays
 VISIT = 6.0
-"""What entering a region costs, in steps of the interpreter."""
+"""What entering a region costs, in steps outside of regions."""
+LEAST_VISIT = 20.0
+"""Steps that a visit has to have for the region to be any better than what runs them without it."""
 PRICE_IN_A_HURRY, PRICE = 16.0, 4.0
-"""Sampled steps that must be lost for each instruction to be compiled; see `DENSE`."""
+"""Sampled steps that must be lost for each instruction to be compiled; see `DENSE_IN_A_HURRY`."""
 LEAST_PRICE = 1.0
 """The least after looks in vain, each of which makes them cheaper, for the compiler has nothing better to do; where the
 program has not run before it is `PRICE`: it may not run again, with what is made now."""
@@ -100,7 +102,7 @@ class Region:
     insns: int
     """Their instructions."""
     lost: float
-    """Sampled steps lost in them."""
+    """Sampled steps lost in them, less those that its visits have to have anyway."""
 
     @property
     def density(self) -> float:
@@ -372,15 +374,15 @@ class Profile:
             nodes: Blocks in the order in which they were added.
             sizes: Instructions, time lost and ways out of the first blocks, for each number of them.
         """
+        gains = [lost - LEAST_VISIT * leaving for _, lost, leaving in sizes]
         price = self._price(nodes[0])
         costs = [_cost(insns, index + 1) for index, (insns, _, _) in enumerate(sizes)]
-        scores = [(lost - VISIT * leaving) / cost for (_, lost, leaving), cost in zip(sizes, costs, strict=True)]
+        scores = [gain / cost for gain, cost in zip(gains, costs, strict=True)]
         best = max(scores)
         least = best * (DENSE_IN_A_HURRY if self._hurry else DENSE)
         dense = [index for index, score in enumerate(scores) if score >= least or score == best]
-        index = max((index for index in dense if sizes[index][1] >= price * costs[index]), default=dense[0])
-        insns, lost, _ = sizes[index]
-        return Region(nodes[: index + 1], insns, lost)
+        index = max((index for index in dense if gains[index] >= price * costs[index]), default=dense[0])
+        return Region(nodes[: index + 1], sizes[index][0], gains[index])
 
     @property
     def _hurry(self) -> bool:
