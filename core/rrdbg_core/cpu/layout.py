@@ -12,10 +12,10 @@ from rrdbg_core.isa.csr import PMP_ENTRIES
 
 HART_WORDS = 512
 MACH_WORDS = 512
-TLB_BITS = 12
+TLB_BITS = 13
 """Of the number of entries of a TLB bank, each a tag and an addend; bit 12 of an address on choose one."""
 TLB_BANKS, XTLB_BANKS = 16, 4
-TLB_LIST_BITS = 7
+TLB_LIST_BITS = 9
 """Of the words of the list that says which entries of a bank are in use: their number, and where they are."""
 
 # ---- hart: architectural state ------------------------------------------------------------------------------------
