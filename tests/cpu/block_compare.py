@@ -77,6 +77,7 @@ def loops() -> Iterator[tuple[str, Check]]:
     for code in test_block_begins.CODES.args[1]:
         yield f"{code.__name__} code", partial(test_block_begins.test_all_hot_code_is_in_blocks, code)
         yield f"{code.__name__} code that tells", partial(test_block_begins.test_it_tells_what_is_run, code)
+    yield "read from the middle", test_block_overlap.test_a_block_whose_instruction_is_read_from_its_middle_is_forgotten
     yield "in common", test_block_overlap.test_a_store_into_what_two_blocks_have_in_common
 
 

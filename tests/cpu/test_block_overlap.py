@@ -122,6 +122,18 @@ def test_no_slot_is_in_two_blocks() -> None:
     check_tables(core)
 
 
+def test_a_block_whose_instruction_is_read_from_its_middle_is_forgotten() -> None:
+    lui = 0x37 | T0 << 7 | C_ADDI << 16
+    words = [asm("addi", A1, A1, imm=1), lui, asm("addi", A2, A2, imm=1), asm("jalr", 0, RA)]
+    core = core_with(struct.pack("<4I", *words))
+    core.hart[RA] = CODE + 0x400
+    for _ in range(4):
+        go(core, CODE, 4)
+    assert core.mach[L.BLOCKS] == 1
+    go(core, CODE + 6, 1)
+    check_tables(core)
+
+
 def test_no_block_begins_in_another_ones_instruction() -> None:
     # one way: addi a1; lui t0. The other, from the upper half of that on: lui a0; addi a2
     words = [asm("addi", A1, A1, imm=1), 0x37 | T0 << 7 | 0x0537 << 16]
