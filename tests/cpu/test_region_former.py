@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rrdbg_core.cpu.core import Core
 from rrdbg_core.cpu.reference import ReferenceCore
-from rrdbg_core.cpu.regions.form import MAX_MISSING, MAX_SITES, Profile, Region
+from rrdbg_core.cpu.regions.form import MAX_MISSING, MAX_SITES, PRICE_IN_A_HURRY, Profile, Region
 from rrdbg_core.cpu.regions.plan import MAX_INSNS, Block, Plan
 from rrdbg_core.isa.expr import Branch, Helper, Jump
 from rrdbg_core.isa.table import decode
@@ -377,6 +377,17 @@ def test_a_region_is_as_large_as_pays_from_the_start() -> None:
     pcs = trip(SWITCH, 40_000, {TABLE: bytes(rng.randrange(CASES) for _ in range(1024))})
     for fed in fed_again(SWITCH, cut(pcs, random.Random(3), 200)):
         assert len(fed.plans[0].blocks) > CASES / 2
+
+
+def test_looks_in_vain_make_regions_cheaper() -> None:
+    pcs = [CODE + 4 * (i % len(STRAIGHT)) for i in range(100_000)]
+    fed = Fed(pages=page_of(STRAIGHT))
+    windows = cut(pcs, random.Random(5), 150)
+    fed.feed(windows[:60])
+    assert not fed.plans
+    fed.feed(windows[60:])  # still fewer steps lost than are asked for in a hurry, for each instruction
+    assert WINDOW * len(windows) < PRICE_IN_A_HURRY * len(STRAIGHT)
+    assert fed.plans
 
 
 def test_a_program_that_ran_before_gets_regions_of_what_is_seldom_run() -> None:
