@@ -29,8 +29,6 @@ STRIDE = 2056
 """Words of a decoded page, see cpu/native/names.py."""
 NO_TAG = 0x800
 """A TLB tag that no address equals, see cpu/native/names.py."""
-ALL_BANKS = (1 << L.TLB_BANKS + L.XTLB_BANKS) - 1
-"""All banks of the TLBs, as bits."""
 POINTERS = 42
 """Entries of the table of pointers."""
 POOL_PAGES = 4096
@@ -203,7 +201,7 @@ class CoreBase:
 
     def flush_tlb(self) -> None:
         """Forget the TLBs."""
-        self._kernel.flush_banks(self._table, ALL_BANKS)
+        self._kernel.flush_banks(self._table, L.ALL_BANKS)
 
     @property
     def generation(self) -> int:

@@ -15,6 +15,8 @@ MACH_WORDS = 512
 TLB_BITS = 13
 """Of the number of entries of a TLB bank, each a tag and an addend; bit 12 of an address on choose one."""
 TLB_BANKS, XTLB_BANKS = 16, 4
+ALL_BANKS = (1 << TLB_BANKS + XTLB_BANKS) - 1
+"""All of them, as bits."""
 TLB_LIST_BITS = 9
 """Of the words of the list that says which entries of a bank are in use: their number, and where they are."""
 

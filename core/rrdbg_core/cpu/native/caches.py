@@ -8,7 +8,6 @@ from rrdbg_core.cpu import layout as L
 from rrdbg_core.cpu.intrinsics import bytes_at, load1, store1, u32_at, words_at
 from rrdbg_core.cpu.native.blocks import forget_block, forget_blocks
 from rrdbg_core.cpu.native.names import (
-    ALL_BANKS,
     BANK_BITS,
     BLOCK_OF,
     CODE,
@@ -89,7 +88,7 @@ def flush_banks(c, banks):
 @njit
 def flush_tlb(c):
     """Forget every translation; decoded code stays."""
-    flush_banks(c, ALL_BANKS)
+    flush_banks(c, U(L.ALL_BANKS))
 
 
 @njit

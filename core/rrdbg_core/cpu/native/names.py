@@ -66,7 +66,6 @@ S_BANKS = U(16 << L.TLB_BITS)  # all of it once more, for S mode: with mstatus.S
 X_BANKS = U(L.TLB_BANKS * (2 << L.TLB_BITS))  # the exec TLB's lie behind the others
 TLB_LISTED = U((1 << L.TLB_LIST_BITS) - 1)  # entries that fit into the list of a bank
 WRITE_BANKS = U(0b1100_0000_1100)  # those for stores to pages no line of which is watched, as bits
-ALL_BANKS = U(0xFFFFF)
 NOT_M_MODES = U(0b1101_1111_1111_0101_0101)  # banks of the TLBs, see TLB_USED in cpu/layout.py
 NO_TAG = U(0x800)  # equals no masked address: a tag keeps the page and the bits that alignment forbids
 
